@@ -1,0 +1,113 @@
+"""Settings: argument > ``with config.using(...)`` > SYMGRAPH_* environment > file > default."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+FLOATS = ("float16", "float32", "float64")
+
+
+def _cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set.
+
+    Attributes
+    ----------
+    floatX : str
+        Default dtype of constructors and of quotients of integers.
+    backend : str
+        Name in ``symgraph.backend.BACKENDS``.
+    threads : int
+        Threads of a call; 0 means one for each processor this process may use.
+    cache : str
+        Folder of compiled programs; "" means the user's cache folder, "off" none.
+    """
+
+    floatX: str = "float64"
+    backend: str = "llvm"
+    threads: int = 0
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        if self.floatX not in FLOATS:
+            raise ValueError(f"floatX is {self.floatX!r}; it must be one of {', '.join(FLOATS)}")
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads}; it must be 0 (all processors) or more")
+
+
+def _parse(name: str, text: str, source: str) -> str | int:
+    if name != "threads":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{source}: threads is {text!r}; it must be an integer") from None
+
+
+def _from_file() -> dict[str, str | int]:
+    path = Path(os.environ.get("SYMGRAPH_CONFIG", Path.home() / ".config" / "symgraph.toml"))
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, RuntimeError):
+        return {}
+    known = {f.name for f in fields(Settings)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    return {name: _parse(name, str(value), str(path)) for name, value in table.items()}
+
+
+def _from_environment() -> dict[str, str | int]:
+    names = {f.name: f"SYMGRAPH_{f.name.upper()}" for f in fields(Settings)}
+    return {n: _parse(n, os.environ[v], v) for n, v in names.items() if os.environ.get(v)}
+
+
+_current: contextvars.ContextVar[Settings | None] = contextvars.ContextVar("symgraph_settings", default=None)
+_defaults: list[Settings] = []
+
+
+def settings() -> Settings:
+    """The settings in force here."""
+    here = _current.get()
+    if here is not None:
+        return here
+    if not _defaults:
+        _defaults.append(replace(Settings(), **{**_from_file(), **_from_environment()}))  # type: ignore[arg-type]
+    return _defaults[0]
+
+
+def configure(**changes: str | int) -> None:
+    """Change the settings of the whole process, e.g. ``configure(floatX="float32")``."""
+    now = settings()
+    _defaults[:] = [replace(now, **changes)]  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def using(**changes: str | int) -> Iterator[Settings]:
+    """Settings for the body of a ``with`` statement, in this thread or task only."""
+    token = _current.set(replace(settings(), **changes))  # type: ignore[arg-type]
+    try:
+        yield settings()
+    finally:
+        _current.reset(token)
+
+
+def floatX() -> str:
+    """The default float dtype."""
+    return settings().floatX
+
+
+def threads() -> int:
+    """How many threads a call may use."""
+    return settings().threads or _cpus()

@@ -1,0 +1,657 @@
+"""Scalar expressions: the one language shared by the graph and the kernels.
+
+An ``Expr`` is a primitive applied to terms, a constant, an index variable, or a load. Expressions are interned, so
+structural equality is identity. ``PRIMS`` is the table of primitives: one row gives the NumPy function, the dtype of
+the result, and the partial derivatives, which are themselves expressions.
+
+    Expr ::= const(value, dtype) | axis(name) | load(slot, indices, dtype) | prim(Expr, ...)
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+
+from symgraph.errors import DTypeError
+from symgraph.types import SIZES, is_float, is_integer, weak_dtype
+
+Number = Union[bool, int, float]
+Operand = Union["Expr", Number]
+INDEX = "int64"
+
+
+class Expr:
+    """One scalar term. Never constructed directly: use ``const``, ``axis``, ``load`` and the primitives.
+
+    Attributes
+    ----------
+    prim : str
+        "const", "axis", "load", or a name in ``PRIMS``.
+    args : tuple of Expr
+        Operands; for a load, its indices.
+    dtype : str
+    value : bool, int, float, str
+        The constant, the axis's name, or the load's slot (a number in formulas, a buffer's name in kernels).
+    """
+
+    __slots__ = ("__weakref__", "args", "dtype", "prim", "value")
+    prim: str
+    args: tuple[Expr, ...]
+    dtype: str
+    value: Number | str | None
+
+    def __add__(self, other: Operand) -> Expr:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Operand) -> Expr:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Operand) -> Expr:
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Expr:
+        return apply("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Expr:
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Expr:
+        return apply("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Expr:
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Expr:
+        return apply("div", other, self)
+
+    def __floordiv__(self, other: Operand) -> Expr:
+        return apply("floordiv", self, other)
+
+    def __mod__(self, other: Operand) -> Expr:
+        return apply("mod", self, other)
+
+    def __neg__(self) -> Expr:
+        return apply("neg", self)
+
+    def __invert__(self) -> Expr:
+        return apply("not", self)
+
+    def __and__(self, other: Operand) -> Expr:
+        return apply("and", self, other)
+
+    def __or__(self, other: Operand) -> Expr:
+        return apply("or", self, other)
+
+    def __xor__(self, other: Operand) -> Expr:
+        return apply("xor", self, other)
+
+    def __lshift__(self, other: Operand) -> Expr:
+        return apply("shl", self, other)
+
+    def __rshift__(self, other: Operand) -> Expr:
+        return apply("shr", self, other)
+
+    def __lt__(self, other: Operand) -> Expr:
+        return apply("lt", self, other)
+
+    def __le__(self, other: Operand) -> Expr:
+        return apply("le", self, other)
+
+    def __gt__(self, other: Operand) -> Expr:
+        return apply("lt", other, self)
+
+    def __ge__(self, other: Operand) -> Expr:
+        return apply("le", other, self)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a scalar expression has no truth value; use select(cond, a, b)")
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+# ------------------------------------------------------------------------------------------------ interning
+
+_interned: weakref.WeakValueDictionary[tuple[object, ...], Expr] = weakref.WeakValueDictionary()
+
+
+def _bits(value: Number | str | None) -> object:
+    """-0.0 is not 0.0 and 1 is not True: constants differ by type and bits."""
+    return ("f", struct.pack("<d", value)) if isinstance(value, float) else (type(value).__name__, value)
+
+
+def _make(prim: str, args: tuple[Expr, ...], dtype: str, value: Number | str | None = None) -> Expr:
+    key = (prim, tuple(map(id, args)), dtype, _bits(value))
+    found = _interned.get(key)
+    if found is not None:
+        return found
+    new = object.__new__(Expr)
+    new.prim, new.args, new.dtype, new.value = prim, args, dtype, value
+    return _interned.setdefault(key, new)
+
+
+def const(value: Number | np.generic, dtype: str) -> Expr:
+    """A constant; ``value`` is rounded (float) or wrapped (integer) to ``dtype``."""
+    with np.errstate(over="ignore"):
+        exact = np.asarray(value).astype(dtype).item()
+    return _make("const", (), dtype, exact)
+
+
+def axis(name: str) -> Expr:
+    """The index variable ``name`` (int64)."""
+    return _make("axis", (), INDEX, name)
+
+
+def load(slot: int | str, indices: Sequence[Operand], dtype: str) -> Expr:
+    """The element of operand or buffer ``slot`` at ``indices``."""
+    return _make("load", tuple(_lift(i, INDEX) for i in indices), dtype, slot)
+
+
+def _lift(x: Operand, dtype: str) -> Expr:
+    return x if isinstance(x, Expr) else const(x, weak_dtype(x, dtype))
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+Partials = Callable[..., Sequence["Expr | None"]]
+
+
+@dataclass(frozen=True)
+class Prim:
+    """A row of the table.
+
+    Attributes
+    ----------
+    name, arity
+    numpy : callable
+        The meaning, on arrays of the operands' dtype.
+    result : str
+        "same" (as the operands), "bool", "second" (select), or "value" (cast: the dtype is an attribute).
+    kinds : str
+        Element types taken: any of f (float), i (integer), b (bool).
+    partials : callable or None
+        ``partials(*args, y)`` gives the derivative by each operand, as expressions; None where there is none.
+    smooth : bool
+        Whether the derivative exists everywhere in the interior of the domain.
+    """
+
+    name: str
+    arity: int
+    numpy: Callable[..., object]
+    result: str = "same"
+    kinds: str = "f"
+    partials: Partials | None = None
+    smooth: bool = True
+
+
+PRIMS: dict[str, Prim] = {}
+
+
+def _row(
+    name: str, arity: int, numpy: Callable[..., object], partials: Partials | None = None, *, result: str = "same",
+    kinds: str = "f", smooth: bool = True,
+) -> None:  # fmt: skip
+    PRIMS[name] = Prim(name, arity, numpy, result, kinds, partials, smooth)
+
+
+def kind_of(dtype: str) -> str:
+    """"f", "i" or "b"."""
+    return "f" if is_float(dtype) else "i" if is_integer(dtype) else "b"
+
+
+def apply(name: str, *operands: Operand, dtype: str | None = None) -> Expr:
+    """The primitive ``name`` on ``operands``; Python scalars take the dtype of the others.
+
+    Parameters
+    ----------
+    dtype : str, optional
+        The result's, for cast and bitcast.
+
+    Raises
+    ------
+    DTypeError
+        If the operands' dtypes differ or the primitive does not take them.
+    """
+    row = PRIMS[name]
+    typed = [x.dtype for x in operands if isinstance(x, Expr)]
+    same = operands[1:] if row.result == "second" else operands
+    common = next((x.dtype for x in same if isinstance(x, Expr)), typed[0] if typed else None)
+    args = tuple(_lift(x, common or "float64") for x in operands)
+    _check(row, args)
+    out = {"same": args[-1].dtype, "bool": "bool", "second": args[-1].dtype, "value": dtype}[row.result]
+    assert out is not None, f"{name} needs dtype="
+    folded = _fold(row, args, out)
+    return _make(name, args, out, dtype if row.result == "value" else None) if folded is None else folded
+
+
+def _check(row: Prim, args: tuple[Expr, ...]) -> None:
+    assert len(args) == row.arity, f"{row.name} takes {row.arity} operands, got {len(args)}"
+    typed = args[1:] if row.result == "second" else args
+    if row.result == "second" and args[0].dtype != "bool":
+        raise DTypeError(f"{row.name}: the condition is {args[0].dtype}, it must be bool")
+    if len({a.dtype for a in typed}) > 1:
+        raise DTypeError(f"{row.name}: operands are {', '.join(a.dtype for a in args)}; they must agree")
+    if typed and kind_of(typed[0].dtype) not in row.kinds:
+        raise DTypeError(f"{row.name} does not take {typed[0].dtype}")
+
+
+def _fold(row: Prim, args: tuple[Expr, ...], dtype: str) -> Expr | None:
+    """Exact simplifications: of index arithmetic (so that addresses stay readable) and of idle casts."""
+    if row.name == "cast" and args[0].dtype == dtype:
+        return args[0]
+    if row.name == "select" and args[1] is args[2]:
+        return args[1]
+    if row.name == "select" and args[0].prim == "const":
+        return args[1] if args[0].value else args[2]
+    if row.result == "bool" or dtype == "bool":
+        return _fold_bool(row, args)
+    return _fold_index(row.name, args) if dtype == INDEX and row.arity == 2 else None
+
+
+def _fold_bool(row: Prim, args: tuple[Expr, ...]) -> Expr | None:
+    constants = [a for a in args if a.prim == "const"]
+    if len(constants) == len(args) and args[0].dtype in ("bool", INDEX):
+        return const(bool(row.numpy(*[np.asarray(a.value, a.dtype) for a in args])), "bool")
+    if row.name in ("and", "or") and constants and args[0].dtype == "bool":
+        c, other = (args[0], args[1]) if args[0] is constants[0] else (args[1], args[0])
+        return other if bool(c.value) == (row.name == "and") else c
+    return None
+
+
+def _fold_index(name: str, args: tuple[Expr, ...]) -> Expr | None:
+    a, b = args
+    if a.prim == b.prim == "const" and name in ("add", "sub", "mul", "floordiv", "mod", "minimum", "maximum"):
+        return const(PRIMS[name].numpy(np.int64(a.value), np.int64(b.value)), INDEX)  # type: ignore[arg-type]
+    if name == "add" and a.prim == "const" and a.value == 0:
+        return b
+    if name in ("add", "sub") and b.prim == "const" and b.value == 0:
+        return a
+    if name in ("mul", "floordiv") and b.prim == "const" and b.value == 1:
+        return a
+    if name == "mul" and a.prim == "const" and a.value == 1:
+        return b
+    if (name == "mul" and any(c.prim == "const" and c.value == 0 for c in args)) or (
+        name == "mod" and b.prim == "const" and b.value == 1
+    ):
+        return const(0, INDEX)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ building
+
+
+def cast(x: Expr, dtype: str) -> Expr:
+    """``x`` converted as NumPy's astype does."""
+    return apply("cast", x, dtype=dtype)
+
+
+def bitcast(x: Expr, dtype: str) -> Expr:
+    """The bits of ``x`` read as another dtype of the same size."""
+    assert SIZES[x.dtype] == SIZES[dtype], f"bitcast from {x.dtype} to {dtype}: sizes differ"
+    return apply("bitcast", x, dtype=dtype)
+
+
+def select(cond: Expr, a: Operand, b: Operand) -> Expr:
+    """``a`` where ``cond``, else ``b``; neither can disturb the other."""
+    return apply("select", cond, a, b)
+
+
+def rare(cond: Expr, slow: Operand, fast: Operand) -> Expr:
+    """``select``, but ``slow`` is computed only if any lane of the vector asks for it."""
+    return apply("rare", cond, slow, fast)
+
+
+def fma(a: Operand, b: Operand, c: Operand) -> Expr:
+    """``a*b + c`` rounded once."""
+    return apply("fma", a, b, c)
+
+
+def eq(a: Operand, b: Operand) -> Expr:
+    """Whether equal (never for a NaN)."""
+    return apply("eq", a, b)
+
+
+def ne(a: Operand, b: Operand) -> Expr:
+    """Whether different (always for a NaN)."""
+    return apply("ne", a, b)
+
+
+def _unary(name: str) -> Callable[[Operand], Expr]:
+    def build(x: Operand) -> Expr:
+        return apply(name, x)
+
+    build.__name__, build.__doc__ = name, f"The primitive ``{name}``."
+    return build
+
+
+def _binary(name: str) -> Callable[[Operand, Operand], Expr]:
+    def build(x: Operand, y: Operand) -> Expr:
+        return apply(name, x, y)
+
+    build.__name__, build.__doc__ = name, f"The primitive ``{name}``."
+    return build
+
+
+absolute, sqrt, floor, ceil, trunc, rint = map(_unary, ("abs", "sqrt", "floor", "ceil", "trunc", "rint"))
+exp, expm1, exp2, log, log1p, log2, log10 = map(_unary, ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10"))
+sin, cos, tan, arcsin, arccos, arctan = map(_unary, ("sin", "cos", "tan", "arcsin", "arccos", "arctan"))
+sinh, cosh, tanh, arcsinh, arccosh, arctanh = map(_unary, ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"))
+erf, erfc, gamma, gammaln, digamma = map(_unary, ("erf", "erfc", "gamma", "gammaln", "digamma"))
+maximum, minimum, copysign, power, arctan2 = map(_binary, ("maximum", "minimum", "copysign", "pow", "arctan2"))
+quot, rem = map(_binary, ("quot", "rem"))
+
+
+def isnan(x: Expr) -> Expr:
+    """Whether ``x`` is a NaN."""
+    return ne(x, x)
+
+
+# ------------------------------------------------------------------------------------------------ meanings
+
+
+def _each(f: Callable[[float], float]) -> Callable[..., object]:
+    """A function of Python's math module on arrays; its domain errors are NaN and its overflows inf."""
+
+    def safe(x: float) -> float:
+        try:
+            return f(x)
+        except ValueError:
+            return math.nan
+        except OverflowError:
+            return math.inf
+
+    many = np.vectorize(safe, otypes=["float64"])
+    return lambda x: many(np.asarray(x, "float64")).astype(np.asarray(x).dtype)
+
+
+def _gamma(x: float) -> float:
+    if x == 0:
+        return math.copysign(math.inf, x)
+    return math.gamma(x)
+
+
+def _gammaln(x: float) -> float:
+    return math.inf if x <= 0 and x == math.floor(x) else math.lgamma(x)
+
+
+def _digamma(x: float) -> float:
+    """Reflection below 1/2, recurrence to 10, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
+    if x <= 0 and x == math.floor(x):
+        return math.copysign(math.inf, -x) if x == 0 else math.nan
+    if x < 0.5:
+        return _digamma(1 - x) - math.pi / math.tan(math.pi * math.remainder(x, 1))
+    shift = 0.0
+    while x < 10:
+        shift, x = shift - 1 / x, x + 1
+    z = 1 / (x * x)
+    series = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * 691 / 32760)))))
+    return shift + math.log(x) - 0.5 / x - series
+
+
+def _maximum(x: np.ndarray, y: np.ndarray) -> object:
+    return np.where((x > y) | (x != x), x, y)
+
+
+def _minimum(x: np.ndarray, y: np.ndarray) -> object:
+    return np.where((x < y) | (x != x), x, y)
+
+
+def _bitcast(x: np.ndarray, dtype: str) -> object:
+    return np.asarray(x).view(dtype)
+
+
+def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Rounded once: exactly in double for narrow types; through error-free sums for double (Boldo and Melquiond 2011)."""
+    if a.dtype != np.float64:
+        wide = a.astype("float64") * b.astype("float64")  # exact: 24 + 24 bits
+        return _round_odd_sum(wide, c.astype("float64")).astype(a.dtype)
+    product, low = _two_product(a, b)
+    high, rest = _two_sum(c, low)
+    top, tail = _two_sum(product, high)
+    exact = np.asarray(top + _round_odd_sum(tail, rest))
+    plain = a * b + c
+    return np.where(np.isfinite(exact), exact, plain)
+
+
+def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    p = a * b
+    ah, bh = _split(a), _split(b)
+    al, bl = a - ah, b - bh
+    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+
+
+def _split(a: np.ndarray) -> np.ndarray:
+    c = a * 134217729.0
+    return c - (c - a)
+
+
+def _round_odd_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a + b rounded to odd, so that a second rounding is innocuous."""
+    s, e = _two_sum(np.asarray(a), np.asarray(b))
+    bits = np.asarray(s).view("int64")
+    inexact = (e != 0) & np.isfinite(s) & (bits & 1 == 0)
+    away = (e > 0) == (s > 0)
+    return np.where(inexact, (bits + np.where(away, 1, -1)).view("float64"), s)
+
+
+def _integer(f: Callable[..., object]) -> Callable[..., object]:
+    return lambda *xs: np.asarray(f(*xs)).astype(np.asarray(xs[0]).dtype)
+
+
+def _quot(x: np.ndarray, y: np.ndarray) -> object:
+    """C's division of integers: towards zero; 0 for a zero divisor, as NumPy's // has it."""
+    q, r = np.floor_divide(x, y), np.mod(x, y)
+    return q + ((r != 0) & ((x < 0) != (y < 0)) & (y != 0)).astype(q.dtype)
+
+
+# ------------------------------------------------------------------------------------------------ rows
+# Partials are functions of the operands and the result y; a quotient is preferred to a product with an inverse, and
+# a form that stays finite to one that is shorter.
+
+_SQRT_PI = math.sqrt(math.pi)
+
+_row("add", 2, np.add, lambda a, b, y: (_one(a), _one(a)), kinds="fib")
+_row("sub", 2, np.subtract, lambda a, b, y: (_one(a), -_one(a)), kinds="fi")
+_row("mul", 2, np.multiply, lambda a, b, y: (b, a), kinds="fib")
+_row("div", 2, np.divide, lambda a, b, y: (_one(a) / b, -(y / b)))
+_row("neg", 1, np.negative, lambda x, y: (-_one(x),), kinds="fi")
+_row("abs", 1, np.abs, lambda x, y: (sign(x),), kinds="fi", smooth=False)
+_row("maximum", 2, _maximum, lambda a, b, y: _share(b < a, a, b), kinds="fib", smooth=False)
+_row("minimum", 2, _minimum, lambda a, b, y: _share(a < b, a, b), kinds="fib", smooth=False)
+_row("fma", 3, _fma, lambda a, b, c, y: (b, a, _one(a)))
+_row("sqrt", 1, np.sqrt, lambda x, y: (0.5 / y,))
+_row("floor", 1, np.floor, lambda x, y: (_zero(x),), smooth=False)
+_row("ceil", 1, np.ceil, lambda x, y: (_zero(x),), smooth=False)
+_row("trunc", 1, np.trunc, lambda x, y: (_zero(x),), smooth=False)
+_row("rint", 1, np.rint, lambda x, y: (_zero(x),), smooth=False)
+_row("copysign", 2, np.copysign, lambda a, b, y: (sign(a) * sign(y), _zero(b)), smooth=False)
+
+_row("exp", 1, np.exp, lambda x, y: (y,))
+_row("expm1", 1, np.expm1, lambda x, y: (exp(x),))
+_row("exp2", 1, np.exp2, lambda x, y: (y * math.log(2),))
+_row("log", 1, np.log, lambda x, y: (1 / x,))
+_row("log1p", 1, np.log1p, lambda x, y: (1 / (1 + x),))
+_row("log2", 1, np.log2, lambda x, y: (1 / math.log(2) / x,))
+_row("log10", 1, np.log10, lambda x, y: (1 / math.log(10) / x,))
+_row("pow", 2, np.power, lambda a, b, y: (b * power(a, b - 1), _pow_by_exponent(a, y)), smooth=False)
+_row("sin", 1, np.sin, lambda x, y: (cos(x),))
+_row("cos", 1, np.cos, lambda x, y: (-sin(x),))
+_row("tan", 1, np.tan, lambda x, y: (1 + y * y,))
+_row("arcsin", 1, np.arcsin, lambda x, y: (1 / sqrt((1 - x) * (1 + x)),))
+_row("arccos", 1, np.arccos, lambda x, y: (-1 / sqrt((1 - x) * (1 + x)),))
+_row("arctan", 1, np.arctan, lambda x, y: (1 / (1 + x * x),))
+_row("arctan2", 2, np.arctan2, lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b)))
+_row("sinh", 1, np.sinh, lambda x, y: (cosh(x),))
+_row("cosh", 1, np.cosh, lambda x, y: (sinh(x),))
+_row("tanh", 1, np.tanh, lambda x, y: (_sech2(x),))
+_row("arcsinh", 1, np.arcsinh, lambda x, y: (1 / sqrt(x * x + 1),))
+_row("arccosh", 1, np.arccosh, lambda x, y: (1 / (sqrt(x - 1) * sqrt(x + 1)),))
+_row("arctanh", 1, np.arctanh, lambda x, y: (1 / ((1 - x) * (1 + x)),))
+_row("erf", 1, _each(math.erf), lambda x, y: (exp(-x * x) * (2 / _SQRT_PI),))
+_row("erfc", 1, _each(math.erfc), lambda x, y: (exp(-x * x) * (-2 / _SQRT_PI),))
+_row("gamma", 1, _each(_gamma), lambda x, y: (y * digamma(x),))
+_row("gammaln", 1, _each(_gammaln), lambda x, y: (digamma(x),))
+_row("digamma", 1, _each(_digamma))
+
+_row("floordiv", 2, np.floor_divide, lambda a, b, y: (_zero(a), _zero(a)), kinds="fi", smooth=False)
+_row("mod", 2, np.mod, lambda a, b, y: (_one(a), -apply("floordiv", a, b)), kinds="fi", smooth=False)
+_row("quot", 2, _quot, kinds="i")
+_row("rem", 2, _integer(np.fmod), kinds="i")
+_row("and", 2, np.bitwise_and, kinds="ib")
+_row("or", 2, np.bitwise_or, kinds="ib")
+_row("xor", 2, np.bitwise_xor, kinds="ib")
+_row("not", 1, np.invert, kinds="ib")
+_row("shl", 2, np.left_shift, kinds="i")
+_row("shr", 2, np.right_shift, kinds="i")
+
+_row("lt", 2, np.less, result="bool", kinds="fib")
+_row("le", 2, np.less_equal, result="bool", kinds="fib")
+_row("eq", 2, np.equal, result="bool", kinds="fib")
+_row("ne", 2, np.not_equal, result="bool", kinds="fib")
+_row("select", 3, np.where, lambda c, a, b, y: _either(c, a), result="second", kinds="fib", smooth=False)
+_row("rare", 3, np.where, lambda c, a, b, y: _either(c, a), result="second", kinds="fib", smooth=False)
+_row("cast", 1, lambda x, dtype: np.asarray(x).astype(dtype), lambda x, y: (_one(x),), result="value", kinds="fib")
+_row("bitcast", 1, _bitcast, result="value", kinds="fi")
+
+
+def _one(x: Expr) -> Expr:
+    return const(1, x.dtype)
+
+
+def _zero(x: Expr) -> Expr:
+    return const(0, x.dtype)
+
+
+def sign(x: Expr) -> Expr:
+    """-1, 0 or 1; a NaN stays a NaN, and so does the sign of a zero."""
+    return select(x > 0, _one(x), select(x < 0, -_one(x), x))
+
+
+def _share(first: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """The partials of a choice between ``a`` and ``b``; at a tie each takes half."""
+    half = const(0.5, a.dtype)
+    one, zero = _one(a), _zero(a)
+    tie = eq(a, b)
+    return select(tie, half, select(first, one, zero)), select(tie, half, select(first, zero, one))
+
+
+def _either(cond: Expr, a: Expr) -> tuple[None, Expr, Expr]:
+    return None, select(cond, _one(a), _zero(a)), select(cond, _zero(a), _one(a))
+
+
+def _pow_by_exponent(a: Expr, y: Expr) -> Expr:
+    """y*log(a), and 0 where a and y are 0: the limit for a positive exponent."""
+    return select(eq(y, 0), _zero(y), y * log(a))
+
+
+def _sech2(x: Expr) -> Expr:
+    """1 - tanh(x)**2 without cancellation: 4e / (1 + e)**2 with e = exp(-2|x|)."""
+    e = exp(-2 * absolute(x))
+    return 4 * e / ((1 + e) * (1 + e))
+
+
+# ------------------------------------------------------------------------------------------------ walks
+
+
+def toposort(exprs: Iterable[Expr]) -> list[Expr]:
+    """Every distinct term below ``exprs``, operands first."""
+    seen: set[Expr] = set()
+    order: list[Expr] = []
+    stack: list[tuple[Expr, bool]] = [(e, False) for e in reversed(list(exprs))]
+    while stack:
+        e, ready = stack.pop()
+        if ready:
+            order.append(e)
+        elif e not in seen:
+            seen.add(e)
+            stack.append((e, True))
+            stack.extend((a, False) for a in reversed(e.args) if a not in seen)
+    return order
+
+
+def rebuild(e: Expr, args: Sequence[Expr]) -> Expr:
+    """``e`` with other operands."""
+    if all(a is b for a, b in zip(e.args, args, strict=True)):
+        return e
+    if e.prim == "load":
+        assert isinstance(e.value, int | str)
+        return load(e.value, args, e.dtype)
+    return apply(e.prim, *args, dtype=e.dtype if PRIMS[e.prim].result == "value" else None)
+
+
+def substitute(exprs: Sequence[Expr], replace: Callable[[Expr], Expr | None]) -> list[Expr]:
+    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term and may give another in its place."""
+    memo: dict[Expr, Expr] = {}
+    for e in toposort(exprs):
+        new = rebuild(e, [memo[a] for a in e.args])
+        found = replace(new)
+        memo[e] = new if found is None else found
+    return [memo[e] for e in exprs]
+
+
+def rename(exprs: Sequence[Expr], axes: Mapping[str, Expr]) -> list[Expr]:
+    """Each of ``exprs`` with the axes named in ``axes`` replaced."""
+    return substitute(exprs, lambda e: axes.get(str(e.value)) if e.prim == "axis" else None)
+
+
+def evaluate(exprs: Sequence[Expr], leaf: Callable[[Expr], np.ndarray]) -> list[np.ndarray]:
+    """The values of ``exprs`` by NumPy; ``leaf`` gives that of an axis, or of a load whose indices stand in its args."""
+    memo: dict[Expr, np.ndarray] = {}
+    with np.errstate(all="ignore"):
+        for e in toposort(exprs):
+            memo[e] = _evaluate_one(e, memo, leaf)
+    return [memo[e] for e in exprs]
+
+
+def _evaluate_one(e: Expr, memo: Mapping[Expr, np.ndarray], leaf: Callable[[Expr], np.ndarray]) -> np.ndarray:
+    if e.prim == "const":
+        return np.asarray(e.value, e.dtype)
+    if e.prim in ("axis", "load"):
+        return np.asarray(leaf(e))
+    args = [memo[a] for a in e.args]
+    extra = [e.dtype] if PRIMS[e.prim].result == "value" else []
+    return np.asarray(PRIMS[e.prim].numpy(*args, *extra)).astype(e.dtype, copy=False)
+
+
+def partials(e: Expr) -> Sequence[Expr | None]:
+    """The derivative of the primitive at the root of ``e`` by each of its operands."""
+    rule = PRIMS[e.prim].partials
+    if rule is None or not is_float(e.dtype):
+        return [None] * len(e.args)
+    return [d if is_float(a.dtype) else None for d, a in zip(rule(*e.args, e), e.args, strict=True)]
+
+
+_INFIX = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "lt": "<", "le": "<=", "eq": "==",
+    "ne": "!=", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>",
+}  # fmt: skip
+
+
+def show(e: Expr) -> str:
+    """``e`` as text; shared terms are written out each time."""
+    text: dict[Expr, str] = {}
+    for t in toposort([e]):
+        args = [text[a] for a in t.args]
+        if t.prim in ("const", "axis"):
+            text[t] = str(t.value)
+        elif t.prim == "load":
+            slot = f"x{t.value}" if isinstance(t.value, int) else str(t.value)
+            text[t] = f"{slot}[{', '.join(args)}]"
+        elif t.prim in _INFIX:
+            text[t] = f"({args[0]} {_INFIX[t.prim]} {args[1]})"
+        else:
+            extra = [t.dtype] if t.prim in ("cast", "bitcast") else []
+            text[t] = f"{t.prim}({', '.join([*args, *extra])})"
+    return text[e]
