@@ -4,7 +4,7 @@ An ``Expr`` is a primitive applied to terms, a constant, an index variable, or a
 structural equality is identity. ``PRIMS`` is the table of primitives: one row gives the NumPy function, the dtype of
 the result, and the partial derivatives, which are themselves expressions.
 
-    Expr ::= const(value, dtype) | axis(name) | load(slot, indices, dtype) | prim(Expr, ...)
+    Expr ::= const(value, dtype) | axis(name) | load(slot, indices) | prim(Expr, ...)
 """
 
 from __future__ import annotations
@@ -143,9 +143,9 @@ def const(value: Number | np.generic, dtype: str) -> Expr:
     return _make("const", (), dtype, exact)
 
 
-def axis(name: str) -> Expr:
-    """The index variable ``name`` (int64)."""
-    return _make("axis", (), INDEX, name)
+def axis(name: str, dtype: str = INDEX) -> Expr:
+    """The index variable ``name``; in kernels also a name bound by Let, of any dtype."""
+    return _make("axis", (), dtype, name)
 
 
 def load(slot: int | str, indices: Sequence[Operand], dtype: str) -> Expr:
