@@ -1,0 +1,521 @@
+"""The graph: Variable, Apply, Constant, SharedVariable, and iterative walks over them.
+
+Nodes are interned: ``Apply(op, inputs, attrs)`` with the same op, inputs and attributes is the same object, so common
+subexpressions merge by construction. Every walk is iterative: a chain of 10,000 ops is no deeper than one of ten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import linecache
+import struct
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, ShapeError, SymbolicTruthError
+from symgraph.types import Shape, TensorType, canonical
+
+if TYPE_CHECKING:
+    from symgraph.op import Op
+
+Attr = Any  # attributes are hashable values of an op's own choosing: int, float, str, bool, None, tuples of these
+SMALL = 1024  # bytes up to which constants merge by value
+
+# ------------------------------------------------------------------------------------------------ origins
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place in the user's source; columns are worked out only when asked for."""
+
+    code: CodeType
+    instruction: int
+    line: int
+
+    @property
+    def file(self) -> str:
+        """Path of the source file."""
+        return self.code.co_filename
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """line, first column, end column (0, 0 where the interpreter keeps none)."""
+        spans = list(self.code.co_positions())
+        line, end, first, last = spans[self.instruction // 2]
+        known = line is not None and first is not None and last is not None and end == line
+        return (line, first, last) if known else (self.line, 0, 0)  # type: ignore[return-value]
+
+    def excerpt(self) -> list[str]:
+        """The user's line, and below it a caret under the expression."""
+        line, first, last = self.position
+        text = linecache.getline(self.file, line).rstrip("\n")
+        if not text.strip():
+            return [str(self)]
+        head = f"{self}:   "
+        indent = len(text) - len(text.lstrip())
+        shown = [head + text.strip()]
+        if last > first:
+            shown.append(" " * (len(head) + first - indent) + "~" * (last - first))
+        return shown
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.position[0]}"
+
+
+_origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar("symgraph_origin", default=None)
+
+
+def here() -> Origin | None:
+    """Where the user's code is: the innermost frame outside this package, or the origin in force."""
+    given = _origin.get()
+    if given is not None:
+        return given
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return None if frame is None else Origin(frame.f_code, max(frame.f_lasti, 0), frame.f_lineno)
+
+
+@contextlib.contextmanager
+def made_at(origin: Origin | None) -> Iterator[None]:
+    """Nodes made in the body get this origin: that of what they replace or differentiate."""
+    token = _origin.set(origin or _origin.get())
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+# ------------------------------------------------------------------------------------------------ variables
+
+
+class Variable:
+    """A value: an input if ``owner`` is None, else output ``slot`` of ``owner``.
+
+    Equality and hash are identity. Operators and methods are attached by the declarations of the ops.
+    """
+
+    __slots__ = ("__weakref__", "name", "origin", "owner", "slot", "type")
+    __array_priority__ = 1000.0
+
+    def __init__(
+        self, type: TensorType, owner: Apply | None = None, slot: int = 0, name: str | None = None
+    ) -> None:
+        self.type, self.owner, self.slot, self.name = type, owner, slot, name
+        self.origin = owner.origin if owner is not None else here()
+
+    @property
+    def dtype(self) -> str:
+        """Element type, as a name."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.type.ndim
+
+    @property
+    def static_shape(self) -> Shape:
+        """The extents as far as they are known: None for one that is not."""
+        return self.type.shape
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Variable):
+            return self is other
+        raise SymbolicTruthError(
+            f"{label(self)} == {other!r} would compare the symbol, not its value; use symgraph.eq(x, y) for the values"
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __bool__(self) -> bool:
+        raise SymbolicTruthError(_no_value(self, "the truth of", "use symgraph.switch(cond, a, b)"))
+
+    def __float__(self) -> float:
+        raise SymbolicTruthError(_no_value(self, "float() of", "use x.eval({...}) or x.astype('float64')"))
+
+    def __int__(self) -> int:
+        raise SymbolicTruthError(_no_value(self, "int() of", "use x.eval({...}) or x.astype('int64')"))
+
+    def __index__(self) -> int:
+        raise SymbolicTruthError(_no_value(self, "the integer value of", "use it inside symgraph, or x.eval({...})"))
+
+    def __len__(self) -> int:
+        if self.ndim and self.type.shape[0] is not None:
+            return self.type.shape[0]
+        raise SymbolicTruthError(_no_value(self, "len() of", "use x.shape[0]"))
+
+    def __contains__(self, item: object) -> bool:
+        raise SymbolicTruthError(_no_value(self, "'in' on", "use symgraph.eq(x, item).any()"))
+
+    def __iter__(self) -> Iterator[Variable]:
+        if self.ndim and self.type.shape[0] is not None:
+            return iter([self[k] for k in range(self.type.shape[0])])  # type: ignore[index]
+        raise SymbolicTruthError(_no_value(self, "iterating over", "use symgraph.scan, or give the extent in the type"))
+
+    def __repr__(self) -> str:
+        return f"<{label(self)}: {self.type}>"
+
+    def __copy__(self) -> Variable:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.owner is None:
+            return _leaf, (self.type, self.name)
+        return _revive, (flatten([self]),)
+
+
+def label(v: Variable) -> str:
+    """What to call a variable in a message."""
+    if v.name:
+        return v.name
+    if isinstance(v, Constant):
+        return str(v.data) if v.data.size == 1 else "constant"
+    return f"{v.owner.op.name}(...)" if v.owner is not None else "input"
+
+
+def _no_value(v: Variable, what: str, mend: str) -> str:
+    place = "".join(f"\n  {line}" for line in (here_excerpt()))
+    return f"{what} {label(v)} {v.type}: it is a symbol and has no value yet{place}\n{mend}"
+
+
+def here_excerpt() -> list[str]:
+    """The user's current line with a caret."""
+    origin = here()
+    return origin.excerpt() if origin else []
+
+
+def describe(v: Variable) -> str:
+    """One line of an error: name, type, kind and place."""
+    kind = "constant" if isinstance(v, Constant) else "shared" if isinstance(v, SharedVariable) else "input"
+    made = v.owner.op.name if v.owner is not None else kind
+    return f"{label(v)}  {v.type}   {made}{f', {v.origin}' if v.origin else ''}"
+
+
+class Constant(Variable):
+    """A value known now; ``data`` is a read-only array. Small ones merge by bits."""
+
+    __slots__ = ("data",)
+    data: np.ndarray
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __index__(self) -> int:
+        return self.data.__index__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return constant, (np.asarray(self.data), None, self.name)
+
+
+_constants: weakref.WeakValueDictionary[tuple[object, ...], Constant] = weakref.WeakValueDictionary()
+
+
+def constant(value: object, dtype: object = None, name: str | None = None) -> Constant:
+    """A constant from an array, a nested list or a scalar.
+
+    Parameters
+    ----------
+    value : array_like
+    dtype : str, optional
+        Default: the array's own; floatX for Python floats.
+    """
+    data = np.array(value, dtype=_constant_dtype(value, dtype), order="C")
+    canonical(data.dtype)
+    if not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
+    data.flags.writeable = False
+    if data.nbytes > SMALL or name is not None:
+        return _constant(data, name)
+    key = (data.dtype.name, data.shape, data.tobytes())
+    found = _constants.get(key)
+    return _constants.setdefault(key, _constant(data, None)) if found is None else found
+
+
+def _constant_dtype(value: object, dtype: object) -> str | None:
+    if dtype is not None:
+        return canonical(dtype)
+    if isinstance(value, float) or (isinstance(value, list | tuple) and np.asarray(value).dtype == np.float64):
+        return canonical("floatX")
+    return None
+
+
+def _constant(data: np.ndarray, name: str | None) -> Constant:
+    new = Constant(TensorType(data.dtype.name, data.shape), name=name)
+    new.data = data
+    return new
+
+
+class SharedVariable(Variable):
+    """A variable with a value of its own, kept between calls and changed by updates.
+
+    Attributes
+    ----------
+    default_update : Variable or None
+        Its new value after each call of a function that uses it and does not update it otherwise.
+    """
+
+    __slots__ = ("_value", "default_update", "lock", "version")
+
+    def __init__(self, value: np.ndarray, type: TensorType, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self._value = value
+        self.default_update: Variable | None = None
+        self.lock = threading.RLock()
+        self.version = 0
+
+    def get_value(self, borrow: bool = False) -> np.ndarray:
+        """The value: a copy, or the storage itself with ``borrow=True`` (a later call may change it)."""
+        with self.lock:
+            return self._value if borrow else self._value.copy()
+
+    def set_value(self, value: object, borrow: bool = False) -> None:
+        """Replace the value; it must fit the type.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If it does not.
+        """
+        new = storage(value, self.type, label(self), borrow)
+        with self.lock:
+            self._value = new
+            self.version += 1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive_shared, (self.get_value(), self.type, self.name)
+
+
+def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
+    """``value`` as contiguous, aligned, native, writable storage of ``type``."""
+    given = np.asarray(value)
+    if given.dtype.name != type.dtype:
+        _check_lossless(given, type, name)
+    if not type.accepts(TensorType(type.dtype, given.shape)):
+        raise ShapeError(f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape")
+    fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
+    return given if fits else np.array(given, dtype=type.dtype, order="C")
+
+
+def _check_lossless(given: np.ndarray, type: TensorType, name: str) -> None:
+    if given.dtype.kind not in "biuf" or not np.can_cast(given.dtype, type.dtype, "safe"):
+        raise DTypeError(
+            f"{name}: the value is {given.dtype}, the variable is {type}\ncast it: value.astype({type.dtype!r})"
+        )
+
+
+def _leaf(type: TensorType, name: str | None) -> Variable:
+    return Variable(type, name=name)
+
+
+def _revive_shared(value: np.ndarray, type: TensorType, name: str | None) -> SharedVariable:
+    return SharedVariable(value, type, name)
+
+
+# ------------------------------------------------------------------------------------------------ apply
+
+
+class Apply:
+    """``op`` applied to ``inputs`` with ``attrs``; made through ``apply``, which interns it.
+
+    Attributes
+    ----------
+    op : Op
+    inputs : tuple of Variable
+    attrs : dict
+        Read-only by convention.
+    outputs : tuple of Variable
+    origin : Origin or None
+        Where the user first wrote it; later places stand in ``elsewhere``.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "elsewhere", "inputs", "op", "origin", "outputs")
+    op: Op
+    inputs: tuple[Variable, ...]
+    attrs: dict[str, Attr]
+    outputs: tuple[Variable, ...]
+    origin: Origin | None
+    elsewhere: list[Origin]
+
+    def __repr__(self) -> str:
+        return f"{self.op.name}({', '.join(map(label, self.inputs))})"
+
+
+_nodes: weakref.WeakValueDictionary[tuple[object, ...], Apply] = weakref.WeakValueDictionary()
+
+
+def bits(value: Attr) -> object:
+    """A key that tells 1 from True and 0.0 from -0.0."""
+    if isinstance(value, float):
+        return "float", struct.pack("<d", value)
+    if isinstance(value, tuple):
+        return tuple(map(bits, value))
+    return type(value).__name__, value
+
+
+def apply(op: Op, inputs: Sequence[Variable], attrs: Mapping[str, Attr] | None = None) -> Apply:
+    """The node of ``op`` on ``inputs``: an existing one if there is one."""
+    attrs = dict(attrs or {})
+    key = (op, tuple(map(id, inputs)), tuple((k, bits(v)) for k, v in sorted(attrs.items())))
+    found = _nodes.get(key)
+    origin = here()
+    if found is not None:
+        if origin is not None and origin != found.origin and origin not in found.elsewhere:
+            found.elsewhere.append(origin)
+        return found
+    node = Apply()
+    node.op, node.inputs, node.attrs, node.origin, node.elsewhere = op, tuple(inputs), attrs, origin, []
+    node.outputs = tuple(Variable(t, node, slot) for slot, t in enumerate(op.infer(node.inputs, attrs)))
+    return _nodes.setdefault(key, node)
+
+
+# ------------------------------------------------------------------------------------------------ walks
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A function to be: what it takes and what it gives."""
+
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+
+
+def toposort(outputs: Iterable[Variable], leaves: Iterable[Variable] = ()) -> list[Apply]:
+    """Every node that ``outputs`` need, inputs first; the walk stops at ``leaves``."""
+    stop = set(leaves)
+    seen: set[Apply] = set()
+    order: list[Apply] = []
+    stack = [(v.owner, False) for v in reversed(list(outputs)) if v not in stop]
+    while stack:
+        node, ready = stack.pop()
+        if node is None:
+            continue
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((v.owner, False) for v in reversed(node.inputs) if v not in stop)
+    return order
+
+
+def leaves(outputs: Iterable[Variable]) -> list[Variable]:
+    """The variables without an owner that ``outputs`` depend on, each once, in order of first use."""
+    outputs = list(outputs)
+    found = dict.fromkeys(v for node in toposort(outputs) for v in node.inputs if v.owner is None)
+    found.update(dict.fromkeys(v for v in outputs if v.owner is None))
+    return list(found)
+
+
+def substitute(outputs: Sequence[Variable], replace: Mapping[Variable, Variable]) -> list[Variable]:
+    """``outputs`` with variables replaced (whole subgraphs too); everything above is rebuilt with its origin."""
+    return transform(outputs, lambda v: replace.get(v))
+
+
+def transform(
+    outputs: Sequence[Variable],
+    replace: Callable[[Variable], Variable | None],
+    rebuild: Callable[[Apply, Sequence[Variable]], Sequence[Variable]] | None = None,
+) -> list[Variable]:
+    """``outputs`` rebuilt, inputs first.
+
+    ``replace`` sees each variable of the old graph and may give the new one, ``rebuild`` each node with its new inputs
+    (by default the same op on them).
+    """
+    done: dict[Variable, Variable] = {}
+
+    def image(v: Variable) -> Variable | None:
+        if v not in done:
+            given = replace(v)
+            if given is None and v.owner is None:
+                given = v
+            if given is None:
+                return None
+            done[v] = given
+        return done[v]
+
+    stack = [v for v in reversed(list(outputs))]
+    while stack:
+        v = stack[-1]
+        if image(v) is not None:
+            stack.pop()
+            continue
+        node = v.owner
+        assert node is not None
+        missing = [i for i in node.inputs if image(i) is None]
+        if missing:
+            stack.extend(reversed(missing))
+            continue
+        new = (rebuild or _same_op)(node, [done[i] for i in node.inputs])
+        done.update(zip(node.outputs, new, strict=True))
+    return [done[v] for v in outputs]
+
+
+def _same_op(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)):
+        return node.outputs
+    with made_at(node.origin):
+        return apply(node.op, inputs, node.attrs).outputs
+
+
+def clients(outputs: Iterable[Variable]) -> dict[Variable, list[Apply]]:
+    """Who reads each variable."""
+    users: dict[Variable, list[Apply]] = {}
+    for node in toposort(outputs):
+        for v in dict.fromkeys(node.inputs):
+            users.setdefault(v, []).append(node)
+    return users
+
+
+# ------------------------------------------------------------------------------------------------ flat form
+
+Flat = tuple[list[Variable], list[tuple["Op", list[tuple[int, int]], dict[str, Attr]]], list[tuple[int, int]]]
+
+
+def flatten(outputs: Sequence[Variable]) -> Flat:
+    """Leaves, nodes as (op, input references, attrs), output references; a reference is (node or -1, position)."""
+    base = leaves(outputs)
+    where: dict[Variable, tuple[int, int]] = {v: (-1, k) for k, v in enumerate(base)}
+    rows = []
+    for k, node in enumerate(toposort(outputs)):
+        rows.append((node.op, [where[v] for v in node.inputs], node.attrs))
+        where.update({v: (k, v.slot) for v in node.outputs})
+    return base, rows, [where[v] for v in outputs]
+
+
+def unflatten(flat: Flat) -> list[Variable]:
+    """The outputs of a flat graph."""
+    base, rows, outputs = flat
+    made: list[Sequence[Variable]] = []
+
+    def at(ref: tuple[int, int]) -> Variable:
+        return base[ref[1]] if ref[0] < 0 else made[ref[0]][ref[1]]
+
+    for op, inputs, attrs in rows:
+        made.append(apply(op, [at(r) for r in inputs], attrs).outputs)
+    return [at(r) for r in outputs]
+
+
+def _revive(flat: Flat) -> Variable:
+    return unflatten(flat)[0]

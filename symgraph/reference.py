@@ -1,0 +1,85 @@
+"""The NumPy evaluator, op by op: the oracle, constant folding, and the "numpy" backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from symgraph.errors import IndexOutOfRange
+from symgraph.graph import Apply, Constant, SharedVariable, Variable, describe, label, toposort
+from symgraph.op import Op
+
+Values = Mapping[Variable, object]
+
+
+def evaluate(outputs: Sequence[Variable], values: Values | None = None) -> list[np.ndarray]:
+    """The values of ``outputs``, given those of the inputs (arrays of the right dtype).
+
+    Raises
+    ------
+    KeyError
+        If an input has no value.
+    """
+    memo: dict[Variable, np.ndarray] = {v: np.asarray(a, v.dtype) for v, a in (values or {}).items()}
+    for node in toposort(outputs, memo):
+        arrays = [value_of(v, memo) for v in node.inputs]
+        memo.update(zip(node.outputs, evaluate_node(node, arrays), strict=True))
+    return [value_of(v, memo) for v in outputs]
+
+
+def value_of(v: Variable, memo: Mapping[Variable, np.ndarray]) -> np.ndarray:
+    """The value of a variable: computed before, constant, or shared."""
+    if v in memo:
+        return memo[v]
+    if isinstance(v, Constant):
+        return v.data
+    if isinstance(v, SharedVariable):
+        return v.get_value(borrow=True)
+    raise KeyError(f"no value is given for {describe(v)}")
+
+
+def evaluate_node(node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """One op by NumPy; a composite without a NumPy meaning through its body."""
+    _check_guards(node, arrays)
+    if type(node.op).reference is Op.reference:
+        body = node.op.expand(node)
+        assert body is not None, f"{node.op.name} has neither a reference nor a body"
+        return evaluate(body, dict(zip(node.inputs, arrays, strict=True)))
+    return node.op.reference(node, arrays)
+
+
+def _check_guards(node: Apply, arrays: Sequence[np.ndarray]) -> None:
+    guards = node.op.guards(node)
+    if not guards:
+        return
+    found = evaluate([g.ok for g in guards], dict(zip(node.inputs, arrays, strict=True)))
+    for guard, ok in zip(guards, found, strict=True):
+        if not ok.all():
+            raise IndexOutOfRange(guard_message(node, guard.message))
+
+
+def guard_message(node: Apply, message: str) -> str:
+    """What to say of a guard that failed: the op, its arguments, the user's line."""
+    names = ", ".join(map(label, node.inputs))
+    lines = [f"{node.op.name}({names}): {message}", *[f"  {describe(v)}" for v in node.inputs[:4]]]
+    return "\n".join([*lines, *[f"  {line}" for line in (node.origin.excerpt() if node.origin else [])]])
+
+
+def is_foldable(node: Apply) -> bool:
+    """Whether every input is constant."""
+    return bool(node.inputs) and all(isinstance(v, Constant) for v in node.inputs)
+
+
+def folder(limit_bytes: int) -> Callable[[Apply], list[np.ndarray] | None]:
+    """Constant folding of nodes whose result stays below ``limit_bytes``."""
+
+    def fold(node: Apply) -> list[np.ndarray] | None:
+        if not is_foldable(node) or any(not v.type.is_static for v in node.outputs):
+            return None
+        size = max(np.prod([n or 0 for n in v.type.shape]) * np.dtype(v.dtype).itemsize for v in node.outputs)
+        if size > limit_bytes:
+            return None
+        return list(evaluate_node(node, [v.data for v in node.inputs if isinstance(v, Constant)]))
+
+    return fold
