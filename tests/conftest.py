@@ -1,0 +1,22 @@
+"""Hypothesis profiles: the same draws on every run where a failure must be reproducible, more of them in deep runs."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# deadline None: the first example of a test may compile, and the machine may be shared
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
+settings.register_profile(
+    "deep",
+    deadline=None,
+    max_examples=500,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    deep = config.getoption("markexpr") == "deep"
+    settings.load_profile("deep" if deep else "ci" if os.environ.get("CI") else "quick")

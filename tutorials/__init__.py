@@ -1,0 +1,1 @@
+"""From multiplication to convolutional networks: models a reader can follow line by line."""
