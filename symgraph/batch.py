@@ -1,0 +1,140 @@
+"""Batching: a graph given one axis more, mechanically, because every op carries a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from symgraph import scalar
+from symgraph.formula import Compute
+from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
+from symgraph.op import OPS, Attrs, GradResult, Op
+from symgraph.scalar import Expr
+from symgraph.types import TensorType, broadcast_extents
+
+BATCH_AXIS = "b"
+
+
+class Batched(Op):
+    """``op`` done for each row of its batched operands. Attribute ``which``: for each input whether it is batched."""
+
+    def __init__(self, inner: Op) -> None:
+        self.inner, self.name, self.sizes_from, self.doc = inner, f"batched_{inner.name}", inner.sizes_from, inner.doc
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return batched_op, (self.inner,)
+
+    def _rows(self, inputs: Sequence[Variable], attrs: Attrs) -> tuple[Apply, int | None]:
+        """The node of the inner op on unbatched stand-ins, and the batch extent."""
+        which = attrs["which"]
+        stand_ins = [
+            Variable(TensorType(v.dtype, v.type.shape[1:]), name=v.name) if w else v
+            for v, w in zip(inputs, which, strict=True)
+        ]
+        extent = broadcast_extents([v.type.shape[0] for v, w in zip(inputs, which, strict=True) if w])
+        return apply(self.inner, stand_ins, _inner(attrs)), extent
+
+    def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
+        node, extent = self._rows(inputs, attrs)
+        return [TensorType(v.dtype, (extent, *v.type.shape)) for v in node.outputs]
+
+    def resolve(self, node: Apply) -> Sequence[Variable] | None:
+        """Batch what the inner op resolves to."""
+        inner, _ = self._rows(node.inputs, node.attrs)
+        simpler = self.inner.resolve(inner) or self.inner.expand(inner)
+        if simpler is None:
+            return None
+        pairs = zip(inner.inputs, node.inputs, node.attrs["which"], strict=True)
+        return batch(simpler, {a: b for a, b, w in pairs if w})
+
+    def expand(self, node: Apply) -> Sequence[Variable] | None:
+        return self.resolve(node)
+
+    def define(self, node: Apply) -> Compute | None:
+        inner, extent = self._rows(node.inputs, node.attrs)
+        made = self.inner.define(inner)
+        if made is None:
+            return None
+        assert extent is not None and made.into is None, f"{self.name}: scatters are batched through their own axes"
+        row = scalar.axis(BATCH_AXIS)
+
+        def lift(e: Expr) -> Expr | None:
+            if e.prim == "load" and node.attrs["which"][e.value]:
+                return scalar.load(e.value, (row, *e.args), e.dtype)  # type: ignore[arg-type]
+            return None
+
+        return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=tuple(scalar.substitute(made.exprs, lift)))
+
+    def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        inner, _ = self._rows(node.inputs, node.attrs)
+        which = node.attrs["which"]
+        count = next(len(a) for a, w in zip(arrays, which, strict=True) if w)
+        rows = [
+            self.inner.reference(inner, [a[i] if w else a for a, w in zip(arrays, which, strict=True)])
+            for i in range(count)
+        ]
+        empty = [np.zeros((0, *v.type.shape), v.dtype) for v in inner.outputs if v.type.is_static]
+        return [np.stack(column) for column in zip(*rows, strict=True)] if rows else empty
+
+    def grad(self, node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
+        inner, _ = self._rows(node.inputs, node.attrs)
+        weights = [Variable(v.type) for v in inner.outputs]
+        given = [None if g is None else w for g, w in zip(cotangents, weights, strict=True)]
+        pulled = self.inner.grad(inner, given)
+        rows = {a: b for a, b, w in zip(inner.inputs, node.inputs, node.attrs["which"], strict=True) if w}
+        rows.update({w: g for w, g in zip(weights, cotangents, strict=True) if g is not None})
+        return [None if g is None else batch([g], rows)[0] for g in pulled]
+
+
+_batched: dict[Op, Batched] = {}
+
+
+def batched_op(inner: Op) -> Batched:
+    """The batched form of an op, made once."""
+    return _batched.setdefault(inner, Batched(inner))
+
+
+def _inner(attrs: Attrs) -> dict[str, Attr]:
+    return {k: v for k, v in attrs.items() if k != "which"}
+
+
+def batch(outputs: Sequence[Variable], rows: Mapping[Variable, Variable]) -> list[Variable]:
+    """``outputs`` for each row of the batched stand-ins.
+
+    Parameters
+    ----------
+    rows : mapping
+        Variable of the graph -> variable with one axis more in front, all of one extent.
+
+    Returns
+    -------
+    list of Variable
+        Each with the batch axis in front (repeated if it does not depend on ``rows``).
+    """
+    done: dict[Variable, Variable] = dict(rows)
+    for node in toposort(outputs, rows):
+        operands = node.op.operands(node)
+        if any(v in done for v in operands):
+            with made_at(node.origin):
+                done.update(zip(node.outputs, _batch_node(node, done), strict=True))
+    like = next(iter(rows.values()))
+    return [done[v] if v in done else _repeat(v, like) for v in outputs]
+
+
+def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Variable]:
+    expanded = node.op.expand(node)
+    if expanded is not None:
+        inside = {v: done[v] for v in node.inputs if v in done}
+        return batch(expanded, inside)
+    inputs = [done.get(v, v) for v in node.inputs]
+    which = tuple(v in done for v in node.inputs)
+    return apply(batched_op(node.op), inputs, {**node.attrs, "which": which}).outputs
+
+
+def _repeat(v: Variable, like: Variable) -> Variable:
+    """``v`` with a batch axis in front, as long as that of ``like``."""
+    raised = OPS["dimshuffle"](v, pattern=(None, *range(v.ndim)))  # type: ignore[operator]
+    sizes = [like.shape[0], *v.shape]  # type: ignore[attr-defined]
+    return OPS["broadcast_to"](raised, *sizes)  # type: ignore[operator, no-any-return]

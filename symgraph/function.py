@@ -1,0 +1,352 @@
+"""function(): from expressions to something that is called with arrays.
+
+A call binds and checks the arguments, finds the program for their shapes (compiling it the first time), and runs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from symgraph import config
+from symgraph.arguments import In, as_inputs, convert_argument
+from symgraph.backend import Executable, Signature, Task, find_backend
+from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
+from symgraph.graph import (
+    Constant,
+    SharedVariable,
+    Variable,
+    describe,
+    label,
+    leaves,
+    substitute,
+)
+from symgraph.op import as_variable
+from symgraph.shapes import prelude
+from symgraph.types import TensorType
+
+Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
+Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
+
+
+@dataclass
+class Profile:
+    """How often a function was called, and how long it took (seconds)."""
+
+    calls: int = 0
+    seconds: float = 0.0
+
+
+def function(
+    inputs: Sequence[Variable | In] = (), outputs: Outputs = None, updates: Pairs = (), givens: Pairs = (),
+    name: str | None = None, allow_input_downcast: bool = False, on_unused_input: str = "raise",
+    no_default_updates: bool = False, backend: str | None = None, profile: bool = False,
+) -> Function:  # fmt: skip
+    """Compile expressions into a callable.
+
+    Parameters
+    ----------
+    inputs : list of Variable or In
+        What a call gives, by position or by name.
+    outputs : Variable, list, dict or None
+        What a call returns, in the same form; arrays (0-d too).
+    updates : dict or list of pairs (SharedVariable, new value)
+        Done together after each call: outputs and new values all see the old values.
+    givens : dict or list of pairs (Variable, replacement)
+        Replacements made before compiling, e.g. ``{x: data[i*b:(i+1)*b]}``.
+    name : str, optional
+        For messages.
+    allow_input_downcast : bool
+        Take inputs whose conversion loses precision.
+    on_unused_input : "raise", "warn" or "ignore"
+    no_default_updates : bool
+        Do not advance random streams and other shared variables with a default update.
+    backend : str, optional
+        "llvm" (default), "numpy", ...; see ``symgraph.backend.BACKENDS``.
+    profile : bool
+        Count calls and their seconds in ``f.profile``.
+
+    Returns
+    -------
+    Function
+
+    Raises
+    ------
+    ArgumentError, UnusedInputError, UpdateError, ShapeError, DTypeError
+    """
+    declared = as_inputs(inputs)
+    form, flat = _flatten_outputs(outputs)
+    pairs = _check_updates(updates)
+    replaced = _check_givens(givens)
+    targets = [s for s, _ in pairs]
+    results = substitute([*flat, *[new for _, new in pairs]], replaced) if replaced else [*flat, *[u for _, u in pairs]]
+    if not no_default_updates:
+        targets, results = _default_updates(targets, results)
+    variables = [i.variable for i in declared]
+    free = [v for v in leaves([*results, *targets]) if not isinstance(v, Constant)]
+    _check_leaves(free, variables, on_unused_input)
+    given = set(variables)
+    shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
+    count = len(flat)
+    task = Task(
+        tuple(variables), tuple(shared), tuple(results[:count]), tuple(zip(targets, results[count:], strict=True)),
+        name or "f",
+    )  # fmt: skip
+    return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
+
+
+# ------------------------------------------------------------------------------------------------ building
+
+
+def _flatten_outputs(outputs: Outputs) -> tuple[Any, list[Variable]]:
+    """The form of the result (None, a list of keys, or "one"), and the variables."""
+    if outputs is None:
+        return [], []
+    if isinstance(outputs, Mapping):
+        return list(outputs), [as_variable(v) for v in outputs.values()]
+    if isinstance(outputs, list | tuple):
+        return [], [as_variable(v) for v in outputs]
+    return "one", [as_variable(outputs)]
+
+
+def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
+    return list(pairs.items()) if isinstance(pairs, Mapping) else [(a, b) for a, b in pairs]
+
+
+def _check_updates(updates: Pairs) -> list[tuple[SharedVariable, Variable]]:
+    checked: dict[SharedVariable, Variable] = {}
+    for target, new in _pairs(updates):
+        if not isinstance(target, SharedVariable):
+            raise UpdateError(f"updates: {target!r} is not a shared variable\nmake it one: symgraph.shared(value)")
+        if target in checked:
+            raise UpdateError(f"updates: {label(target)} is updated twice\ncombine the two new values into one")
+        checked[target] = _fit_update(target, new)
+    return list(checked.items())
+
+
+def _fit_update(target: SharedVariable, new: object) -> Variable:
+    value = as_variable(new, target.dtype) if not isinstance(new, Variable) else new
+    if not target.type.accepts(value.type):
+        mend = f"cast it: new.astype({target.dtype!r})" if value.dtype != target.dtype else "give the new value its shape"
+        raise UpdateError(
+            layout(f"updates: the new value of {label(target)} is {value.type}, the variable is {target.type}",
+                   [describe(target), describe(value)], value.origin.excerpt() if value.origin else [], mend)
+        )  # fmt: skip
+    return value
+
+
+def _check_givens(givens: Pairs) -> dict[Variable, Variable]:
+    checked: dict[Variable, Variable] = {}
+    for old, new in _pairs(givens):
+        if not isinstance(old, Variable):
+            raise ArgumentError(f"givens: {old!r} is not a variable")
+        value = as_variable(new, old.dtype) if not isinstance(new, Variable) else new
+        if not old.type.accepts(value.type):
+            raise (DTypeError if old.dtype != value.dtype else ShapeError)(
+                layout(f"givens: {label(old)} is {old.type}, its replacement is {value.type}",
+                       [describe(old), describe(value)], [], f"make them agree, e.g. new.astype({old.dtype!r})")
+            )  # fmt: skip
+        checked[old] = value
+    return checked
+
+
+def _default_updates(
+    targets: list[SharedVariable], results: list[Variable]
+) -> tuple[list[SharedVariable], list[Variable]]:
+    """Add the default updates of the shared variables in use, and of those that these use in turn."""
+    targets, results = list(targets), list(results)
+    seen = set(targets)
+    pending = leaves(results)
+    while pending:
+        v = pending.pop(0)
+        if not isinstance(v, SharedVariable) or v in seen or v.default_update is None:
+            continue
+        seen.add(v)
+        new = _fit_update(v, v.default_update)
+        targets.append(v)
+        results.append(new)
+        pending.extend(leaves([new]))
+    return targets, results
+
+
+def _check_leaves(free: Sequence[Variable], inputs: Sequence[Variable], on_unused: str) -> None:
+    given = set(inputs)
+    missing = [v for v in free if v not in given and not isinstance(v, SharedVariable)]
+    if missing:
+        raise ArgumentError(
+            layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing), [],
+                   "add it to inputs, replace it through givens, or make it shared")
+        )  # fmt: skip
+    unused = [v for v in inputs if v not in set(free)]
+    if not unused or on_unused == "ignore":
+        return
+    message = layout(
+        f"function: no output depends on the input {label(unused[0])}", map(describe, unused), [],
+        "leave it out, or pass on_unused_input='ignore'",
+    )  # fmt: skip
+    if on_unused == "raise":
+        raise UnusedInputError(message)
+    if on_unused != "warn":
+        raise ValueError(f"on_unused_input is {on_unused!r}; it must be 'raise', 'warn' or 'ignore'")
+    warnings.warn(message, stacklevel=4)
+
+
+# ------------------------------------------------------------------------------------------------ calling
+
+
+class Function:
+    """A compiled function; made by ``function``.
+
+    Attributes
+    ----------
+    task : Task
+    programs : dict
+        Signature key -> Executable, one for each set of shapes seen.
+    profile : Profile or None
+    """
+
+    def __init__(
+        self, task: Task, declared: Sequence[In], form: Any, backend: str, downcast: bool, profile: bool
+    ) -> None:
+        self.task, self.declared, self.form, self.backend, self.downcast = task, tuple(declared), form, backend, downcast
+        self.name = task.name
+        self.profile = Profile() if profile else None
+        self.programs: dict[Any, Executable] = {}
+        self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
+        self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
+        self._prelude = prelude(task.results)
+        self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
+        self._locks = [s.lock for s in sorted(task.shared, key=id)]
+        find_backend(backend)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        start = perf_counter() if self.profile else 0.0
+        arrays = self._bind(args, kwargs)
+        with self._locked():
+            executable = self._program(arrays)
+            found = executable(arrays, self.task.shared)
+        if self.profile:
+            self.profile.calls += 1
+            self.profile.seconds += perf_counter() - start
+        return self._formed(found)
+
+    def _formed(self, found: list[np.ndarray]) -> Any:
+        if self.form == "one":
+            return found[0]
+        return dict(zip(self.form, found, strict=True)) if self.form else found
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the locks of the shared variables, taken in one order everywhere."""
+        for lock in self._locks:
+            lock.acquire()
+        try:
+            yield
+        finally:
+            for lock in self._locks:
+                lock.release()
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[np.ndarray]:
+        values = list(args) if not kwargs and len(args) == len(self.declared) else self._match(args, kwargs)
+        return [
+            a
+            if type(a) is np.ndarray and a.dtype is d and a.ndim == i.variable.ndim and a.flags.carray
+            else convert_argument(a, i, self.name, self.downcast)
+            for a, d, i in zip(values, self._dtypes, self.declared, strict=True)
+        ]
+
+    def _match(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        """Arguments in the order of the inputs, defaults filled in."""
+        if len(args) > len(self.declared):
+            raise ArgumentError(f"{self.name}() takes {len(self.declared)} inputs, got {len(args)}\n{self._usage()}")
+        bound: dict[int, Any] = dict(enumerate(args))
+        for key, value in kwargs.items():
+            if key not in self._positions:
+                raise ArgumentError(f"{self.name}() has no input named {key!r}\n{self._usage()}")
+            if self._positions[key] in bound:
+                raise ArgumentError(f"{self.name}() got the input {key!r} twice: by position and by name\n{self._usage()}")
+            bound[self._positions[key]] = value
+        for k, i in enumerate(self.declared):
+            if k not in bound and i.has_default:
+                bound[k] = i.value
+        missing = [i for k, i in enumerate(self.declared) if k not in bound]
+        if missing:
+            raise ArgumentError(f"{self.name}() misses the input {missing[0].label}\n{self._usage()}")
+        return [bound[k] for k in range(len(self.declared))]
+
+    def _usage(self) -> str:
+        return f"call it as {self.name}({', '.join(f'{i.label}: {i.variable.type}' for i in self.declared)})"
+
+    # ---------------------------------------------------------------------------------------- programs
+
+    def _program(self, arrays: Sequence[np.ndarray]) -> Executable:
+        held = [self.task.shared[k].get_value(borrow=True) for k in self._open]
+        sizes = self._prelude.values(self._known(arrays)) if self._prelude.sizes else ()
+        key = (*[a.shape for a in arrays], *[a.shape for a in held], sizes)
+        found = self.programs.get(key)
+        if found is None:
+            found = self.programs[key] = self._compile(arrays, sizes)
+        return found
+
+    def _known(self, arrays: Sequence[np.ndarray]) -> dict[Variable, np.ndarray]:
+        values: dict[Variable, np.ndarray] = dict(zip(self.task.inputs, arrays, strict=True))
+        values.update((s, s.get_value(borrow=True)) for s in self.task.shared)
+        return values
+
+    def _compile(self, arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> Executable:
+        for a, i in zip(arrays, self.declared, strict=True):
+            self._check_extents(a, i)
+        signature = Signature(
+            tuple(TensorType(a.dtype.name, a.shape) for a in arrays),
+            tuple(TensorType(s.dtype, s.get_value(borrow=True).shape) for s in self.task.shared),
+            tuple(zip(self._prelude.sizes, sizes, strict=True)),
+        )
+        return find_backend(self.backend).compile(self.task, signature)
+
+    def _check_extents(self, a: np.ndarray, i: In) -> None:
+        if not i.variable.type.accepts(TensorType(i.variable.dtype, a.shape)):
+            raise ShapeError(
+                f"{self.name}: the input {i.label} has shape {a.shape}, its type is {i.variable.type}\n"
+                f"  {describe(i.variable)}\ngive an array of that shape, or declare the extent as None"
+            )
+
+    def compile(self, *args: Any, **kwargs: Any) -> Executable:
+        """The program for arguments of these shapes, compiled if need be, without running it."""
+        return self._program(self._bind(args, kwargs))
+
+    def copy(self) -> Function:
+        """The same function with programs and profile of its own; shared variables stay shared."""
+        return Function(self.task, self.declared, self.form, self.backend, self.downcast, self.profile is not None)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(i.label for i in self.declared)
+        return f"<Function {self.name}({inside}), {len(self.programs)} compiled>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Function, (self.task, self.declared, self.form, self.backend, self.downcast, self.profile is not None)
+
+
+# ------------------------------------------------------------------------------------------------ eval
+
+
+def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, backend: str | None = None) -> np.ndarray:
+    """The value of an expression: ``x.eval({a: 1.0})``; keys are variables or their names."""
+    given = dict(inputs or {})
+    by_name = {leaf.name: leaf for leaf in leaves([v]) if leaf.name}
+    keys = [by_name.get(k, None) if isinstance(k, str) else k for k in given]
+    unknown = [k for k, found in zip(given, keys, strict=True) if found is None]
+    if unknown:
+        raise ArgumentError(f"eval: {label(v)} has no input named {unknown[0]!r}")
+    f = function([k for k in keys if k is not None], v, backend=backend, allow_input_downcast=True, name="eval",
+                 on_unused_input="ignore", no_default_updates=True)  # fmt: skip
+    result: np.ndarray = f(*given.values())
+    return result
+
+
+Variable.eval = evaluate  # type: ignore[attr-defined]

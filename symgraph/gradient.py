@@ -1,0 +1,287 @@
+"""Symbolic differentiation: grad, vjp, jvp, jacobian, hessian.
+
+The cost is canonicalised and stabilised first, then differentiated, so that gradients start from stable named ops.
+Reverse accumulation walks the nodes once; each op states its own gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from symgraph.batch import batch
+from symgraph.errors import DTypeError, GradientError, ShapeError, layout
+from symgraph.graph import (
+    Apply,
+    Variable,
+    constant,
+    describe,
+    here_excerpt,
+    label,
+    made_at,
+    toposort,
+    transform,
+)
+from symgraph.op import OPS, Composite, as_variable, convert, size_variable
+from symgraph.rewrite import rewrite
+from symgraph.types import is_float
+
+Wrt = TypeVar("Wrt", Variable, Sequence[Variable])
+PHASES = ("canonicalize", "stabilize")
+
+
+def grad(
+    cost: Variable | None, wrt: Any, known_grads: Mapping[Variable, Variable] | None = None,
+    consider_constant: Sequence[Variable] = (), disconnected_inputs: str = "raise", return_disconnected: str = "zero",
+) -> Any:  # fmt: skip
+    """d cost / d wrt, as graphs.
+
+    Parameters
+    ----------
+    cost : Variable, float scalar
+        May be None if ``known_grads`` is given.
+    wrt : Variable or sequence of Variable
+        Float variables; intermediate ones too.
+    known_grads : dict, optional
+        Gradients already known of intermediate variables: the walk starts at these as well.
+    consider_constant : sequence of Variable
+        Variables that no gradient flows through.
+    disconnected_inputs : "raise", "warn" or "ignore"
+        What to do if the cost does not depend on a variable in ``wrt``.
+    return_disconnected : "zero", "none"
+        What such a variable gets.
+
+    Returns
+    -------
+    Variable or list of Variable
+        Of the same types as ``wrt``.
+
+    Raises
+    ------
+    ShapeError
+        If the cost is not a scalar.
+    DTypeError
+        If the cost or a variable in ``wrt`` is not a float.
+    GradientError
+        If a variable is disconnected, or an op on the way has no gradient.
+    """
+    many = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
+    starts = dict(known_grads or {})
+    if cost is not None:
+        _check_cost(cost)
+        starts = {cost: constant(np.ones((), cost.dtype)), **starts}
+    found = _pull(list(starts), list(starts.values()), many, list(consider_constant))
+    result = [
+        _disconnected(v, disconnected_inputs, return_disconnected) if g is None else g
+        for v, g in zip(many, found, strict=True)
+    ]
+    return result if isinstance(wrt, list | tuple) else result[0]
+
+
+def vjp(f: Any, wrt: Any, cotangent: Any, disconnected_inputs: str = "raise") -> Any:
+    """cotangent * d f / d wrt (Theano's Lop): the gradient of ``f`` weighted by ``cotangent``, which has f's shape."""
+    outputs, weights = _listed(f), _listed(cotangent)
+    many = _listed(wrt)
+    found = _pull(outputs, [as_variable(w) for w in weights], many, [])
+    result = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
+    return result if isinstance(wrt, list | tuple) else result[0]
+
+
+def jvp(f: Any, wrt: Any, tangent: Any) -> Any:
+    """d f / d wrt * tangent (Theano's Rop), by differentiating the vector-Jacobian product by its cotangent.
+
+    References
+    ----------
+    Townsend (2017), "A new trick for calculating Jacobian vector products".
+    """
+    outputs, many, tangents = _listed(f), _listed(wrt), _listed(tangent)
+    weights = [Variable(v.type, name="cotangent") for v in outputs]
+    pulled = _pull(outputs, weights, many, [])
+    connected = [(g, as_variable(t)) for g, t in zip(pulled, tangents, strict=True) if g is not None]
+    pushed = _pull([g for g, _ in connected], [t for _, t in connected], weights, [])
+    result = [zeros_like(v) if g is None else g for v, g in zip(outputs, pushed, strict=True)]
+    return result if isinstance(f, list | tuple) else result[0]
+
+
+def jacobian(f: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
+    """d f[i] / d wrt[j], of shape f.shape + wrt.shape: one reverse pass for all i together.
+
+    The pass is built once and given an axis more: every op carries a formula, so batching is mechanical.
+    """
+    size = _product(f.shape)
+    weight = Variable(f.type, name="cotangent")
+    many = _listed(wrt)
+    found = _pull([f], [weight], many, [])
+    rows = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
+    units = _units(f, size)
+    batched = batch(rows, {weight: units})
+    shaped = [_reshape(b, (*f.shape, *v.shape)) for b, v in zip(batched, many, strict=True)]
+    return shaped if isinstance(wrt, list | tuple) else shaped[0]
+
+
+def hessian(cost: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
+    """d2 cost / d wrt2, of shape wrt.shape * 2, for each variable in ``wrt``."""
+    many = _listed(wrt)
+    first = grad(cost, many, disconnected_inputs=disconnected_inputs)
+    found = [jacobian(g, v, disconnected_inputs="ignore") for g, v in zip(first, many, strict=True)]
+    return found if isinstance(wrt, list | tuple) else found[0]
+
+
+def hessian_vector_product(cost: Variable, wrt: Any, vector: Any) -> Any:
+    """hessian(cost, wrt) * vector without the hessian (Pearlmutter 1994)."""
+    many, vectors = _listed(wrt), _listed(vector)
+    first = grad(cost, many)
+    found = _pull(first, [as_variable(v) for v in vectors], many, [])
+    result = [zeros_like(v) if g is None else g for v, g in zip(many, found, strict=True)]
+    return result if isinstance(wrt, list | tuple) else result[0]
+
+
+# ------------------------------------------------------------------------------------------------ the walk
+
+
+def _pull(
+    outputs: Sequence[Variable], cotangents: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]
+) -> list[Variable | None]:
+    """The gradient of sum(outputs * cotangents) by each of ``wrt``; None if disconnected."""
+    for v in wrt:
+        _check_wrt(v)
+    leaves = [*wrt, *stop]
+    prepared = _expand_for_gradient(rewrite(outputs, PHASES, leaves=leaves))
+    total: dict[Variable, Variable] = {}
+    for v, g in zip(prepared, cotangents, strict=True):
+        _add(total, v, g)
+    useful = _dependent(prepared, wrt, stop)
+    for node in reversed(toposort(prepared, leaves)):
+        if node in useful and any(v in total for v in node.outputs):
+            _pull_node(node, total, useful, set(wrt), set(stop))
+    return [total.get(v) for v in wrt]
+
+
+def _expand_for_gradient(outputs: Sequence[Variable]) -> list[Variable]:
+    """Composites without a gradient of their own give way to their bodies."""
+
+    def rebuild(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        new = node if list(node.inputs) == list(inputs) else _again(node, inputs)
+        if isinstance(node.op, Composite) and node.op.grad_rule is None:
+            with made_at(node.origin):
+                return _expand_for_gradient(node.op.expand(new))
+        return new.outputs
+
+    return transform(outputs, lambda v: None, rebuild)
+
+
+def _again(node: Apply, inputs: Sequence[Variable]) -> Apply:
+    from symgraph.graph import apply
+
+    with made_at(node.origin):
+        return apply(node.op, inputs, node.attrs)
+
+
+def _dependent(outputs: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]) -> set[Apply]:
+    """The nodes on a way from ``wrt`` to ``outputs``."""
+    reached: set[Variable] = set(wrt)
+    nodes = set()
+    blocked = set(stop)
+    for node in toposort(outputs, [*wrt, *stop]):
+        if any(v in reached and v not in blocked for v in node.op.operands(node)):
+            nodes.add(node)
+            reached.update(node.outputs)
+    return nodes
+
+
+def _pull_node(
+    node: Apply, total: dict[Variable, Variable], useful: set[Apply], wrt: set[Variable], stop: set[Variable]
+) -> None:
+    with made_at(node.origin):
+        contributions = node.op.grad(node, [total.get(v) for v in node.outputs])
+        for v, g in zip(node.inputs, contributions, strict=True):
+            wanted = v not in stop and is_float(v.dtype) and (v in wrt or v.owner in useful)
+            if g is not None and wanted:
+                _add(total, v, g)
+
+
+def _add(total: dict[Variable, Variable], v: Variable, g: Variable) -> None:
+    """Add a contribution, brought to the type of its variable."""
+    fitted = convert(_fit_shape(g, v), v.dtype)
+    total[v] = OPS["add"](total[v], fitted) if v in total else fitted  # type: ignore[operator]
+
+
+def _fit_shape(g: Variable, v: Variable) -> Variable:
+    if g.type.shape == v.type.shape and g.type.is_static:
+        return g
+    if g.ndim < v.ndim or any(a == 1 and b != 1 for a, b in zip(g.type.shape[::-1], v.type.shape[::-1], strict=False)):
+        g = OPS["broadcast_like"](g, v)  # type: ignore[operator]
+    return OPS["sum_to"](g, v)  # type: ignore[operator, no-any-return]
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def _listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, list | tuple) else [x]
+
+
+def _check_cost(cost: Variable) -> None:
+    if not isinstance(cost, Variable):
+        raise GradientError(f"grad: the cost is {cost!r}; it must be a variable")
+    if cost.ndim:
+        raise ShapeError(
+            layout(f"grad: the cost {label(cost)} is {cost.type}, it must be a scalar", [describe(cost)],
+                   here_excerpt(), "reduce it first: cost.mean() or cost.sum()")
+        )  # fmt: skip
+    if not is_float(cost.dtype):
+        raise DTypeError(
+            layout(f"grad: the cost {label(cost)} is {cost.dtype}, it must be a float", [describe(cost)],
+                   here_excerpt(), "cast it: cost.astype('float32')")
+        )  # fmt: skip
+
+
+def _check_wrt(v: Variable) -> None:
+    if not isinstance(v, Variable):
+        raise GradientError(f"grad: wrt holds {v!r}; it must hold variables")
+    if not is_float(v.dtype):
+        raise DTypeError(
+            layout(f"grad: {label(v)} is {v.dtype}: there is no gradient by an integer or a bool", [describe(v)],
+                   here_excerpt(), "differentiate by a float variable")
+        )  # fmt: skip
+
+
+def _disconnected(v: Variable, policy: str, returned: str) -> Any:
+    if policy == "raise":
+        raise GradientError(
+            layout(f"grad: the cost does not depend on {label(v)}, or only through ops without a gradient",
+                   [describe(v)], here_excerpt(), "leave it out of wrt, or pass disconnected_inputs='ignore'")
+        )  # fmt: skip
+    if policy == "warn":
+        import warnings
+
+        warnings.warn(f"grad: the cost does not depend on {label(v)}", stacklevel=4)
+    elif policy != "ignore":
+        raise ValueError(f"disconnected_inputs is {policy!r}; it must be 'raise', 'warn' or 'ignore'")
+    return None if returned.lower() == "none" else zeros_like(v)
+
+
+def zeros_like(v: Variable) -> Variable:
+    """Zeros of the type of ``v``."""
+    zero = constant(np.zeros((), v.dtype))
+    return OPS["broadcast_like"](zero, v)  # type: ignore[operator, no-any-return]
+
+
+def _product(extents: Sequence[Variable]) -> Variable:
+    total: Variable = constant(np.int64(1))
+    for n in extents:
+        total = OPS["mul"](total, n)  # type: ignore[operator]
+    return total
+
+
+def _units(f: Variable, size: Variable) -> Variable:
+    """The unit cotangents of ``f``: (size, *f.shape), row i one at flat position i."""
+    flat = OPS["arange"](size_variable(size))  # type: ignore[operator]
+    one = OPS["eq"](_reshape(flat, (size, 1)), _reshape(flat, (1, size)))  # type: ignore[operator]
+    return _reshape(convert(one, f.dtype), (size, *f.shape))
+
+
+def _reshape(x: Variable, shape: Sequence[object]) -> Variable:
+    return OPS["reshape"](x, *[size_variable(n) for n in shape])  # type: ignore[operator, no-any-return]
