@@ -1,0 +1,1 @@
+"""How it is computed: kernels, schedules, emitters and run times."""
