@@ -73,10 +73,13 @@ class Op:
         Unique in ``OPS``.
     sizes_from : int or None
         Inputs from this one on are extents: int64 scalars that must be known when a program is compiled.
+    is_view : bool
+        Whether the output is the first input's elements in the same row-major order: it may share its storage.
     """
 
     name: str
     sizes_from: int | None = None
+    is_view: bool = False
     doc: str | None = None
 
     def register(self) -> None:

@@ -1,0 +1,521 @@
+"""Shape: extents, the one permutation op (dimshuffle), and reshape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import AxisError, ShapeError, layout
+from symgraph.formula import Compute, Operand, compute
+from symgraph.graph import Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.op import Structured, as_variable, attach, extent_of, normalize_axis, structured
+from symgraph.ops.extents import Size, floordiv, maximum, product, sizes_of, variables
+from symgraph.scalar import INDEX, Expr, const
+from symgraph.types import Extent, TensorType
+
+__all__ = [
+    "shape", "dimshuffle", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "shape_padleft",
+    "shape_padright", "shape_padaxis", "reshape", "flatten",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------ extents
+
+
+@structured(
+    name="shape_of",
+    infer=lambda x, axis: TensorType("int64", ()),
+    reference=lambda x, axis: np.int64(x.shape[axis]),
+    grad=lambda g, x, y, axis: [None],
+    resolve=lambda x, axis: None if x.type.shape[axis] is None else constant(x.type.shape[axis], "int64"),
+)
+def _shape_of(x: Operand, axis: int) -> Compute:
+    """The extent of one axis."""
+    return compute((), lambda: const(x.shape[axis], INDEX))
+
+
+def shape_of(x: Variable, axis: int) -> Variable:
+    """The extent of ``axis`` as an int64 scalar: a constant where it is known."""
+    n = x.type.shape[axis]
+    return _shape_of(x, axis=axis) if n is None else constant(n, "int64")
+
+
+def shape(x: Any) -> tuple[Variable, ...]:
+    """The extents of ``x``: a tuple of int64 scalars, constants where they are known.
+
+    Parameters
+    ----------
+    x : Variable
+
+    Returns
+    -------
+    tuple of Variable, one for each axis.
+    """
+    v = as_variable(x)
+    return tuple(shape_of(v, k) for k in range(v.ndim))
+
+
+def extents(x: Variable) -> tuple[Size, ...]:
+    """The extents of ``x``: ints where they are known."""
+    return tuple(shape_of(x, k) if n is None else n for k, n in enumerate(x.type.shape))
+
+
+def elements(x: Variable) -> Variable:
+    """The number of elements of ``x``, an int64 scalar."""
+    return variables([product(extents(x))])[0]
+
+
+# ------------------------------------------------------------------------------------------------ dimshuffle
+
+Pattern = tuple[int | None, ...]
+
+
+def _dimshuffle_type(x: Variable, pattern: Pattern) -> TensorType:
+    for k in set(range(x.ndim)) - set(pattern):
+        if x.type.shape[k] not in (1, None):
+            raise ShapeError(
+                layout(f"dimshuffle({label(x)}, {_show(pattern)}): axis {k} is left out but has extent "
+                       f"{x.type.shape[k]}, not 1", [describe(x)], here_excerpt(),
+                       f"name every axis of {label(x)} that has more than one element; or take one element: x[0]")
+            )  # fmt: skip
+    return TensorType(x.dtype, tuple(1 if p is None else x.type.shape[p] for p in pattern))
+
+
+def _show(pattern: Pattern) -> str:
+    return "(" + ", ".join("'x'" if p is None else str(p) for p in pattern) + ")"
+
+
+def inverse(pattern: Pattern, rank: int) -> Pattern:
+    """The pattern that undoes ``pattern`` on a variable of ``rank``."""
+    return tuple(pattern.index(k) if k in pattern else None for k in range(rank))
+
+
+def _dimshuffle_numpy(x: np.ndarray, pattern: Pattern) -> np.ndarray:
+    axes = [p for p in pattern if p is not None]
+    dropped = tuple(k for k in range(x.ndim) if k not in axes)
+    moved = np.transpose(x, [*axes, *dropped]).reshape([x.shape[k] for k in axes])
+    return moved[tuple(None if p is None else slice(None) for p in pattern)]
+
+
+@structured(
+    name="dimshuffle",
+    infer=_dimshuffle_type,
+    reference=_dimshuffle_numpy,
+    grad=lambda g, x, y, pattern: [permute(g, inverse(pattern, x.ndim))],
+)
+def _dimshuffle(x: Operand, pattern: Pattern) -> Compute:
+    """Axes permuted, inserted with extent 1, or (of extent 1) dropped."""
+
+    def element(*out: Expr) -> Expr:
+        at = {p: i for p, i in zip(pattern, out, strict=True) if p is not None}
+        return x[tuple(at.get(k, const(0, INDEX)) for k in range(len(x.shape)))]
+
+    return compute([1 if p is None else x.shape[p] for p in pattern], element)
+
+
+def permute(x: Variable, pattern: Pattern) -> Variable:
+    """``dimshuffle`` by a checked pattern; one of a dimshuffle is merged with it, an idle one is ``x``."""
+    if x.owner is not None and x.owner.op is _dimshuffle:
+        first: Pattern = x.owner.attrs["pattern"]
+        return permute(x.owner.inputs[0], tuple(None if p is None else first[p] for p in pattern))
+    return x if pattern == tuple(range(x.ndim)) else _dimshuffle(x, pattern=pattern)
+
+
+def dimshuffle(x: Any, *pattern: object) -> Variable:
+    """The axes of ``x`` in a new order.
+
+    Parameters
+    ----------
+    x : Variable, shape (n0, n1, ...)
+    *pattern : int, 'x' or None; or one sequence of these
+        For each axis of the result the axis of ``x`` it is, or ``'x'`` (None) for a new axis of extent 1. Axes of ``x``
+        that are left out must have extent 1.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If an axis is out of range or named twice.
+    ShapeError
+        If an axis with an extent other than 1 is left out.
+    """
+    v = as_variable(x)
+    given: Sequence[object] = pattern
+    if len(pattern) == 1 and isinstance(pattern[0], tuple | list):
+        given = pattern[0]
+    axes = [p for p in given if not _is_new(p)]
+    normalize_axis(tuple(axes), v.ndim, "dimshuffle", v)
+    return permute(v, tuple(None if _is_new(p) else _one_axis(p, v, "dimshuffle") for p in given))
+
+
+def _is_new(p: object) -> bool:
+    return p is None or (isinstance(p, str) and p == "x")
+
+
+def _one_axis(axis: object, x: Variable, name: str) -> int:
+    return normalize_axis((axis,), x.ndim, name, x)[0]
+
+
+def transpose(x: Any, *axes: Any) -> Variable:
+    """The axes of ``x`` permuted, reversed by default.
+
+    Parameters
+    ----------
+    x : Variable, shape (n0, n1, ...)
+    *axes : int, or one sequence of int
+        A permutation of the axes of ``x``.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If ``axes`` is no permutation.
+    """
+    v = as_variable(x)
+    given: Any = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes
+    if given is None or (not given and not axes):
+        return permute(v, tuple(range(v.ndim))[::-1])
+    order = normalize_axis(tuple(given), v.ndim, "transpose", v)
+    if len(order) != v.ndim:
+        raise AxisError(
+            layout(f"transpose({label(v)}): {len(order)} axes are given for a rank of {v.ndim}", [describe(v)],
+                   here_excerpt(), "name every axis once; x.dimshuffle(...) drops axes of extent 1")
+        )  # fmt: skip
+    return permute(v, tuple(int(a) % v.ndim for a in given))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
+    """``x`` with two axes exchanged.
+
+    Parameters
+    ----------
+    x : Variable
+    axis1, axis2 : int
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If an axis is out of range.
+    """
+    v = as_variable(x)
+    a, b = _one_axis(axis1, v, "swapaxes"), _one_axis(axis2, v, "swapaxes")
+    order = list(range(v.ndim))
+    order[a], order[b] = b, a
+    return permute(v, tuple(order))
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
+    """``x`` with axes moved to other places; the others keep their order.
+
+    Parameters
+    ----------
+    x : Variable
+    source, destination : int or sequence of int
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If an axis is out of range or named twice, or the two differ in length.
+    """
+    v = as_variable(x)
+    sources = (source,) if isinstance(source, int) else tuple(source)
+    targets = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(sources) != len(targets):
+        raise AxisError(f"moveaxis: {len(sources)} source axes, {len(targets)} destinations\ngive one for each")
+    normalize_axis(sources, v.ndim, "moveaxis", v), normalize_axis(targets, v.ndim, "moveaxis", v)
+    order = [k for k in range(v.ndim) if k not in {a % v.ndim for a in sources}]
+    for to, axis in sorted((b % v.ndim, a % v.ndim) for a, b in zip(sources, targets, strict=True)):
+        order.insert(to, axis)
+    return permute(v, tuple(order))
+
+
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
+    """``x`` with new axes of extent 1.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int or sequence of int
+        Places of the new axes in the result.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If a place is out of range for the result.
+    """
+    v = as_variable(x)
+    many = (axis,) if isinstance(axis, int) else tuple(axis)
+    places = normalize_axis(many, v.ndim + len(many), "expand_dims", v)
+    old = iter(range(v.ndim))
+    return permute(v, tuple(None if k in places else next(old) for k in range(v.ndim + len(many))))
+
+
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """``x`` without axes of extent 1.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int or sequence of int, optional
+        The axes to drop; by default all that are known to have extent 1 when the graph is built.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If an axis to drop has another extent.
+    """
+    v = as_variable(x)
+    if axis is None:
+        return permute(v, tuple(k for k, n in enumerate(v.type.shape) if n != 1))
+    gone = normalize_axis(axis, v.ndim, "squeeze", v)
+    for k in gone:
+        if v.type.shape[k] not in (1, None):
+            raise ShapeError(
+                layout(f"squeeze({label(v)}): axis {k} has extent {v.type.shape[k]}, not 1", [describe(v)],
+                       here_excerpt(), "squeeze only axes of extent 1; x[0] takes one element of a longer one")
+            )  # fmt: skip
+    return permute(v, tuple(k for k in range(v.ndim) if k not in gone))
+
+
+def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
+    """``x`` with ``n_ones`` axes of extent 1 before the others.
+
+    Parameters
+    ----------
+    x : Variable
+    n_ones : int
+
+    Returns
+    -------
+    Variable, same dtype.
+    """
+    v = as_variable(x)
+    return permute(v, (None,) * n_ones + tuple(range(v.ndim)))
+
+
+def shape_padright(x: Any, n_ones: int = 1) -> Variable:
+    """``x`` with ``n_ones`` axes of extent 1 after the others.
+
+    Parameters
+    ----------
+    x : Variable
+    n_ones : int
+
+    Returns
+    -------
+    Variable, same dtype.
+    """
+    v = as_variable(x)
+    return permute(v, tuple(range(v.ndim)) + (None,) * n_ones)
+
+
+def shape_padaxis(x: Any, axis: int) -> Variable:
+    """``x`` with a new axis of extent 1 at ``axis``; the same as ``expand_dims``.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int
+
+    Returns
+    -------
+    Variable, same dtype.
+    """
+    return expand_dims(x, axis)
+
+
+# ------------------------------------------------------------------------------------------------ reshape
+
+
+def _reshape_type(x: Variable, *sizes: Variable) -> TensorType:
+    new = tuple(map(extent_of, sizes))
+    old = x.type.shape
+    if None not in new and None not in old and math.prod(new) != math.prod(old):  # type: ignore[arg-type]
+        raise _bad_reshape(x, new)
+    return TensorType(x.dtype, new)
+
+
+def _bad_reshape(x: Variable, new: Sequence[Extent]) -> ShapeError:
+    count, wanted = (math.prod(n for n in s if n is not None) for s in (x.type.shape, new))
+    text = ", ".join("?" if n is None else str(n) for n in new)
+    return ShapeError(
+        layout(f"reshape({label(x)}, ({text})): {label(x)} has {count} elements, the shape has {wanted}", [describe(x)],
+               here_excerpt(), "the products of the extents must agree; -1 stands for the one that makes them so")
+    )  # fmt: skip
+
+
+def row_major(index: Sequence[Expr], sizes: Sequence[int]) -> Expr:
+    """The flat index of ``index`` in an array of extents ``sizes``."""
+    flat = const(0, INDEX)
+    for i, n in zip(index, sizes, strict=True):
+        flat = flat * n + i
+    return flat
+
+
+def _unravel(flat: Expr, sizes: Sequence[int]) -> list[Expr]:
+    """The indices of flat index ``flat``: quotients and remainders of constants."""
+    index = []
+    for k, n in enumerate(sizes):
+        quotient = flat // math.prod(sizes[k + 1 :])
+        index.append(quotient if k == 0 else quotient % n)
+    return index
+
+
+def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[slice, slice]]:
+    """The shortest runs of axes with equal products: indices need not be mixed across runs."""
+    found, i, j = [], 0, 0
+    while i < len(old) or j < len(new):
+        first, p, q = (i, j), 1, 1
+        while True:
+            if p <= q and i < len(old) and (p < q or i == first[0]):
+                p, i = p * old[i], i + 1
+            elif j < len(new) and (q < p or j == first[1]):
+                q, j = q * new[j], j + 1
+            else:
+                break
+        found.append((slice(first[0], i), slice(first[1], j)))
+    return found
+
+
+@structured(
+    name="reshape",
+    infer=_reshape_type,
+    reference=lambda x, *sizes: np.reshape(x, [int(n) for n in sizes]),
+    grad=lambda g, x, y, *rest: [_reshape(g, *shape(x))],
+    sizes_from=1,
+)
+def _reshape(x: Operand, shape: tuple[int, ...]) -> Compute:
+    """The same elements in row-major order under other extents."""
+
+    def element(*out: Expr) -> Expr:
+        if 0 in shape:
+            return x[(const(0, INDEX),) * len(x.shape)]
+        index: list[Expr] = []
+        for old, new in _groups(x.shape, shape):
+            index += _unravel(row_major(out[new], shape[new]), x.shape[old])
+        return x[tuple(index)]
+
+    return compute(shape, element)
+
+
+_reshape.is_view = True
+
+
+def reshape(x: Any, *shape: Any, ndim: int | None = None) -> Variable:
+    """The elements of ``x`` in row-major order under another shape.
+
+    Parameters
+    ----------
+    x : Variable
+    *shape : int or integer scalar Variable, or one sequence of these
+        One extent may be -1: it becomes what makes the number of elements agree.
+    ndim : int, optional
+        Rank of the result; only needed with a shape that is a vector of unknown length, and then the elements are
+        taken one by one.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If the number of elements changes (when built if both shapes are known, else when the function is called).
+    """
+    v = as_variable(x)
+    given: Any = shape[0] if len(shape) == 1 else shape
+    if ndim is not None and isinstance(given, Variable) and given.ndim == 1:
+        given = [given[k] for k in range(ndim)]  # type: ignore[index]
+    sizes = sizes_of(given, "reshape", least=-1)
+    if sum(n == -1 for n in sizes if isinstance(n, int)) > 1:
+        raise ShapeError(
+            layout(f"reshape({label(v)}): more than one extent is -1", [describe(v)], here_excerpt(),
+                   "only one extent can be worked out; give the others")
+        )  # fmt: skip
+    return reshaped(v, _fill(v, sizes))
+
+
+def _fill(x: Variable, sizes: Sequence[Size]) -> tuple[Size, ...]:
+    """``sizes`` with the -1 worked out."""
+    open_ = [k for k, n in enumerate(sizes) if isinstance(n, int) and n == -1]
+    if not open_:
+        return tuple(sizes)
+    rest, count = product([n for k, n in enumerate(sizes) if k not in open_]), product(extents(x))
+    if isinstance(rest, int) and isinstance(count, int) and (rest == 0 or count % rest):
+        raise ShapeError(
+            layout(f"reshape({label(x)}): no extent in the place of -1 makes {count} elements of {rest}",
+                   [describe(x)], here_excerpt(), "the other extents must divide the number of elements")
+        )  # fmt: skip
+    filled = floordiv(count, rest if isinstance(rest, int) else maximum(rest, 1))
+    return tuple(filled if k in open_ else n for k, n in enumerate(sizes))
+
+
+def reshaped(x: Variable, sizes: Sequence[Size]) -> Variable:
+    """``reshape`` to extents without -1; an idle one is ``x``."""
+    if x.type.is_static and tuple(sizes) == x.type.shape:
+        return x
+    return _reshape(x, *variables(sizes))
+
+
+def flatten(x: Any, ndim: int = 1, *, outdim: int | None = None) -> Variable:
+    """``x`` with its last axes made one.
+
+    Parameters
+    ----------
+    x : Variable
+    ndim : int
+        Rank of the result: the first ``ndim - 1`` axes stay, the rest become one.
+    outdim : int, optional
+        Another name of ``ndim``.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If ``ndim`` is not between 1 and the rank of ``x``.
+    """
+    v, rank = as_variable(x), ndim if outdim is None else outdim
+    if not 1 <= rank <= max(v.ndim, 1):
+        raise ShapeError(
+            layout(f"flatten({label(v)}, {rank}): the result cannot have rank {rank}", [describe(v)], here_excerpt(),
+                   f"give a rank from 1 to {max(v.ndim, 1)}")
+        )  # fmt: skip
+    sizes = extents(v)
+    return reshaped(v, (*sizes[: rank - 1], product(sizes[rank - 1 :])))
+
+
+for _name, _method in (
+    ("dimshuffle", dimshuffle), ("transpose", transpose), ("swapaxes", swapaxes), ("squeeze", squeeze),
+    ("reshape", reshape), ("flatten", flatten), ("ravel", flatten),
+):  # fmt: skip
+    attach(_name, _method)
+Variable.shape = property(shape)  # type: ignore[attr-defined]
+Variable.size = property(elements)  # type: ignore[attr-defined]
+Variable.T = property(transpose)  # type: ignore[attr-defined]
