@@ -10,8 +10,8 @@ import numpy as np
 
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Constant, Variable, constant, describe, here_excerpt, label
-from symgraph.op import Structured, as_variable, attach, extent_of, normalize_axis, structured
+from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.op import as_variable, attach, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, sizes_of, variables
 from symgraph.scalar import INDEX, Expr, const
 from symgraph.types import Extent, TensorType
@@ -405,7 +405,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[slice, slice]]
     name="reshape",
     infer=_reshape_type,
     reference=lambda x, *sizes: np.reshape(x, [int(n) for n in sizes]),
-    grad=lambda g, x, y, *rest: [_reshape(g, *shape(x))],
+    grad=lambda g, x, *rest: [reshaped(g, extents(x))],
     sizes_from=1,
 )
 def _reshape(x: Operand, shape: tuple[int, ...]) -> Compute:
