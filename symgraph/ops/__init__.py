@@ -1,0 +1,1 @@
+"""The catalogue: one declaration for each op, a module for each family."""
