@@ -15,8 +15,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache
+from typing import Any, overload
 
 import numpy as np
 
@@ -266,7 +266,14 @@ class Elementwise(Op):
         NumPy's (or SciPy's) function of the same meaning. Without it the tests use mpmath, evaluation the body.
     commutes : bool
         Whether rules match the two inputs in either order.
+
+    Attributes
+    ----------
+    mend : str
+        What an error about dtypes tells the user to do.
     """
+
+    mend = "cast first: x.astype('float64')"
 
     def __init__(
         self, name: str, body: Callable[..., Expr], arity: int, *, takes: str = "common", grad: GradRule | None = None,
@@ -308,8 +315,8 @@ class Elementwise(Op):
     def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
         try:
             dtype = self.expr(tuple(v.dtype for v in inputs)).dtype
-        except DTypeError as error:
-            self._reject(inputs[0].dtype, inputs, str(error))
+        except DTypeError:
+            self._reject(inputs[0].dtype, inputs, self.mend)
         try:
             return [TensorType(dtype, broadcast_shapes([v.type.shape for v in inputs]))]
         except ShapeError as error:
@@ -362,12 +369,12 @@ def convert_condition(x: object) -> Variable:
     return v if v.dtype == "bool" else cast_op(v, "bool")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _traced(op: Elementwise, dtypes: tuple[str, ...]) -> Expr:
     return op.body(*[scalar.load(k, (), d) for k, d in enumerate(dtypes)])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _derived(op: Elementwise, dtypes: tuple[str, ...]) -> list[Expr | None]:
     """Derivative of the body by each operand: reverse accumulation over the scalar expression."""
     root = op.expr(dtypes)
@@ -378,7 +385,7 @@ def _derived(op: Elementwise, dtypes: tuple[str, ...]) -> list[Expr | None]:
     for e in reversed(scalar.toposort([root])):
         if e not in total or e.prim in ("load", "const", "axis"):
             continue
-        _check_smooth(op, e, root)
+        _check_differentiable(op, e, root)
         for a, d in zip(e.args, scalar.partials(e), strict=True):
             if d is not None and (d.prim != "const" or d.value != 0):
                 term = scalar_times(total[e], d)
@@ -386,8 +393,10 @@ def _derived(op: Elementwise, dtypes: tuple[str, ...]) -> list[Expr | None]:
     return [total.get(x, scalar.const(0, x.dtype)) if is_float(x.dtype) else None for x in inputs]
 
 
-def _check_smooth(op: Elementwise, e: Expr, root: Expr) -> None:
+def _check_differentiable(op: Elementwise, e: Expr, root: Expr) -> None:
     """A kink inside a longer body would differentiate to something wrong at the kink."""
+    if is_float(e.dtype) and scalar.PRIMS[e.prim].partials is None:
+        raise GradientError(f"{op.name}: the derivative of {e.prim} is not known; give grad=")
     if e is not root and e.prim in scalar.PRIMS and not scalar.PRIMS[e.prim].smooth:
         raise GradientError(f"{op.name}: its body has a kink ({e.prim}), so it needs a gradient of its own; give grad=")
 
@@ -410,7 +419,7 @@ def times(g: Any, d: Variable) -> Variable:
 
 
 def to_graph(exprs: Sequence[Expr], node: Apply) -> list[Variable]:
-    """Scalar expressions of a node's elements as graphs of primitive ops on its inputs (and its output, if it occurs)."""
+    """Scalar expressions of a node's elements as graphs of primitive ops on its inputs (and on its output)."""
     root = node.op.expr(tuple(v.dtype for v in node.inputs)) if isinstance(node.op, Elementwise) else None
     made: dict[Expr, Variable] = {}
     for e in scalar.toposort(exprs):
@@ -437,6 +446,13 @@ def _broadcast_indices(t: TensorType, names: Sequence[Expr]) -> list[Expr]:
     return [scalar.const(0, scalar.INDEX) if n == 1 else names[lead + k] for k, n in enumerate(t.shape)]
 
 
+@overload
+def elementwise(function: Callable[..., Any]) -> Elementwise: ...
+@overload
+def elementwise(
+    function: None = None, *, name: str | None = None, takes: str = "float", grad: GradRule | None = None,
+    reference: Callable[..., object] | None = None, commutes: bool = False,
+) -> Callable[[Callable[..., Any]], Elementwise]: ...  # fmt: skip
 def elementwise(
     function: Callable[..., Any] | None = None, *, name: str | None = None, takes: str = "float",
     grad: GradRule | None = None, reference: Callable[..., object] | None = None, commutes: bool = False,
