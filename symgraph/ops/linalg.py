@@ -15,6 +15,7 @@ from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Apply, Variable, describe, here_excerpt, label
 from symgraph.op import GradResult, as_variable, attach, common_dtype, convert, normalize_axis, structured
+from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped
@@ -170,6 +171,8 @@ def tensordot(x: Any, w: Any, axes: Any = 2, *, _name: str = "tensordot") -> Var
     a, b, dtype = _operands(x, w)
     left, right = _paired_axes(axes, a, b, _name)
     _check_extents(a, b, left, right, _name)
+    if len(left) > 1:
+        b = _specified(b, right, [extents(a)[k] for k in left])
     rows, columns = _others(a, left), _others(b, right)
     first = _grouped(a, (rows, left))
     second = _grouped(b, (right, columns))
@@ -194,7 +197,7 @@ def _paired_axes(axes: Any, x: Variable, w: Variable, name: str) -> tuple[list[i
 
 
 def _check_extents(x: Variable, w: Variable, left: Sequence[int], right: Sequence[int], name: str) -> None:
-    """Each pair must agree: after axes are merged only their products would be seen."""
+    """Each pair must agree."""
     if len(left) == 1:
         return _check_inner(name, x, w, x.type.shape[left[0]], w.type.shape[right[0]])
     for i, j in zip(left, right, strict=True):
@@ -206,6 +209,14 @@ def _check_extents(x: Variable, w: Variable, left: Sequence[int], right: Sequenc
                        "axes that are summed over together must have equal extents")
             )  # fmt: skip
     return None
+
+
+def _specified(x: Variable, axes: Sequence[int], sizes: Sequence[Any]) -> Variable:
+    """``x`` with extents that are checked at the call: once axes are merged only their product would be seen."""
+    wanted: list[Any] = [None] * x.ndim
+    for axis, n in zip(axes, sizes, strict=True):
+        wanted[axis] = n
+    return specify_shape(x, wanted)
 
 
 def _others(x: Variable, axes: Sequence[int]) -> list[int]:

@@ -124,11 +124,12 @@ def _scatter(values: np.ndarray, taps: np.ndarray, image: Sequence[int], attrs: 
     windows = _windows(image, attrs)
     margin = [max(w.size, (w.out - 1) * w.stride + w.size) + w.pad + w.n for w in windows]
     total = np.zeros((*values.shape[:-2], *margin), values.dtype)
-    *lead, i, j = np.indices(taps.shape, sparse=True)
-    r, s = np.divmod(taps, attrs["size"][1])
-    np.add.at(total, (*lead, i * windows[0].stride + r, j * windows[1].stride + s), values)
-    inner = tuple(slice(w.pad, w.pad + n) for w, n in zip(windows, image, strict=True))
-    return np.asarray(total[(..., *inner)])
+    at: list[np.ndarray] = list(np.indices(taps.shape, sparse=True))
+    for axis, tap, w in zip((-2, -1), np.divmod(taps, attrs["size"][1]), windows, strict=True):
+        at[axis] = at[axis] * w.stride + tap
+    np.add.at(total, tuple(at), values)
+    rows, columns = (slice(w.pad, w.pad + n) for w, n in zip(windows, image, strict=True))
+    return total[..., rows, columns]
 
 
 # ------------------------------------------------------------------------------------------------ maxima
@@ -210,6 +211,10 @@ def _pick_place(window: Window, i: Expr, r: Expr) -> Expr:
     return minimum(maximum(i * window.stride + r - window.pad, 0), window.n - 1)
 
 
+def _max_pool_pick_grad(g: Variable, x: Variable, index: Variable, y: Variable, **attrs: Attr) -> GradResult:
+    return [max_pool_spread(g, index, *_image(x), **attrs), None]
+
+
 def _max_pool_pick_numpy(x: np.ndarray, index: np.ndarray, **attrs: Attr) -> np.ndarray:
     return np.asarray(np.take_along_axis(_taps(x, 0, attrs), index[..., None].astype("int64"), -1)[..., 0])
 
@@ -217,7 +222,7 @@ def _max_pool_pick_numpy(x: np.ndarray, index: np.ndarray, **attrs: Attr) -> np.
 @structured(
     infer=lambda x, index, **attrs: TensorType(x.dtype, _pooled_shape(x, attrs)),
     reference=_max_pool_pick_numpy,
-    grad=lambda g, x, index, y, **attrs: [max_pool_spread(g, index, *_image(x), **attrs), None],
+    grad=_max_pool_pick_grad,
 )
 def max_pool_pick(x: Operand, index: Operand, **attrs: Attr) -> Compute:
     """The element of each window at the tap that ``index`` names."""
