@@ -151,7 +151,7 @@ class Compute:
     reduce: tuple[Axis, ...] = ()
     combiner: Combiner | None = None
     at: Terms | None = None
-    into: int | None = None
+    into: int | str | None = None
     prefix: str | None = None
 
     @property

@@ -1,0 +1,92 @@
+"""Index expressions as linear forms: sums of integer multiples of atoms, plus a constant.
+
+An atom is an axis, or a term that is not linear (a quotient, a gathered index). Schedules ask for the stride of a load
+along an axis, fusion whether two axes walk memory as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from symgraph import scalar
+from symgraph.scalar import INDEX, Expr, const
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``sum(factor * atom) + offset``; atoms in order of first appearance."""
+
+    terms: tuple[tuple[Expr, int], ...]
+    offset: int
+
+    def expr(self) -> Expr:
+        """As an expression again: equal forms give one expression."""
+        total = const(0, INDEX)
+        for atom, factor in self.terms:
+            total = total + atom * factor
+        return total + self.offset
+
+    def stride(self, name: str) -> int | None:
+        """The factor of an axis, or None if the form depends on it in another way."""
+        found = 0
+        for atom, factor in self.terms:
+            if atom.prim == "axis" and atom.value == name:
+                found = factor
+            elif atom.prim != "axis" and name in axes_in(atom):
+                return None
+        return found
+
+
+@lru_cache(maxsize=1 << 16)
+def linear(e: Expr) -> Linear:
+    """The linear form of an int64 expression."""
+    if e.prim == "const":
+        return Linear((), int(e.value))  # type: ignore[arg-type]
+    if e.prim in ("add", "sub"):
+        return _combine(linear(e.args[0]), linear(e.args[1]), 1 if e.prim == "add" else -1)
+    if e.prim == "neg":
+        return _combine(Linear((), 0), linear(e.args[0]), -1)
+    if e.prim == "mul" and any(a.prim == "const" for a in e.args):
+        factor, other = e.args if e.args[0].prim == "const" else e.args[::-1]
+        return _combine(Linear((), 0), linear(other), int(factor.value))  # type: ignore[arg-type]
+    return Linear(((e, 1),), 0)
+
+
+def _combine(a: Linear, b: Linear, sign: int) -> Linear:
+    total = dict(a.terms)
+    for atom, factor in b.terms:
+        total[atom] = total.get(atom, 0) + sign * factor
+    return Linear(tuple((t, f) for t, f in total.items() if f), a.offset + sign * b.offset)
+
+
+@lru_cache(maxsize=1 << 16)
+def axes_in(e: Expr) -> frozenset[str]:
+    """The names of the axes that an expression reads."""
+    return frozenset(str(t.value) for t in scalar.toposort([e]) if t.prim == "axis")
+
+
+def loads_in(exprs: Iterable[Expr]) -> list[Expr]:
+    """Every distinct load, those inside other loads' indices too."""
+    return [e for e in scalar.toposort(exprs) if e.prim == "load"]
+
+
+def flat_index(indices: Sequence[Expr], shape: Sequence[int]) -> Expr:
+    """The row-major offset of ``indices`` in an array of ``shape``, in linear form."""
+    offset = const(0, INDEX)
+    for i, n in zip(indices, shape, strict=True):
+        offset = offset * n + i
+    return linear(offset).expr()
+
+
+def flatten_loads(exprs: Sequence[Expr], shapes: Mapping[str, Sequence[int]]) -> list[Expr]:
+    """``exprs`` with every load at one flat offset."""
+
+    def flat(e: Expr) -> Expr | None:
+        if e.prim != "load":
+            return None
+        name = str(e.value)
+        return scalar.load(name, [flat_index(e.args, shapes[name])], e.dtype)
+
+    return scalar.substitute(exprs, flat)

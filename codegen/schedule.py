@@ -1,0 +1,400 @@
+"""Scheduling: transformations Kernel -> Kernel, each of which keeps what the kernel computes.
+
+    collapse   two loops that walk memory as one become one
+    split      one loop becomes two, with the rest as a piece of its own
+    sink       independent inner loops move inside sequential ones; accumulators get an axis for each (a register tile)
+    lanes      a sequential loop is dealt to lanes, each with an accumulator of its own, merged in a fixed tree
+    parallel   the outermost loops of a large enough kernel are shared among threads
+
+Which loop is split how is decided by ``codegen.tiles``. Results never depend on the number of threads: what is merged
+with what is fixed here by shapes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from codegen.affine import axes_in, linear, loads_in
+from codegen.kernel import (
+    Accumulate,
+    Alloc,
+    Body,
+    If,
+    Kernel,
+    Loop,
+    Statement,
+    Store,
+    block_of,
+    exprs_of,
+    map_body,
+    walk,
+    with_block,
+    writes,
+)
+from codegen.tiles import Machine, Nest, Plan, Tile, choose
+from codegen.unroll import copy, unroll
+from symgraph import scalar
+from symgraph.scalar import INDEX, Expr, const
+
+PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs more than it saves
+
+
+def schedule(kernel: Kernel, machine: Machine) -> Kernel:
+    """The kernel tiled, vectorised and parallelised for a machine."""
+    names = (f"_{n}" for n in count())
+    plain = unroll(kernel)
+    stored = frozenset(b.name for b in kernel.buffers) & writes(kernel)
+    # a reduction of everything has no independent loop around it: its statements are one nest
+    nests = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
+    return replace(plain, body=tuple(new for body in nests for new in _nest(body, stored, machine, names)))
+
+
+def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[str]) -> Body:
+    nest = analyse(body, stored)
+    plan = choose(nest, machine)
+    made = build(nest, plan, names)
+    shared = nest.axes and nest.independent and plan.work >= PARALLEL_WORK
+    return tuple(_parallel(s) if shared else s for s in made)
+
+
+def _parallel(s: Statement) -> Statement:
+    return replace(s, kind="parallel") if isinstance(s, Loop) and s.kind == "serial" and s.extent > 1 else s
+
+
+# ------------------------------------------------------------------------------------------------ analysis
+
+
+def analyse(body: Body, stored: frozenset[str]) -> Nest:
+    """The independent loops outside, the core inside them, and its sequential loops; collapsed where memory allows."""
+    loops: list[Loop] = []
+    while len(body) == 1 and isinstance(body[0], Loop):
+        loops.append(body[0])
+        body = body[0].body
+    independent = not any(isinstance(s, Accumulate) and set(s.buffers) & stored for s in walk(body))
+    axes, body = collapse([(s.index, s.extent) for s in loops], body)
+    return Nest(tuple(axes), _collapse_inner(body), independent)
+
+
+def _collapse_inner(body: Body) -> Body:
+    """Adjacent sequential loops of the core collapsed too."""
+    return tuple(new for s in body for new in _collapse_one(s))
+
+
+def _collapse_one(s: Statement) -> Body:
+    loops: list[Loop] = []
+    body: Body = (s,)
+    while len(body) == 1 and isinstance(body[0], Loop):
+        loops.append(body[0])
+        body = body[0].body
+    if not loops:
+        return (s,)
+    axes, body = collapse([(r.index, r.extent) for r in loops], body)
+    for name, extent in reversed(axes):
+        body = (Loop(name, extent, "serial", body),)
+    return body
+
+
+def collapse(axes: Sequence[tuple[str, int]], body: Body) -> tuple[list[tuple[str, int]], Body]:
+    """Neighbouring loops as one wherever every index takes them as one."""
+    done = list(axes[:1])
+    for inner in axes[1:]:
+        merged = _collapse_pair(done[-1], inner, body) if done else None
+        if merged is None:
+            done.append(inner)
+        else:
+            done[-1] = (inner[0], done[-1][1] * inner[1])
+            body = merged
+    return done, body
+
+
+def _collapse_pair(outer: tuple[str, int], inner: tuple[str, int], body: Body) -> Body | None:
+    """``body`` with ``outer`` gone and ``inner`` walking both, or None where an index tells them apart."""
+    gone = {outer[0]: const(0, INDEX)}
+    fits = all(
+        _walks_as_one(i, outer[0], inner) for s in walk(body) for i in (*_indices(s), *_places(s))
+    ) and not any(_outside_indices(s, {outer[0], inner[0]}) for s in walk(body))
+    return map_body(body, lambda exprs: scalar.rename(exprs, gone)) if fits else None
+
+
+def _indices(s: Statement) -> list[Expr]:
+    return [i for e in loads_in(exprs_of(s)) for i in e.args]
+
+
+def _places(s: Statement) -> Sequence[Expr]:
+    return s.at if isinstance(s, Store | Accumulate) else ()
+
+
+def _walks_as_one(index: Expr, outer: str, inner: tuple[str, int]) -> bool:
+    form = linear(index)
+    a, b = form.stride(outer), form.stride(inner[0])
+    return a is not None and b is not None and a == b * inner[1]
+
+
+def _outside_indices(s: Statement, names: set[str]) -> bool:
+    """Whether a term other than an index reads one of the axes."""
+    found = False
+    indices = {i for i in _indices(s)}
+    stack = [e for e in exprs_of(s) if e not in set(_places(s))]
+    seen: set[Expr] = set()
+    while stack and not found:
+        e = stack.pop()
+        if e in seen or e.prim == "load" or e in indices:
+            continue
+        seen.add(e)
+        found = e.prim == "axis" and str(e.value) in names
+        stack.extend(e.args)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ building
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A loop that is sunk: its name, extent and kind, and the condition under which a turn exists."""
+
+    index: str
+    extent: int
+    kind: str
+    exists: Expr | None = None
+
+
+def build(nest: Nest, plan: Plan, names: Iterator[str]) -> Body:
+    """The nest with the loops of ``plan``."""
+    core = lanes(nest.core, plan, names) if plan.lane_axis else nest.core
+    return _pieces(list(plan.order), dict(nest.axes), plan, (), core, names)
+
+
+def _pieces(
+    order: list[str], extents: dict[str, int], plan: Plan, inner: tuple[Inner, ...], core: Body, names: Iterator[str]
+) -> Body:
+    """Loops over the axes in ``order``; a tiled axis gives a piece of whole tiles and one of the rest."""
+    if not order:
+        return copy(sink(core, _vector_last(inner)), next(names), {})
+    name, rest = order[0], order[1:]
+    n = extents[name]
+    if name not in plan.tiles:
+        return _plain(name, n, rest, extents, plan, inner, core, names)
+    made: list[Statement] = []
+    for start, turns, tile in plan.tiles[name].pieces(n):
+        outer = name + "o" + next(names)
+        base = scalar.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
+        subs, value = _inner_loops(name, base, n, tile, names)
+        placed = map_body(core, lambda exprs, v=value: scalar.rename(exprs, {name: v}))  # type: ignore[misc]
+        body = _pieces(rest, extents, plan, (*inner, *subs), placed, names)
+        made.extend((Loop(outer, turns, "serial", body),) if turns > 1 else body)
+    return tuple(made)
+
+
+def _plain(
+    name: str, n: int, rest: list[str], extents: dict[str, int], plan: Plan, inner: tuple[Inner, ...], core: Body,
+    names: Iterator[str],
+) -> Body:  # fmt: skip
+    fresh = name + next(names)
+    placed = map_body(core, lambda exprs: scalar.rename(exprs, {name: scalar.axis(fresh)}))
+    return (Loop(fresh, n, "serial", _pieces(rest, extents, plan, inner, placed, names)),)
+
+
+def _inner_loops(name: str, base: Expr, n: int, tile: Tile, names: Iterator[str]) -> tuple[list[Inner], Expr]:
+    """The loops inside a tile and the index they make: rows, or vectors of lanes."""
+    row, lane = name + "u" + next(names), name + "l" + next(names)
+    rows = [Inner(row, tile.rows, "unroll")] if tile.rows > 1 else []
+    position = scalar.axis(row) if rows else const(0, INDEX)
+    if not tile.width:
+        return rows, base + position
+    index = base + position * tile.width + scalar.axis(lane)
+    return [*rows, Inner(lane, tile.width, "vector", index < n if tile.masked else None)], index
+
+
+def _vector_last(inner: Sequence[Inner]) -> tuple[Inner, ...]:
+    return tuple(sorted(inner, key=lambda i: i.kind == "vector"))
+
+
+def sink(body: Body, inner: Sequence[Inner]) -> Body:
+    """The independent loops ``inner`` moved inside ``body``: distributed over its statements and its own loops."""
+    registers = {s.buffer.name for s in walk(body) if isinstance(s, Alloc)}
+    return _with_rows(tuple(new for s in body for new in _sink_one(s, inner, registers)), inner, registers)
+
+
+def _sink_one(s: Statement, inner: Sequence[Inner], registers: set[str]) -> Body:
+    match s:
+        case Alloc(buffer):
+            shape = tuple(i.extent for i in inner) + buffer.shape
+            return (Alloc(replace(buffer, shape=shape)),)
+        case Loop(_, _, "serial"):
+            return (with_block(s, tuple(new for b in s.body for new in _sink_one(b, inner, registers))),)
+        case If(cond, block):
+            return tuple(_around(b, inner, (*_parts(cond), *_exist(inner))) for b in block)
+        case Store(buffer) if buffer in registers and not any(e.prim == "load" for e in loads_in((s.expr,))):
+            return (_around(s, inner, ()),)
+    return (_around(s, inner, _exist(inner)),)
+
+
+def _exist(inner: Sequence[Inner]) -> tuple[Expr, ...]:
+    return tuple(i.exists for i in inner if i.exists is not None)
+
+
+def _parts(cond: Expr) -> tuple[Expr, ...]:
+    return (*_parts(cond.args[0]), *_parts(cond.args[1])) if cond.prim == "and" else (cond,)
+
+
+def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) -> Statement:
+    """``s`` inside the inner loops, each condition as far out as its axes allow."""
+    names = [i.index for i in inner]
+    depth = [max((names.index(a) + 1 for a in axes_in(c) if a in names), default=0) for c in conditions]
+    for level in range(len(inner), -1, -1):
+        held = [c for c, d in zip(conditions, depth, strict=True) if d == level]
+        if held:
+            s = If(_all(held), (s,))
+        if level:
+            i = inner[level - 1]
+            s = Loop(i.index, i.extent, i.kind, (s,))
+    return s
+
+
+def _all(conditions: Sequence[Expr]) -> Expr:
+    total = conditions[0]
+    for c in conditions[1:]:
+        total = total & c
+    return total
+
+
+def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
+    """Accumulators indexed by the loops that were sunk; each sunk copy of a loop gets names of its own."""
+    at = tuple(scalar.axis(i.index) for i in inner)
+
+    def place(e: Expr) -> Expr | None:
+        own = e.prim == "load" and str(e.value) in registers
+        return scalar.load(str(e.value), (*at, *e.args), e.dtype) if own else None  # type: ignore[arg-type]
+
+    moved = tuple(_indexed(s, at, registers) for s in map_body(body, lambda exprs: scalar.substitute(exprs, place)))
+    return _unique(moved, {i.index for i in inner})
+
+
+def _indexed(s: Statement, at: tuple[Expr, ...], registers: set[str]) -> Statement:
+    match s:
+        case Store(buffer) if buffer in registers:
+            return replace(s, at=(*at, *s.at))
+        case Accumulate(buffers) if set(buffers) <= registers:
+            return replace(s, at=(*at, *s.at))
+    return with_block(s, tuple(_indexed(b, at, registers) for b in block_of(s)))
+
+
+def _unique(body: Body, names: set[str]) -> Body:
+    """Distribution wrote the same loops around each statement: number the copies."""
+    turn = count()
+
+    def fresh(s: Statement) -> Statement:
+        if isinstance(s, Loop) and s.index in names:
+            return copy((s,), f"x{next(turn)}", {})[0]
+        return with_block(s, tuple(map(fresh, block_of(s))))
+
+    return tuple(map(fresh, body))
+
+
+# ------------------------------------------------------------------------------------------------ lanes
+
+
+def lanes(core: Body, plan: Plan, names: Iterator[str]) -> Body:
+    """The core with its sequential loop ``plan.lane_axis`` dealt to ``plan.lanes`` lanes (in ``plan.width`` vectors).
+
+    Lane l takes elements l, l + lanes, ...; then halves are merged until one is left.
+    """
+    made: list[Statement] = []
+    for s in core:
+        made.extend(_lane_statement(s, plan, names))
+    return tuple(made)
+
+
+def _lane_statement(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
+    match s:
+        case Alloc(buffer):
+            return (Alloc(replace(buffer, shape=(plan.vectors, plan.width))),)
+        case Store(buffer, (), expr) if not loads_in((expr,)):
+            return (_over_lanes(replace(s, at=()), plan, names),)
+        case Loop():
+            steps = [a for a in walk((s,)) if isinstance(a, Accumulate)]
+            return (*_deal(s, plan, names), *_merge_tree(steps[0], plan, names))
+    return (_read_first(s),)
+
+
+def _lane_axes(plan: Plan, names: Iterator[str]) -> tuple[str, str]:
+    return "g" + next(names), "l" + next(names)
+
+
+def _over_lanes(s: Store, plan: Plan, names: Iterator[str]) -> Statement:
+    group, lane = _lane_axes(plan, names)
+    inner = Loop(lane, plan.width, "vector", (replace(s, at=(scalar.axis(group), scalar.axis(lane))),))
+    return Loop(group, plan.vectors, "unroll", (inner,))
+
+
+def _deal(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
+    """The loops with the lane axis innermost: whole turns, then one masked turn for what is left."""
+    loops: list[tuple[str, int]] = []
+    body: Body = (s,)
+    while len(body) == 1 and isinstance(body[0], Loop):
+        loops.append((body[0].index, body[0].extent))
+        body = body[0].body
+    extent = dict(loops)[plan.lane_axis]
+    turns, left = divmod(extent, plan.lanes)
+    turn = plan.lane_axis + "t" + next(names)
+    whole = Loop(turn, turns, "serial", _dealt(body, plan, scalar.axis(turn) * plan.lanes, None, names))
+    rest = _dealt(body, plan, const(turns * plan.lanes, INDEX), extent, names) if left else ()
+    made: Body = ((whole,) if turns else ()) + rest
+    for name, n in reversed(loops):
+        if name != plan.lane_axis:
+            made = (Loop(name, n, "serial", made),)
+    return made
+
+
+def _dealt(body: Body, plan: Plan, base: Expr, extent: int | None, names: Iterator[str]) -> Body:
+    """One turn of all lanes; beyond ``extent`` lanes rest."""
+    group, lane = _lane_axes(plan, names)
+    index = base + scalar.axis(group) * plan.width + scalar.axis(lane)
+    placed = map_body(body, lambda exprs: scalar.rename(exprs, {plan.lane_axis: index}))  # type: ignore[dict-item]
+    at = (scalar.axis(group), scalar.axis(lane))
+    moved = tuple(_accumulate_at(b, at) for b in placed)
+    if extent is not None:
+        moved = (If(index < extent, moved),)
+    needed = plan.vectors if extent is None else -(-(extent % plan.lanes) // plan.width)
+    return (Loop(group, needed, "unroll", (Loop(lane, plan.width, "vector", moved),)),)
+
+
+def _accumulate_at(s: Statement, at: tuple[Expr, ...]) -> Statement:
+    if isinstance(s, Accumulate):
+        return replace(s, at=at)
+    return with_block(s, tuple(_accumulate_at(b, at) for b in block_of(s)))
+
+
+def _merge_tree(step: Accumulate, plan: Plan, names: Iterator[str]) -> Body:
+    """acc[0] gathers the other vectors, then its upper half, and so on to one element."""
+    merge = replace(step.combiner, name=f"{step.combiner.name}", step=step.combiner.merge)
+    made: list[Statement] = []
+    zero = const(0, INDEX)
+
+    def fold(lane: str, extent: int, target: Callable[[Expr], tuple[Expr, ...]], source: tuple[Expr, ...]) -> None:
+        terms = tuple(scalar.load(b, source, d) for b, d in zip(step.buffers, plan.acc_dtypes, strict=True))
+        here = Accumulate(step.buffers, target(scalar.axis(lane)), merge, terms)
+        made.append(Loop(lane, extent, "vector", (here,)))
+
+    for g in range(1, plan.vectors):
+        lane = "m" + next(names)
+        fold(lane, plan.width, lambda i: (zero, i), (const(g, INDEX), scalar.axis(lane)))
+    half = plan.width // 2
+    while half:
+        lane = "m" + next(names)
+        fold(lane, half, lambda i: (zero, i), (zero, scalar.axis(lane) + half))
+        half //= 2
+    return tuple(made)
+
+
+def _read_first(s: Statement) -> Statement:
+    """What follows the reduction reads the merged element."""
+    zero = const(0, INDEX)
+
+    def place(e: Expr) -> Expr | None:
+        return scalar.load(str(e.value), (zero, zero), e.dtype) if e.prim == "load" and not e.args else None
+
+    return map_body((s,), lambda exprs: scalar.substitute(exprs, place))[0]

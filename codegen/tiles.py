@@ -1,0 +1,305 @@
+"""Which loops become vectors, rows of a register tile, and lanes: a small search over a cost model.
+
+For each axis that could be the vector the model counts the elements that loads and stores move; for a reduction it also
+tries rows along two more axes, and takes the tile with the fewest loads for each multiply-add that fits in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from math import prod
+
+from codegen.affine import axes_in, linear, loads_in
+from codegen.kernel import Accumulate, Alloc, Body, Loop, Store, exprs_of, walk
+from symgraph import scalar
+from symgraph.scalar import INDEX, SIZES, Expr
+
+GATHER = 4.0  # cost of a strided or gathered lane beside one of a contiguous vector
+ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
+LATENCY = 8  # independent accumulators that keep the adders busy
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What scheduling knows of a processor."""
+
+    vector_bytes: int
+    registers: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The inside of a split loop: ``rows`` single turns, or as many vectors of ``width`` lanes, masked at the end."""
+
+    rows: int
+    width: int = 0
+    masked: bool = False
+
+    @property
+    def step(self) -> int:
+        """Turns of the loop that one tile does."""
+        return self.rows * max(self.width, 1)
+
+    def pieces(self, n: int) -> Iterator[tuple[int, int, Tile]]:
+        """(first turn, number of tiles, tile): whole tiles, then what is left."""
+        turns, left = divmod(n, self.step)
+        if turns:
+            yield 0, turns, self
+        if left and self.width:
+            yield turns * self.step, 1, Tile(-(-left // self.width), self.width, left % self.width > 0)
+        elif left:
+            yield turns * self.step, 1, Tile(left)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Independent loops around a core.
+
+    Attributes
+    ----------
+    axes : tuple of (name, extent)
+    core : Body
+        A map's stores, or the statements of a reduction with its sequential loops.
+    independent : bool
+        False for a scatter: its loops must keep their order.
+    """
+
+    axes: tuple[tuple[str, int], ...]
+    core: Body
+    independent: bool
+
+    @cached_property
+    def sequential(self) -> list[tuple[str, int]]:
+        """The loops inside the core, outermost first."""
+        return [(s.index, s.extent) for s in walk(self.core) if isinstance(s, Loop)]
+
+    @cached_property
+    def steps(self) -> list[Accumulate]:
+        """The accumulating statements."""
+        return [s for s in walk(self.core) if isinstance(s, Accumulate)]
+
+    @cached_property
+    def accesses(self) -> list[Expr]:
+        """The flat index of each global load and store, loads of registers left out."""
+        loads = [e.args[0] for s in walk(self.core) for e in loads_in(exprs_of(s)) if e.args]
+        return loads + [s.at[0] for s in walk(self.core) if isinstance(s, Store | Accumulate) and s.at]
+
+    @cached_property
+    def inner_accesses(self) -> list[Expr]:
+        """The flat indices read in the innermost sequential loop."""
+        return [e.args[0] for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
+
+    @property
+    def turns(self) -> int:
+        """How often the innermost statement runs."""
+        return prod(n for _, n in (*self.axes, *self.sequential))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a nest is built: loop order, tiles by axis, and lanes of a sequential axis."""
+
+    order: tuple[str, ...]
+    tiles: Mapping[str, Tile] = field(default_factory=dict)
+    lane_axis: str = ""
+    vectors: int = 1
+    width: int = 1
+    acc_dtypes: tuple[str, ...] = ()
+    work: int = 0
+
+    @property
+    def lanes(self) -> int:
+        """Elements that one turn of the dealt loop takes."""
+        return self.vectors * self.width
+
+
+def choose(nest: Nest, machine: Machine) -> Plan:
+    """The plan with the least cost."""
+    order = tuple(name for name, _ in nest.axes)
+    accs = tuple(s.buffer.dtype for s in walk(nest.core) if isinstance(s, Alloc))
+    work = nest.turns * max(1, terms_of(nest))
+    plain = Plan(order, acc_dtypes=accs, work=work)
+    if not nest.independent:
+        return _scatter_plan(nest, machine, plain)
+    best = min(_candidates(nest, machine, plain), key=lambda c: c[0], default=None)
+    return best[1] if best is not None and best[0] < 1.0 else plain
+
+
+def terms_of(nest: Nest) -> int:
+    """Arithmetic in the innermost statements."""
+    exprs = [e for s in walk(nest.core) for e in exprs_of(s)]
+    return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in scalar.toposort(exprs))
+
+
+def width_for(nest: Nest, machine: Machine, extent: int) -> int:
+    """Lanes of a vector: by the widest element, halved while half would hold the whole loop."""
+    dtypes = [e.dtype for s in walk(nest.core) for e in scalar.toposort(exprs_of(s)) if e.dtype != INDEX]
+    size = max([SIZES[d] for d in dtypes if d != "int64"], default=8)
+    width = machine.vector_bytes // max(size, 4)
+    while width // 2 >= extent:
+        width //= 2
+    return width
+
+
+# ------------------------------------------------------------------------------------------------ candidates
+
+
+def _candidates(nest: Nest, machine: Machine, plain: Plan) -> Iterator[tuple[float, Plan]]:
+    """(cost beside scalar code, plan) for each way to use vectors."""
+    for name, extent in nest.axes:
+        yield from _outer_vector(nest, machine, plain, name, extent)
+    if _is_plain_reduction(nest):
+        for name, extent in nest.sequential:
+            yield from _lane_vector(nest, machine, plain, name, extent)
+
+
+def _is_plain_reduction(nest: Nest) -> bool:
+    """One accumulation in one nest of loops, with nothing else inside them: it may be done in any order."""
+    tops = [s for s in nest.core if isinstance(s, Loop)]
+    inside = [s for s in walk(tuple(tops)) if isinstance(s, Store)]
+    return len(tops) == 1 and len(nest.steps) == 1 and not inside
+
+
+def _move_cost(accesses: Sequence[Expr], name: str) -> float:
+    """Cost of the moves of one vector of lanes along an axis, for each lane and access; 1 is what scalar code costs."""
+    if not accesses:
+        return 0.1
+    prices = {0: 0.05, 1: 0.1}
+    strides = [linear(i).stride(name) for i in accesses]
+    return sum(GATHER / 8 if s is None else prices.get(s, GATHER / 8) for s in strides) / len(accesses)
+
+
+def _use(extent: int, width: int) -> float:
+    """The share of lanes that do work."""
+    return extent / (-(-extent // width) * width)
+
+
+def _outer_vector(
+    nest: Nest, machine: Machine, plain: Plan, name: str, extent: int
+) -> Iterator[tuple[float, Plan]]:
+    width = width_for(nest, machine, extent)
+    if width < 2 or extent < 2:
+        return
+    accesses = nest.inner_accesses or nest.accesses
+    outer = _move_cost(nest.accesses, name) if nest.sequential else 0.0
+    base = (_move_cost(accesses, name) + outer * 0.1) / _use(extent, width)
+    if not nest.steps:
+        order = _with_last(plain.order, name)
+        yield base, _planned(plain, order, {name: Tile(1, width)})
+        return
+    for vectors in range(1, min(4, -(-extent // width)) + 1):
+        for rows, loads in _row_tiles(nest, machine, name, vectors):
+            tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
+            yield base * loads, _planned(plain, _order(nest, tiles), tiles)
+
+
+def _lane_vector(
+    nest: Nest, machine: Machine, plain: Plan, name: str, extent: int
+) -> Iterator[tuple[float, Plan]]:
+    width = width_for(nest, machine, extent)
+    if width < 2 or extent < 4:
+        return
+    # one merge of the lanes for each result: dear beside a short loop
+    merge = 1 + 12 * width.bit_length() / max(1, prod(n for _, n in nest.sequential))
+    base = _move_cost(nest.inner_accesses, name) / _use(extent, width) * merge
+    for vectors in (1, 2, 4):
+        if vectors > 1 and extent < vectors * width:
+            continue
+        for rows, loads in _row_tiles(nest, machine, name, vectors, deep=True):
+            tiles = {a: Tile(r) for a, r in rows.items()}
+            made = _planned(plain, _order(nest, tiles), tiles)
+            yield base * loads, Plan(made.order, tiles, name, vectors, width, plain.acc_dtypes, plain.work)
+
+
+def _planned(plain: Plan, order: tuple[str, ...], tiles: Mapping[str, Tile]) -> Plan:
+    return Plan(order, tiles, acc_dtypes=plain.acc_dtypes, work=plain.work)
+
+
+def _row_tiles(
+    nest: Nest, machine: Machine, vector: str, vectors: int, deep: bool = False
+) -> Iterator[tuple[dict[str, int], float]]:
+    """Rows along up to two more axes that fit in registers, and the loads for each multiply-add they cost.
+
+    ``deep``: the vector axis is sequential, so that its vectors are not part of the result.
+    """
+    forms = [linear(i) for i in nest.inner_accesses]
+    touched = [{n for n, _ in (*nest.axes, *nest.sequential) if f.stride(n) != 0} for f in forms]
+    accs = max(1, len([s for s in walk(nest.core) if isinstance(s, Alloc)]))
+    heavy = terms_of(nest) > 6
+    room = (4 if heavy else machine.registers * 3 // 4) // accs
+    axes = [(n, e) for n, e in nest.axes if n != vector and any(n not in t for t in touched)]
+    for first, second in _axis_pairs(axes):
+        for r1, r2 in product(_rows(first), _rows(second)):
+            if r1 * r2 * vectors > room:
+                continue
+            rows = {a[0]: r for a, r in ((first, r1), (second, r2)) if a and r > 1}
+            yield rows, _loads(rows, touched, vector, vectors, deep) * _waste(rows, dict(nest.axes))
+
+
+def _axis_pairs(axes: Sequence[tuple[str, int]]) -> Iterator[tuple[tuple[str, int] | None, tuple[str, int] | None]]:
+    yield None, None
+    for k, a in enumerate(axes):
+        yield a, None
+        for b in axes[k + 1 :]:
+            yield a, b
+
+
+def _rows(axis: tuple[str, int] | None) -> Sequence[int]:
+    return (1,) if axis is None else [r for r in ROWS if r <= axis[1] and r > 1]
+
+
+def _loads(rows: Mapping[str, int], touched: Sequence[set[str]], vector: str, vectors: int, deep: bool) -> float:
+    """Loads for each multiply-add of the tile, and the wait that too few accumulators leave."""
+    adds = prod(rows.values()) * vectors
+    loads = 0.0
+    for t in touched:
+        loads += prod(r for a, r in rows.items() if a in t) * (vectors if vector in t or deep else 1)
+    return 0.5 + loads / max(adds, 1) / max(len(touched), 1) + max(0, LATENCY - adds) / (4 * LATENCY)
+
+
+def _waste(rows: Mapping[str, int], extents: Mapping[str, int]) -> float:
+    """What the smaller tile at the end of an axis costs."""
+    cost = 1.0
+    for a, r in rows.items():
+        n = extents[a]
+        cost *= 1 + 0.3 * (n % r > 0) * r / n
+    return cost
+
+
+def _order(nest: Nest, tiles: Mapping[str, Tile]) -> tuple[str, ...]:
+    """Outer loops: those that walk the largest operand first, so that it is read once."""
+    reach: dict[str, int] = {}
+    for i in nest.inner_accesses:
+        form = linear(i)
+        touched = [(n, e) for n, e in (*nest.axes, *nest.sequential) if form.stride(n) != 0]
+        size = prod(e for _, e in touched)
+        for n, _ in touched:
+            reach[n] = max(reach.get(n, 0), size)
+    position = {n: k for k, (n, _) in enumerate(nest.axes)}
+    return tuple(sorted(position, key=lambda n: (-_rank(reach.get(n, 0), reach), position[n])))
+
+
+def _rank(size: int, reach: Mapping[str, int]) -> int:
+    """1 for the axes of the largest operand, 0 for the others: otherwise the user's order stays."""
+    return int(size == max(reach.values(), default=0))
+
+
+def _with_last(order: Sequence[str], name: str) -> tuple[str, ...]:
+    return (*[n for n in order if n != name], name)
+
+
+def _scatter_plan(nest: Nest, machine: Machine, plain: Plan) -> Plan:
+    """A scatter keeps its order; lanes along the innermost axis are safe where they write side by side."""
+    if not nest.axes:
+        return plain
+    name, extent = nest.axes[-1]
+    (step,) = nest.steps
+    form = linear(step.at[0])
+    atoms = [t for t, _ in form.terms if t.prim != "axis" and name in axes_in(t)]
+    width = width_for(nest, machine, extent)
+    if form.stride(name) != 1 or atoms or width < 2 or extent < 2:
+        return plain
+    return _planned(plain, plain.order, {name: Tile(1, width)})
