@@ -34,6 +34,7 @@ from symgraph.graph import (
     here_excerpt,
     label,
 )
+from symgraph.pattern import Pattern
 from symgraph.scalar import Expr
 from symgraph.types import (
     TensorType,
@@ -148,15 +149,33 @@ def scratch_registry() -> Iterator[None]:
 
 
 def as_variable(x: object, dtype: object = None) -> Variable:
-    """A variable as it is; anything else as a constant of ``dtype`` (default: its own, floatX for Python floats)."""
+    """A variable as it is, a list with variables in it stacked; anything else as a constant of ``dtype``.
+
+    The default dtype is its own, floatX for Python floats.
+    """
     if isinstance(x, Variable):
         return x
+    if isinstance(x, list | tuple) and holds_variable(x):
+        return stack_op(x)
     try:
         return constant(x, dtype)
     except (TypeError, ValueError) as error:
         if isinstance(error, DTypeError):
             raise
         raise DTypeError(f"{x!r} cannot become a variable; give a number, an array, or a symgraph variable") from None
+
+
+def holds_variable(xs: Sequence[object]) -> bool:
+    """Whether a nested list has a variable in it."""
+    return any(isinstance(x, Variable) or (isinstance(x, list | tuple) and holds_variable(x)) for x in xs)
+
+
+def stack_op(xs: Sequence[object]) -> Variable:
+    """``xs`` along a new first axis."""
+    dtype = common_dtype(xs)
+    rows = [convert(as_variable(x), dtype) for x in xs]
+    padded = [apply(OPS["dimshuffle"], [v], {"pattern": (None, *range(v.ndim))}).outputs[0] for v in rows]
+    return apply(OPS["concatenate"], padded, {"axis": 0}).outputs[0]
 
 
 def is_weak(x: object) -> bool:
@@ -286,6 +305,8 @@ class Elementwise(Op):
     def __call__(self, *xs: Any) -> Any:
         if any(isinstance(x, Expr) for x in xs):
             return self.body(*xs)
+        if any(isinstance(x, Pattern) for x in xs):
+            return Pattern(self.name, *xs)
         if len(xs) != self.arity:
             raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity > 1)}, got {len(xs)}")
         inputs = self.prepare(xs)
