@@ -1,3 +1,3 @@
 """The catalogue: one declaration for each op, a module for each family."""
 
-from symgraph.ops import elementwise  # noqa: F401
+from symgraph.ops import broadcast, cumulative, elementwise, reduce, shape, transcendental  # noqa: F401

@@ -271,6 +271,7 @@ right_shift = primitive("shr", "right_shift", takes="bits", doc=documented("floo
 
 # ------------------------------------------------------------------------------------------------ sign, rounding
 
+
 @elementwise(takes="common", reference=np.sign, grad=zero_gradient)
 def sgn(x: Any) -> Any:
     """-1, 0 or 1 by the sign of x; a NaN stays a NaN."""
@@ -288,13 +289,23 @@ copysign: Elementwise = primitive(
 
 
 def _rounding(prim: str, name: str, line: str) -> Elementwise:
-    return primitive(prim, name, doc=documented(line, 1, FLOAT), grad=zero_gradient)
+    """A step function; integers are what they are."""
+
+    def body(x: Any) -> Expr:
+        return scalar.apply(prim, x) if is_float(x.dtype) else x
+
+    op = Elementwise(
+        name, body, 1, grad=zero_gradient, reference=scalar.PRIMS[prim].numpy, doc=documented(line, 1, NUMBERS)
+    )
+    op.register()
+    PRIMITIVES[prim] = op
+    return op
 
 
-floor = _rounding("floor", "floor", "The greatest integer not above x, as a float.")
-ceil = _rounding("ceil", "ceil", "The least integer not below x, as a float.")
-trunc = _rounding("trunc", "trunc", "x without its fraction, as a float.")
-round = _rounding("rint", "round", "The nearest integer as a float, half to even.")
+floor = _rounding("floor", "floor", "The greatest integer not above x.")
+ceil = _rounding("ceil", "ceil", "The least integer not below x.")
+trunc = _rounding("trunc", "trunc", "x without its fraction.")
+round = _rounding("rint", "round", "The nearest integer, half to even.")
 
 # ------------------------------------------------------------------------------------------------ choice
 
@@ -356,8 +367,8 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Variable:
     Variable, the common dtype, of the broadcast shape.
     """
     if low is None or high is None:
-        one_sided = x if low is None else maximum(x, low)
-        return as_variable(one_sided) if high is None else minimum(one_sided, high)  # type: ignore[no-any-return]
+        one_sided: Variable = as_variable(x) if low is None else maximum(x, low)
+        return one_sided if high is None else minimum(one_sided, high)
     return _clip(x, low, high)  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,191 @@
+"""Elementwise exponentials, logarithms, powers of two and ten, circular and hyperbolic functions.
+
+Where a shorter form would overflow or cancel for a finite input, the longer one is taken, in values and in gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from symgraph import scalar
+from symgraph.op import Elementwise, attach, elementwise, primitive
+from symgraph.ops.elementwise import (
+    FLOAT,
+    absolute,
+    documented,
+    eq,
+    isinf,
+    maximum,
+    sqr,
+    switch,
+)
+from symgraph.scalar import Expr, select
+
+__all__ = [
+    "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
+    "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
+    "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
+    "deg2rad", "rad2deg", "sigmoid", "softplus", "log_sigmoid", "xlogx", "xlogy0", "logaddexp", "log1mexp",
+]  # fmt: skip
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+def _of(prim: str, line: str, grad: Any, arity: int = 1) -> Elementwise:
+    return primitive(prim, doc=documented(line, arity, FLOAT), grad=grad)
+
+
+# ------------------------------------------------------------------------------------------------ exponentials
+
+exp = _of("exp", "e**x.", lambda g, x, y: [g * y])
+expm1 = _of("expm1", "e**x - 1, accurate near 0.", lambda g, x, y: [g * exp(x)])
+exp2 = _of("exp2", "2**x.", lambda g, x, y: [g * (y * LN2)])
+log = _of("log", "The natural logarithm of x; -inf at 0, NaN below.", lambda g, x, y: [g / x])
+log1p = _of("log1p", "log(1 + x), accurate near 0.", lambda g, x, y: [g / (1 + x)])
+log2 = _of("log2", "The logarithm of x to base 2.", lambda g, x, y: [g / (x * LN2)])
+log10 = _of("log10", "The logarithm of x to base 10.", lambda g, x, y: [g / (x * LN10)])
+sqrt = _of("sqrt", "The square root of x, NaN below 0; its gradient at 0 is inf.", lambda g, x, y: [g * (0.5 / y)])
+
+# ------------------------------------------------------------------------------------------------ circular functions
+
+
+def _arctan2_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """(y, -x) / (x*x + y*y), scaled by the larger so that no square overflows or vanishes."""
+    size = maximum(absolute(x), absolute(y))
+    a, b = x / size, y / size
+    norm = (sqr(a) + sqr(b)) * size
+    return [g * (b / norm), -(g * (a / norm))]
+
+
+sin = _of("sin", "The sine of x radians.", lambda g, x, y: [g * cos(x)])
+cos: Elementwise = _of("cos", "The cosine of x radians.", lambda g, x, y: [-(g * sin(x))])
+tan = _of("tan", "The tangent of x radians.", lambda g, x, y: [g * (1 + sqr(y))])
+arcsin = _of("arcsin", "The angle in [-pi/2, pi/2] whose sine is x.", lambda g, x, y: [g / sqrt((1 - x) * (1 + x))])
+arccos = _of("arccos", "The angle in [0, pi] whose cosine is x.", lambda g, x, y: [-(g / sqrt((1 - x) * (1 + x)))])
+arctan = _of("arctan", "The angle in [-pi/2, pi/2] whose tangent is x.", lambda g, x, y: [g / (1 + sqr(x))])
+arctan2 = _of("arctan2", "The angle of the point (y, x), in [-pi, pi].", _arctan2_grad, 2)
+
+
+@elementwise(reference=np.deg2rad)
+def deg2rad(x: Any) -> Any:
+    """x degrees in radians; integers become floatX."""
+    return x * (math.pi / 180)
+
+
+@elementwise(reference=np.rad2deg)
+def rad2deg(x: Any) -> Any:
+    """x radians in degrees; integers become floatX."""
+    return x * (180 / math.pi)
+
+
+# ------------------------------------------------------------------------------------------------ hyperbolic functions
+
+
+@elementwise(grad=lambda g, x, y: [g * (-2 * (y * tanh(x)))])
+def sech2(x: Any) -> Any:
+    """1 - tanh(x)**2, the slope of tanh, without cancellation: 4e / (1 + e)**2 with e = exp(-2|x|)."""
+    e = scalar.exp(-2 * scalar.absolute(x))
+    return 4 * e / ((1 + e) * (1 + e))
+
+
+def _arcsinh_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    """1 / sqrt(x*x + 1), scaled so that the square cannot overflow."""
+    size = maximum(absolute(x), 1)
+    return [g / (size * sqrt(sqr(x / size) + sqr(1 / size)))]
+
+
+sinh = _of("sinh", "The hyperbolic sine of x.", lambda g, x, y: [g * cosh(x)])
+cosh: Elementwise = _of("cosh", "The hyperbolic cosine of x.", lambda g, x, y: [g * sinh(x)])
+tanh: Elementwise = _of("tanh", "The hyperbolic tangent of x.", lambda g, x, y: [g * sech2(x)])
+arcsinh = _of("arcsinh", "The inverse of sinh.", _arcsinh_grad)
+arccosh = _of("arccosh", "The inverse of cosh, at least 0; NaN below 1.",
+              lambda g, x, y: [g / (sqrt(x - 1) * sqrt(x + 1))])  # fmt: skip
+arctanh = _of("arctanh", "The inverse of tanh; NaN outside [-1, 1].", lambda g, x, y: [g / ((1 - x) * (1 + x))])
+
+# ------------------------------------------------------------------------------------------------ the logistic family
+
+
+def logistic(x: Expr) -> Expr:
+    """1 / (1 + exp(-x)): the exponential only ever sees a non-positive argument."""
+    e = scalar.exp(-scalar.absolute(x))
+    return select(x < 0, e, scalar.const(1, x.dtype)) / (1 + e)
+
+
+def log1p_exp(x: Expr) -> Expr:
+    """log(1 + exp(x)): the exponential only ever sees a non-positive argument."""
+    return scalar.maximum(x, 0) + scalar.log1p(scalar.exp(-scalar.absolute(x)))
+
+
+@elementwise(grad=lambda g, x, y: [g * (0.25 * sech2(0.5 * x))])
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow, and accurate where it is tiny.
+
+    Its gradient sigmoid(x)*sigmoid(-x) = sech(x/2)**2 / 4 is accurate on both sides, unlike y*(1 - y).
+    """
+    return logistic(x)
+
+
+@elementwise(grad=lambda g, x, y: [g * sigmoid(x)], reference=lambda x: np.logaddexp(x, np.zeros_like(x)))
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), finite for every finite x.
+
+    ``exp`` only ever sees a non-positive argument, so it cannot overflow.
+    Reference: Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
+    """
+    return log1p_exp(x)
+
+
+@elementwise(grad=lambda g, x, y: [g * sigmoid(-x)], reference=lambda x: -np.logaddexp(-x, np.zeros_like(x)))
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)) = -softplus(-x), finite for every finite x."""
+    return -log1p_exp(-x)
+
+
+def _gap(x: Any, y: Any) -> Any:
+    """x - y, and 0 between equal infinities."""
+    return switch(eq(x, y) & isinf(x), 0, x - y)
+
+
+@elementwise(
+    commutes=True, reference=np.logaddexp,
+    grad=lambda g, x, y, out: [g * sigmoid(_gap(x, y)), g * sigmoid(_gap(y, x))],
+)  # fmt: skip
+def logaddexp(x: Any, y: Any) -> Any:
+    """log(exp(x) + exp(y)), without overflow; right for infinities."""
+    gap = select(scalar.eq(x, y), scalar.const(0, x.dtype), x - y)
+    return scalar.maximum(x, y) + scalar.log1p(scalar.exp(-scalar.absolute(gap)))
+
+
+@elementwise(grad=lambda g, x, y: [g * (exp(x) / expm1(x))])
+def log1mexp(x: Any) -> Any:
+    """log(1 - exp(x)) for x <= 0: accurate for x near 0 and for very negative x; NaN above 0.
+
+    Reference: Maechler (2012), "Accurately computing log(1 - exp(-|a|))": the switch is at -log(2).
+    """
+    return select(x > -LN2, scalar.log(-scalar.expm1(x)), scalar.log1p(-scalar.exp(x)))
+
+
+# ------------------------------------------------------------------------------------------------ x log y
+
+
+@elementwise(grad=lambda g, x, y: [g * (1 + log(x))])
+def xlogx(x: Any) -> Any:
+    """x*log(x), and 0 at 0."""
+    return select(scalar.eq(x, 0), scalar.const(0, x.dtype), x * scalar.log(x))
+
+
+@elementwise(
+    grad=lambda g, x, y, out: [
+        switch(eq(x, 0) & (y <= 0), 0, g * log(y)), switch(eq(x, 0) & eq(y, 0), 0, g * (x / y))
+    ]
+)  # fmt: skip
+def xlogy0(x: Any, y: Any) -> Any:
+    """x*log(y), and 0 where x is 0."""
+    return select(scalar.eq(x, 0), scalar.const(0, x.dtype), x * scalar.log(y))
+
+
+for _op in (exp, log, sqrt, sin, cos, tan, sinh, cosh, tanh):
+    attach(_op.name, _op)
