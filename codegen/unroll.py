@@ -117,3 +117,19 @@ def _relabel_one(s: Statement, name: Callable[[str], str]) -> Statement:
         case Accumulate(buffers):
             return replace(s, buffers=tuple(map(name, buffers)))
     return s
+
+
+def inline_lets(kernel: Kernel) -> Kernel:
+    """Lets of index arithmetic replaced by their terms, so that addresses show what they are made of."""
+    return replace(kernel, body=_inline_lets(kernel.body, {}))
+
+
+def _inline_lets(body: Body, known: dict[str, Expr]) -> Body:
+    known, result = dict(known), []
+    for s in body:
+        terms = scalar.rename(ir.exprs_of(s), known) if known else ir.exprs_of(s)
+        if isinstance(s, Let) and terms[0].dtype == INDEX and not any(e.prim == "load" for e in scalar.toposort(terms)):
+            known[s.name] = terms[0]
+        else:
+            result.append(ir.with_exprs(with_block(s, _inline_lets(block_of(s), known)), terms))
+    return tuple(result)

@@ -1,0 +1,273 @@
+"""Loads and stores: affine addresses, vectors, masks, gathers and scatters.
+
+The address of an element is ``offset + sum(factor * atom) + step * lane``. The part without the lane and the offset is
+one pointer, shared and hoisted; the offset becomes the displacement of the machine's address. A step of 1 is a vector
+access, of 0 a scalar one, all else a gather or scatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from codegen.affine import flat_index, linear
+from codegen.kernel import Buffer
+from codegen.llvm.spell import Writer, element, mangled, shaped, stored
+from codegen.llvm.terms import Terms, Value, any_lane, is_lane, lane_numbers
+from symgraph.scalar import INDEX, Expr, const
+from symgraph.types import SIZES
+
+_SMALL = 2**31
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the lanes of an access lie in a buffer.
+
+    Attributes
+    ----------
+    base : Expr
+        What all lanes share, without the constant.
+    offset : int
+    step : int
+        Elements from one lane to the next, without ``scattered``.
+    scattered : Expr or None
+        A further part that differs between lanes in another way.
+    inside : bool
+        Whether every lane, masked or not, is known to be in bounds.
+    """
+
+    buffer: Buffer
+    base: Expr
+    offset: int
+    step: int
+    scattered: Expr | None
+    inside: bool
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all lanes meet at one element."""
+        return self.step == 0 and self.scattered is None
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the lanes lie at a constant distance."""
+        return self.scattered is None
+
+
+class Accesses(Terms):
+    """Terms with loads and stores."""
+
+    def address(self, name: str, at: Sequence[Expr]) -> Address:
+        """The address of ``name[at]``."""
+        b = self.storage[name].buffer
+        form = linear(flat_index(at, b.shape))
+        zero = const(0, INDEX)
+        base, scattered, step = zero, None, 0
+        for atom, factor in sorted(form.terms, key=lambda term: self.depth(term[0])):
+            if is_lane(atom):
+                step = factor
+            elif self.varying(atom):
+                scattered = (scattered or zero) + atom * factor
+            else:
+                base = base + atom * factor
+        return Address(b, base, form.offset, step, scattered, self.is_inside(at, b.shape))
+
+    def is_inside(self, at: Sequence[Expr], shape: Sequence[int]) -> bool:
+        spans = [self.span(i) for i in at]
+        return all(s is not None and s[0] >= 0 and s[1] < n for s, n in zip(spans, shape, strict=True))
+
+    def span(self, e: Expr) -> tuple[int, int] | None:
+        """The least and greatest value of an index, where loops bound it."""
+        form = linear(e)
+        low = high = form.offset
+        for atom, factor in form.terms:
+            s = self.ranges.get(str(atom.value)) if atom.prim == "axis" else self.span_of_choice(atom)
+            if s is None:
+                return None
+            ends = s[0] * factor, s[1] * factor
+            low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def span_of_choice(self, e: Expr) -> tuple[int, int] | None:
+        if e.prim not in _SPANS:
+            return None
+        spans = [self.span(a) for a in (e.args[1:] if e.prim == "select" else e.args)]
+        known = [s for s in spans if s is not None]
+        return _SPANS[e.prim](known) if len(known) == len(spans) else None
+
+    def atoms(self, e: Expr) -> tuple[Expr, ...]:
+        a = self.address(str(e.value), e.args)
+        return (a.base,) if a.scattered is None else (a.base, a.scattered)
+
+    # -------------------------------------------------------------------------------------------- pointers
+
+    def pointer(self, a: Address, w: Writer) -> str:
+        """The element of lane 0, or what ``scattered`` counts from; the constant part is not hoisted."""
+        kind = stored(a.buffer.dtype)
+        start = self.base_pointer(a, kind)
+        return w.value(f"getelementptr {kind}, ptr {start}, i64 {a.offset}") if a.offset else start
+
+    def base_pointer(self, a: Address, kind: str) -> str:
+        pointer = self.storage[a.buffer.name].pointer
+        if a.base.prim == "const":
+            return pointer
+        text, level = self.text(a.base), max(self.level(a.base), self.floor())
+        key = "pointer", a.buffer.name, a.base
+        if key not in self.scopes[level].memo:
+            made = self.scopes[level].writer.value(f"getelementptr {kind}, ptr {pointer}, i64 {text}")
+            self.scopes[level].memo[key] = Value(made)
+        return self.scopes[level].memo[key].text
+
+    def pointers(self, a: Address, w: Writer) -> str:
+        """A vector of pointers to the elements of all lanes."""
+        first, kind = self.pointer(a, w), stored(a.buffer.dtype)
+        if a.scattered is None:
+            steps = lane_numbers(self.lanes, a.step, "i64")
+        else:
+            steps = self.text(a.scattered + self.lane_axis(self.lanes) * a.step, self.lanes)
+        if prod(a.buffer.shape) < _SMALL and a.scattered is not None:
+            narrow = w.value(f"trunc <{self.lanes} x i64> {steps} to <{self.lanes} x i32>")
+            return w.value(f"getelementptr {kind}, ptr {first}, <{self.lanes} x i32> {narrow}")
+        return w.value(f"getelementptr {kind}, ptr {first}, <{self.lanes} x i64> {steps}")
+
+    # -------------------------------------------------------------------------------------------- loads
+
+    def load(self, e: Expr) -> None:
+        """A load, as far out as its address, its condition and the writes of the kernel allow."""
+        a = self.address(str(e.value), e.args)
+        written = a.buffer.name in self.stored
+        level = len(self.scopes) - 1
+        if not written:
+            parts = [self.level(t) for t in self.atoms(e)]
+            level = max([self.floor(guarded=not a.inside), *parts])
+        else:
+            self.reads[e] = self.reads[e] | {a.buffer.name}
+        self.bind(e, self.load_at(a, self.scopes[level].writer), level)
+
+    def load_at(self, a: Address, w: Writer) -> Value:
+        mask = None if a.inside or a.buffer.space == "register" else self.here.mask
+        if a.is_uniform:
+            return Value(_decoded(w, a.buffer, w.value(self.scalar_load(a, mask, w)), 0))
+        if a.buffer.space == "register" and a.step != 1:
+            return Value(self.gather_registers(a, w), self.lanes)
+        kind = shaped(stored(a.buffer.dtype), self.lanes)
+        return Value(_decoded(w, a.buffer, self.vector_load(a, mask, kind, w), self.lanes), self.lanes)
+
+    def scalar_load(self, a: Address, mask: Value | None, w: Writer) -> str:
+        """Under a mask the address is only good if some lane is active: else element 0 is read, and not used."""
+        kind, start = stored(a.buffer.dtype), self.pointer(a, w)
+        if mask is not None:
+            if not prod(a.buffer.shape):
+                return f"freeze {kind} poison"
+            asked = any_lane(w, mask)
+            start = w.value(f"select i1 {asked}, ptr {start}, ptr {self.storage[a.buffer.name].pointer}")
+        return f"load {kind}, ptr {start}, align {SIZES[a.buffer.dtype]}"
+
+    def vector_load(self, a: Address, mask: Value | None, kind: str, w: Writer) -> str:
+        align, name = SIZES[a.buffer.dtype], mangled(stored(a.buffer.dtype), self.lanes)
+        lanes = shaped("i1", self.lanes)
+        active = mask.text if mask else "splat (i1 true)"
+        if a.step != 1 or not a.is_affine:
+            every = shaped("ptr", self.lanes)
+            operands = [(f"{every} align {align}", self.pointers(a, w)), (lanes, active), (kind, "zeroinitializer")]
+            return w.call(f"llvm.masked.gather.{name}.v{self.lanes}p0", kind, operands)
+        if mask is None:
+            return w.value(f"load {kind}, ptr {self.pointer(a, w)}, align {align}")
+        operands = [(f"ptr align {align}", self.pointer(a, w)), (lanes, active), (kind, "zeroinitializer")]
+        return w.call(f"llvm.masked.load.{name}.p0", kind, operands)
+
+    def gather_registers(self, a: Address, w: Writer) -> str:
+        """Lane by lane: the address of a machine register cannot be taken."""
+        typ = shaped(element(a.buffer.dtype), self.lanes)
+        result = "poison"
+        for n, pointer in enumerate(self.register_pointers(a, w)):
+            x = w.value(f"load {stored(a.buffer.dtype)}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
+            one = _decoded(w, a.buffer, x, 0)
+            result = w.value(f"insertelement {typ} {result}, {element(a.buffer.dtype)} {one}, i64 {n}")
+        return result
+
+    def register_pointers(self, a: Address, w: Writer) -> list[str]:
+        kind, pointer = stored(a.buffer.dtype), self.storage[a.buffer.name].pointer
+        places = [a.offset + n * a.step for n in range(self.lanes)]
+        return [w.value(f"getelementptr {kind}, ptr {pointer}, i64 {p}") for p in places]
+
+    # -------------------------------------------------------------------------------------------- stores
+
+    def store(self, a: Address, value: str, mask: Value | None) -> None:
+        """Store a value of ``self.lanes`` lanes, lanes without the mask left out; the last lane wins."""
+        w = self.here.writer
+        text = _encoded(w, a.buffer, value, self.lanes)
+        if not self.lanes:
+            w.line(f"store {stored(a.buffer.dtype)} {text}, ptr {self.pointer(a, w)}, align {SIZES[a.buffer.dtype]}")
+        elif a.buffer.space == "register":
+            self.store_register(a, text, mask)
+        elif a.is_uniform and mask is None:
+            self.store_one(a, self.pointer(a, w), text, self.lanes - 1)
+        else:
+            self.store_vector(a, text, mask)
+
+    def store_one(self, a: Address, pointer: str, text: str, lane: int) -> None:
+        w, kind = self.here.writer, stored(a.buffer.dtype)
+        one = w.value(f"extractelement {shaped(kind, self.lanes)} {text}, i64 {lane}")
+        w.line(f"store {kind} {one}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
+
+    def store_vector(self, a: Address, text: str, mask: Value | None) -> None:
+        w, align, lanes = self.here.writer, SIZES[a.buffer.dtype], shaped("i1", self.lanes)
+        kind, name = shaped(stored(a.buffer.dtype), self.lanes), mangled(stored(a.buffer.dtype), self.lanes)
+        active = (lanes, mask.text if mask else "splat (i1 true)")
+        if a.step != 1 or not a.is_affine:
+            every = (f"{shaped('ptr', self.lanes)} align {align}", self.pointers(a, w))
+            w.call(f"llvm.masked.scatter.{name}.v{self.lanes}p0", "void", [(kind, text), every, active])
+        elif mask is None:
+            w.line(f"store {kind} {text}, ptr {self.pointer(a, w)}, align {align}")
+        else:
+            place = (f"ptr align {align}", self.pointer(a, w))
+            w.call(f"llvm.masked.store.{name}.p0", "void", [(kind, text), place, active])
+
+    def store_register(self, a: Address, text: str, mask: Value | None) -> None:
+        """A blend with the old content: only plain vectors at constant places become registers."""
+        w, kind = self.here.writer, shaped(stored(a.buffer.dtype), self.lanes)
+        if a.step == 1:
+            pointer = self.pointer(a, w)
+            if mask is not None:
+                old = w.value(f"load {kind}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
+                text = w.value(f"select {shaped('i1', self.lanes)} {mask.text}, {kind} {text}, {kind} {old}")
+            w.line(f"store {kind} {text}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
+            return
+        for n, pointer in enumerate(self.register_pointers(a, w)):
+            self.store_lane(a, pointer, text, mask, n)
+
+    def store_lane(self, a: Address, pointer: str, text: str, mask: Value | None, n: int) -> None:
+        if mask is None:
+            self.store_one(a, pointer, text, n)
+            return
+        w, kind, align = self.here.writer, stored(a.buffer.dtype), SIZES[a.buffer.dtype]
+        old = w.value(f"load {kind}, ptr {pointer}, align {align}")
+        new = w.value(f"extractelement {shaped(kind, self.lanes)} {text}, i64 {n}")
+        active = w.value(f"extractelement {shaped('i1', self.lanes)} {mask.text}, i64 {n}")
+        one = w.value(f"select i1 {active}, {kind} {new}, {kind} {old}")
+        w.line(f"store {kind} {one}, ptr {pointer}, align {align}")
+
+
+def _hull(spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return min(s[0] for s in spans), max(s[1] for s in spans)
+
+
+_SPANS: dict[str, Callable[[Sequence[tuple[int, int]]], tuple[int, int]]] = {
+    "select": _hull,
+    "minimum": lambda s: (min(s[0][0], s[1][0]), min(s[0][1], s[1][1])),
+    "maximum": lambda s: (max(s[0][0], s[1][0]), max(s[0][1], s[1][1])),
+}
+
+
+def _decoded(w: Writer, b: Buffer, text: str, lanes: int) -> str:
+    """A bool is any byte but 0 in memory."""
+    if b.dtype != "bool":
+        return text
+    return w.value(f"icmp ne {shaped('i8', lanes)} {text}, {'zeroinitializer' if lanes else '0'}")
+
+
+def _encoded(w: Writer, b: Buffer, text: str, lanes: int) -> str:
+    return w.value(f"zext {shaped('i1', lanes)} {text} to {shaped('i8', lanes)}") if b.dtype == "bool" else text
