@@ -1,0 +1,202 @@
+"""Near-minimax polynomials with machine coefficients: how the tables in ``codegen/numerics`` were made.
+
+    python tools/minimax.py            # every fit: its table as it stands in the module, and the error it reaches
+    python tools/minimax.py EXP LOG    # only these
+    python tools/minimax.py --write    # and put them into the modules
+
+A fit takes the polynomial p of a given degree that minimises max |weight * (function - p)| on an interval. It starts
+from Chebyshev interpolation in 60 digits and is improved by Lawson's reweighted least squares. Coefficients are then
+rounded one after the other, lowest power first, and the ones still free are refitted after each rounding, so that they
+make up for it. The error is reported for the rounded coefficients, as a power of two.
+
+References
+----------
+Lawson (1961), thesis, University of California; Brisebarre, Muller, Tisserand (2006), "Computing machine-efficient
+polynomial approximations", ACM TOMS 32(2).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+
+Real = Any  # an mpmath number; mpmath has no types
+Function = Callable[[Real], Real]
+MODULES = Path(__file__).parent.parent / "codegen" / "numerics"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """p(x), ``len(degrees)`` of them by dtype, for ``function`` on [low, high]."""
+
+    name: str
+    function: Function
+    low: float
+    high: float
+    degrees: dict[str, int]
+    weight: Function = lambda x: mp.mpf(1)
+
+
+def chebyshev_points(low: Real, high: Real, count: int) -> list[Real]:
+    """The extrema of the Chebyshev polynomial of degree ``count - 1``, moved to [low, high]."""
+    return [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+
+
+def value(function: Function, x: Real) -> Real:
+    """``function(x)``, with digits to spare near zero, where quotients cancel."""
+    with mp.workdps(mp.mp.dps * (1 if abs(x) > 1e-6 else 4)):
+        return function(x if x else mp.mpf(10) ** -mp.mp.dps)
+
+
+def interpolate(fit: Fit, degree: int) -> list[Real]:
+    """The coefficients of the polynomial through ``degree + 1`` Chebyshev points."""
+    points = chebyshev_points(mp.mpf(fit.low), mp.mpf(fit.high), degree + 1)
+    rows = mp.matrix([[x**j for j in range(degree + 1)] for x in points])
+    return list(mp.lu_solve(rows, mp.matrix([value(fit.function, x) for x in points])))
+
+
+def lawson(basis: np.ndarray, target: np.ndarray, rounds: int = 60) -> np.ndarray:
+    """Coefficients c for which max |target - basis @ c| is nearly least."""
+    weights = np.full(len(target), 1 / len(target))
+    best, least = np.zeros(basis.shape[1]), np.abs(target).max()
+    for _ in range(rounds):
+        root = np.sqrt(weights)
+        c = np.linalg.lstsq(basis * root[:, None], target * root, rcond=None)[0]
+        error = np.abs(target - basis @ c)
+        if error.max() < least:
+            best, least = c, error.max()
+        weights = weights * error
+        weights /= weights.sum()
+    return best
+
+
+def chebyshev_monomials(count: int, low: Real, high: Real) -> list[list[Real]]:
+    """T_0, ..., T_(count-1) on [low, high] as coefficients of powers of x."""
+    scale, shift = 2 / (high - low), -(high + low) / (high - low)
+    rows = [[mp.mpf(1)], [shift, scale]]
+    while len(rows) < count:
+        last, before = rows[-1], rows[-2]
+        new = [mp.mpf(0)] * (len(last) + 1)
+        for j, c in enumerate(last):
+            new[j] += 2 * shift * c
+            new[j + 1] += 2 * scale * c
+        for j, c in enumerate(before):
+            new[j] -= c
+        rows.append(new)
+    return rows[:count]
+
+
+def round_to(x: Real, dtype: str) -> Real:
+    """``x`` rounded to ``dtype``."""
+    with mp.workprec({"float32": 24, "float64": 53}[dtype]):
+        return +x
+
+
+def horner(coefficients: list[Real], x: Real) -> Real:
+    """The polynomial at ``x``."""
+    total = mp.mpf(0)
+    for c in reversed(coefficients):
+        total = total * x + c
+    return total
+
+
+def minimax(fit: Fit, degree: int, dtype: str) -> tuple[list[Real], float]:
+    """Machine coefficients, lowest power first, and the largest weighted error they leave."""
+    low, high = mp.mpf(fit.low), mp.mpf(fit.high)
+    points = chebyshev_points(low, high, 24 * (degree + 2))
+    values = [value(fit.function, x) for x in points]
+    weights = [value(fit.weight, x) for x in points]
+    found = interpolate(fit, degree)
+
+    def errors() -> list[Real]:
+        return [w * (v - horner(found, x)) for x, v, w in zip(points, values, weights, strict=True)]
+
+    for k in range(degree + 1):
+        e = errors()
+        scale = max(abs(x) for x in e)
+        shapes = chebyshev_monomials(degree + 1 - k, low, high)
+        scaled = [(x, w * x**k) for x, w in zip(points, weights, strict=True)]
+        basis = np.array([[float(w * horner(t, x)) for t in shapes] for x, w in scaled])
+        change = lawson(basis, np.array([float(x / scale) for x in e]))
+        for c, t in zip(change, shapes, strict=True):
+            for j, m in enumerate(t):
+                found[k + j] += mp.mpf(float(c)) * scale * m
+        found[k] = round_to(found[k], dtype)
+    return found, float(max(abs(x) for x in errors()))
+
+
+# ------------------------------------------------------------------------------------------------ the fits
+
+LN2 = 0.34667  # a little over log(2)/2: the rounded reduction may overshoot
+
+
+FITS = [
+    # exp(r) = 1 + r + r^2 p(r), relative
+    Fit("EXP", lambda r: (mp.expm1(r) - r) / r**2, -LN2, LN2, {"float32": 4, "float64": 9},
+        lambda r: r**2 / mp.exp(r)),
+    # 2^r = 1 + r p(r), relative
+    Fit("EXP2", lambda r: mp.expm1(r * mp.log(2)) / r, -0.50001, 0.50001, {"float32": 5, "float64": 10},
+        lambda r: r / 2**r),
+    # expm1(r) = r + r^2 p(r) on [log(3/4), log(3/2)], relative
+    Fit("EXPM1", lambda r: (mp.expm1(r) - r) / r**2, -0.2879, 0.4057, {"float32": 5, "float64": 10},
+        lambda r: r**2 / mp.expm1(r)),
+    # log(1 + f) = f + f^2 p(f) on [3/4, 3/2] - 1, relative; with s = f/(2 + f), z = s^2,
+    # log(1 + f) = 2s + s z p(z)
+    Fit("LOG", lambda f: (mp.log1p(f) - f) / f**2, -0.25, 0.5, {"float32": 8}, lambda f: f**2 / mp.log1p(f)),
+    Fit("LOG_ODD", lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.04,
+        {"float64": 6}, lambda z: mp.sqrt(z) ** 3 / mp.atanh(mp.sqrt(z)) / 2),
+    # tanh(x) = x + x z p(z), z = x^2
+    Fit("TANH", lambda z: (mp.tanh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.36,
+        {"float32": 4, "float64": 10}, lambda z: mp.sqrt(z) ** 3 / mp.tanh(mp.sqrt(z))),
+]  # fmt: skip
+
+
+def show(x: Real, dtype: str) -> str:
+    """The shortest decimal that ``dtype`` reads as ``x``."""
+    return repr(float(x)) if dtype == "float64" else str(np.float32(float(x)))
+
+
+def table(fit: Fit) -> tuple[str, str]:
+    """The table of ``fit`` as Python text, and the errors it reaches."""
+    lines, errors = [f"_{fit.name}: Table = {{"], []
+    for dtype, degree in fit.degrees.items():
+        coefficients, error = minimax(fit, degree, dtype)
+        inner = textwrap.fill(", ".join(show(c, dtype) for c in coefficients) + ",", 110).splitlines()
+        lines += [f'    "{dtype}": (', *(f"        {line}" for line in inner), "    ),"]
+        errors.append(f"{dtype} 2^{np.log2(error):.1f}")
+    return "\n".join([*lines, "}  # fmt: skip"]), ", ".join(errors)
+
+
+def write(name: str, text: str) -> None:
+    """Put the table in the place of the one that stands in ``codegen/numerics``."""
+    pattern = re.compile(rf"^_{name}: Table = {{.*?^}}  # fmt: skip$", re.MULTILINE | re.DOTALL)
+    for path in MODULES.glob("*.py"):
+        old = path.read_text()
+        new = pattern.sub(lambda _: text, old)
+        if new != old:
+            path.write_text(new)
+
+
+def main(arguments: list[str]) -> None:
+    """Print, or with --write replace, the tables of the fits named, or of all."""
+    mp.mp.dps = 60
+    names = [a for a in arguments if not a.startswith("--")]
+    for fit in FITS:
+        if names and fit.name not in names:
+            continue
+        text, errors = table(fit)
+        print(f"{text}\n# {fit.name}: {errors}\n")
+        if "--write" in arguments:
+            write(fit.name, text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
