@@ -14,6 +14,7 @@ import struct
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Union
 
 import numpy as np
@@ -415,8 +416,24 @@ def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     high, rest = _two_sum(c, low)
     top, tail = _two_sum(product, high)
     exact = np.asarray(top + _round_odd_sum(tail, rest))
-    plain = a * b + c
-    return np.where(np.isfinite(exact), exact, plain)
+    finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
+    small = (np.abs(product) < 1e-290) & (np.abs(c) < 1e-270) & (a != 0) & (b != 0)
+    extreme = finite & (small | ~np.isfinite(exact))
+    rounded = np.where(finite & ~extreme, exact, a * b + c)
+    if extreme.any():  # the parts over- or underflow
+        rounded[extreme] = _fma_by_fractions(*(x[extreme] for x in np.broadcast_arrays(a, b, c)))
+    return rounded
+
+
+def _fma_by_fractions(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> list[float]:
+    return [_round(Fraction(x) * Fraction(y) + Fraction(z)) or x * y + z for x, y, z in zip(a, b, c, strict=True)]
+
+
+def _round(x: Fraction) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
 
 
 def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
