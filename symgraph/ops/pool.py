@@ -165,8 +165,8 @@ def max_pool(x: Operand, **attrs: Attr) -> Compute:
 def _max_pool_index_numpy(x: np.ndarray, **attrs: Attr) -> np.ndarray:
     inside = _taps(np.ones(x.shape, bool), False, attrs)
     values = _taps(x, _lowest(x.dtype.name), attrs)
-    best = inside & ((values == values.max(-1, keepdims=True)) | np.isnan(values))
-    return best.argmax(-1)
+    best: np.ndarray = inside & ((values == values.max(-1, keepdims=True)) | np.isnan(values))
+    return np.asarray(best.argmax(-1))
 
 
 @structured(

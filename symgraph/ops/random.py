@@ -1,0 +1,175 @@
+"""Random draws as formulas: Philox 4x32-10, a function of a key and a counter that keeps no state of its own.
+
+A draw has a state, an int64 vector (seed, stream, draw): stream tells the draws of a program apart, draw the calls of
+a function. Which number an element gets is part of the interface, so that layout, tiling, fusion, threads and
+backends cannot change it. The lane axis is axis 1 (axis 0 of a vector). For index j on it and o, the flat index of the
+others,
+
+    key = (seed, stream), counter = (block*16 + j % 16, draw), block = o*ceil(lanes/64) + j//64, word = (j//16) % 4
+
+where both parts of the counter have 64 bits. A draw that needs several words for an element takes them from several
+``part`` s, which stand in the two highest bits of the counter.
+
+References
+----------
+Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from symgraph import scalar
+from symgraph.formula import Compute, Operand, compute
+from symgraph.graph import Variable, constant
+from symgraph.op import convert, extent_of, structured
+from symgraph.ops.elementwise import le, lt, mul, right_shift
+from symgraph.ops.shape import row_major
+from symgraph.ops.transcendental import cos, log1p, sqrt
+from symgraph.scalar import INDEX, Expr, cast, const, eq, select
+from symgraph.types import TensorType
+
+__all__: list[str] = []
+
+Words = tuple[Expr, Expr, Expr, Expr]
+
+WORD, PRODUCT = "uint32", "uint64"
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+LANES = 16  # consecutive elements that use the same word of different counters: a vector of uint32
+PART_SHIFT = 30
+CHUNK = 2**16  # elements that the reference evaluates at a time: it keeps every term of the formula
+
+
+# ------------------------------------------------------------------------------------------------ Philox
+
+
+def philox(counter: Words, key: tuple[Expr, Expr]) -> Words:
+    """The four words of a counter under a key, all uint32."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for turn in range(ROUNDS):
+        if turn:
+            k0, k1 = k0 + const(WEYL[0], WORD), k1 + const(WEYL[1], WORD)
+        (high0, low0), (high1, low1) = _product(MULTIPLIERS[0], c0), _product(MULTIPLIERS[1], c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+    return c0, c1, c2, c3
+
+
+def _product(multiplier: int, x: Expr) -> tuple[Expr, Expr]:
+    """The high and the low word of a product."""
+    wide = cast(x, PRODUCT) * const(multiplier, PRODUCT)
+    return cast(wide >> 32, WORD), cast(wide, WORD)
+
+
+def _halves(x: Expr) -> tuple[Expr, Expr]:
+    """The low and the high word of an index."""
+    return cast(x, WORD), cast(x >> 32, WORD)
+
+
+def _place(index: Sequence[Expr], shape: Sequence[int]) -> tuple[Expr, Expr]:
+    """(flat index of the other axes, index on the lane axis)."""
+    if not index:
+        return const(0, INDEX), const(0, INDEX)
+    lane = min(1, len(index) - 1)
+    others = [k for k in range(len(index)) if k != lane]
+    return row_major([index[k] for k in others], [shape[k] for k in others]), index[lane]
+
+
+def _bits(state: Sequence[Expr], index: Sequence[Expr], shape: Sequence[int], part: int) -> Expr:
+    """The random word of one element; ``state`` is (seed, stream, draw)."""
+    seed, stream, draw = state
+    o, j = _place(index, shape)
+    per_row = -(-shape[min(1, len(shape) - 1)] // (4 * LANES)) if shape else 1
+    block = o * per_row + j // (4 * LANES)
+    low, high = _halves(draw)
+    counter = (*_halves(block * LANES + j % LANES), low, high | const(part << PART_SHIFT, WORD))
+    w0, w1, w2, w3 = philox(counter, (cast(seed, WORD), cast(stream, WORD)))
+    # which word is the same for 16 neighbours: with the lane axis cut by 64, each vector needs one of the four only,
+    # and the four vectors share one evaluation of philox
+    word = j // LANES % 4
+    return select(word < 2, select(eq(word, 0), w0, w1), select(eq(word, 2), w2, w3))
+
+
+def _bits_numpy(state: np.ndarray, *sizes: np.ndarray, part: int) -> np.ndarray:
+    """The formula by NumPy: one meaning, which the tests hold against a scalar Philox of their own."""
+    shape = tuple(int(n) for n in sizes)
+    index = [scalar.axis(f"i{k}") for k in range(len(shape))]
+    key = [scalar.load(0, (k,), INDEX) for k in range(3)]
+    word = [_bits(key, index, shape, part)]
+    out = np.empty(math.prod(shape), WORD)
+    for start in range(0, out.size, CHUNK):
+        end = min(start + CHUNK, out.size)
+        places = np.unravel_index(np.arange(start, end), shape) if shape else ()
+        values = dict(zip([*key, *index], [*state, *places], strict=True))
+        out[start:end] = scalar.evaluate(word, values.__getitem__)[0]
+    return out.reshape(shape)
+
+
+@structured(
+    infer=lambda state, *sizes, part: TensorType(WORD, tuple(map(extent_of, sizes))),
+    reference=_bits_numpy,
+    grad=lambda g, state, *rest, part: [None],
+    sizes_from=1,
+)
+def random_bits(state: Operand, shape: tuple[int, ...], part: int) -> Compute:
+    """32 random bits for each element."""
+    key = [state[const(k, INDEX)] for k in range(3)]
+    return compute(shape, lambda *index: _bits(key, index, shape, part))
+
+
+# ------------------------------------------------------------------------------------------------ distributions
+
+
+def unit(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
+    """Uniform in [0, 1): a multiple of 2**-11, 2**-24 or 2**-53, as many bits as the dtype has."""
+    high = random_bits(state, *sizes, part=0)
+    if dtype == "float64":
+        low = random_bits(state, *sizes, part=1)
+        whole = convert(right_shift(high, 5), dtype) * 2.0**26 + convert(right_shift(low, 6), dtype)  # type: ignore[operator]
+        return mul(whole, 2.0**-53)  # type: ignore[no-any-return]
+    digits = {"float16": 11, "float32": 24}[dtype]
+    # by way of int32, whose conversion every vector unit has
+    return mul(convert(convert(right_shift(high, 32 - digits), "int32"), dtype), 2.0**-digits)  # type: ignore[no-any-return]
+
+
+def below(state: Variable, sizes: Sequence[Variable], p: float | Variable) -> Variable:
+    """True with probability ``p``, to 2**-32: whether the word is below p * 2**32."""
+    bits = random_bits(state, *sizes, part=0)
+    if isinstance(p, Variable):
+        # exact in float64, so that a constant and a variable p give the same draws
+        return lt(convert(bits, "float64"), mul(convert(p, "float64"), 2.0**32))  # type: ignore[no-any-return]
+    last = math.ceil(p * 2.0**32) - 1
+    return le(bits, constant(last, WORD)) if last >= 0 else lt(bits, constant(0, WORD))  # type: ignore[no-any-return]
+
+
+def standard_normal(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
+    """Normal with mean 0 and deviation 1 (Box and Muller 1958); float16 by way of float32.
+
+    The radius has all bits of the dtype, the angle 32.
+    """
+    wide = "float64" if dtype == "float64" else "float32"
+    radius = sqrt(mul(log1p(-unit(state, sizes, wide)), -2.0))  # type: ignore[operator]
+    angle = mul(convert(random_bits(state, *sizes, part=2), wide), 2.0**-31 * math.pi)
+    return convert(mul(radius, cos(angle)), dtype)
+
+
+def standard_exponential(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
+    """Exponential with mean 1."""
+    wide = "float64" if dtype == "float64" else "float32"
+    return convert(-log1p(-unit(state, sizes, wide)), dtype)  # type: ignore[operator]
+
+
+def index_below(state: Variable, sizes: Sequence[Variable], count: Variable) -> Variable:
+    """An int64 in 0..count-1 for a count up to 2**32; by multiplication, so some are more frequent by count / 2**32.
+
+    References
+    ----------
+    Lemire (2019), "Fast random integer generation in an interval".
+    """
+    bits = convert(random_bits(state, *sizes, part=0), PRODUCT)
+    return convert(right_shift(mul(bits, convert(count, PRODUCT)), 32), INDEX)
