@@ -1,0 +1,427 @@
+"""``x[...]`` and what is written through it: set_subtensor, inc_subtensor, take, take_along_axis, choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import AxisError, DTypeError, ShapeError, layout
+from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.op import as_variable, attach, convert, normalize_axis
+from symgraph.ops import elementwise as ew
+from symgraph.ops.broadcast import broadcast_like
+from symgraph.ops.creation import arange_of
+from symgraph.ops.extents import variables
+from symgraph.ops.gather import gather, put
+from symgraph.ops.join import stack
+from symgraph.ops.shape import extents, flatten, inverse, permute
+from symgraph.ops.slicing import check_index, is_full, set_slice, span, take_slice, wrap
+from symgraph.types import is_integer, promote
+
+__all__ = ["set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose"]
+
+# ------------------------------------------------------------------------------------------------ reading the key
+
+Entry = slice | int | Variable | None  # a slice, an integer, an integer array or scalar, a new axis
+
+
+def _entries(x: Variable, key: object) -> list[Entry]:
+    """The parts of an index, one for each axis of ``x`` (new axes between them), ellipses and masks written out."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    found: list[Entry] = []
+    gap = [k for k, part in enumerate(parts) if part is Ellipsis]
+    if len(gap) > 1:
+        raise AxisError(f"{label(x)}[...]: an index can have only one ellipsis\nwrite ':' for single axes")
+    if not gap:
+        gap, parts = [len(parts)], [*parts, Ellipsis]
+    for part in parts:
+        found += [] if part is Ellipsis else _entry(x, part, sum(e is not None for e in found))
+    missing = x.ndim - sum(e is not None for e in found)
+    if missing < 0:
+        raise AxisError(
+            layout(f"{x.ndim - missing} indices are given for {label(x)}, which has rank {x.ndim}", [describe(x)],
+                   here_excerpt(), f"give at most {x.ndim}")
+        )  # fmt: skip
+    before = sum(len(_entry(x, part, 0)) for part in parts[: gap[0]])
+    return [*found[:before], *[slice(None)] * missing, *found[before:]]
+
+
+def _entry(x: Variable, part: Any, axis: int) -> list[Entry]:
+    if part is None or isinstance(part, slice):
+        return [part]
+    if isinstance(part, int | np.integer) and not isinstance(part, bool | np.bool_):
+        return [int(part)]
+    index = _index_array(x, part)
+    if index.dtype == "bool":
+        return list(_nonzero(x, index, axis))
+    if isinstance(index, Constant) and index.ndim == 0:
+        return [int(index.data)]
+    return [index]
+
+
+def _index_array(x: Variable, part: Any) -> Variable:
+    if isinstance(part, list | np.ndarray) and np.size(part) == 0 and not isinstance(part, np.ndarray):
+        part = np.zeros(np.shape(part), "int64")
+    index = as_variable(part)
+    if not is_integer(index.dtype) and index.dtype != "bool":
+        raise DTypeError(
+            layout(f"an index of {label(x)} is {index.type}; an index must be of integers", [describe(index)],
+                   here_excerpt(), "cast it: i.astype('int64')")
+        )  # fmt: skip
+    return index
+
+
+def _nonzero(x: Variable, mask: Variable, axis: int) -> list[Variable]:
+    """The index arrays of a mask that is known now."""
+    if not isinstance(mask, Constant) or not mask.ndim:
+        raise DTypeError(
+            layout(f"{label(x)}[mask]: the extent of the result would depend on the mask's values", [describe(mask)],
+                   here_excerpt(), "keep the shape with switch(mask, x, 0), or index with a NumPy array of bools")
+        )  # fmt: skip
+    own = x.type.shape[axis : axis + mask.ndim]
+    if len(own) < mask.ndim or any(n not in (None, m) for n, m in zip(own, mask.data.shape, strict=True)):
+        raise ShapeError(
+            layout(f"{label(x)}[mask]: the mask has shape {mask.data.shape}, the axes from {axis} on {own}",
+                   [describe(x)], here_excerpt(), "a mask must have the shape of the axes it selects from")
+        )  # fmt: skip
+    return [constant(i.astype("int64")) for i in np.nonzero(mask.data)]
+
+
+# ------------------------------------------------------------------------------------------------ x[...]
+
+
+@dataclass
+class _Reading:
+    """An index expression being built: its first op is marked, so that writing finds the base."""
+
+    value: Variable
+    started: bool = False
+
+    def head(self) -> bool:
+        """Whether the next op is the first."""
+        first, self.started = not self.started, True
+        return first
+
+    def slice(self, key: slice, axis: int) -> None:
+        """Take a slice; the whole axis needs no op."""
+        sizes = span(key, self.value, axis)
+        if not is_full(sizes, extents(self.value)[axis]):
+            self.value = take_slice(self.value, *sizes, axis, head=self.head())
+
+    def item(self, i: int | Variable, axis: int) -> None:
+        """Take one element, its axis kept with extent 1."""
+        n = extents(self.value)[axis]
+        if isinstance(i, int) and isinstance(n, int):
+            check_index(i, n, axis, self.value)
+        start = wrap(i if isinstance(i, int) else convert(i, "int64"), n)
+        self.value = take_slice(self.value, start, 1, 1, axis, checked=True, head=self.head())
+
+
+def subtensor(x: Any, key: Any) -> Variable:
+    """``x[key]`` by NumPy's rules.
+
+    Parameters
+    ----------
+    x : Variable
+    key : int, slice, None, Ellipsis, integer array, mask; or a tuple of these
+        Integers, ends and steps may be variables; negative ones count from the end. Masks must be NumPy arrays.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    IndexOutOfRange
+        If an index is out of range: when built if that is known, else when the function is called.
+    AxisError
+        If there are more indices than axes.
+    DTypeError
+        If an index is not of integers.
+    """
+    entries = _entries(as_variable(x), key)
+    reading = _Reading(as_variable(x))
+    arrays = any(isinstance(e, Variable) and e.ndim for e in entries)
+    for axis, e in enumerate([e for e in entries if e is not None]):
+        if isinstance(e, slice):
+            reading.slice(e, axis)
+        elif not arrays:
+            reading.item(e, axis)
+    if arrays:
+        return _with_arrays(reading, entries)
+    if not reading.started and reading.value.ndim and None not in entries:
+        reading.value = take_slice(reading.value, 0, extents(reading.value)[0], 1, 0, head=True)
+    return permute(reading.value, _kept(entries))
+
+
+def _kept(entries: Sequence[Entry]) -> tuple[int | None, ...]:
+    """The pattern that drops the axes of single elements and inserts the new ones."""
+    pattern: list[int | None] = []
+    axis = 0
+    for e in entries:
+        if e is None:
+            pattern.append(None)
+            continue
+        if isinstance(e, slice):
+            pattern.append(axis)
+        axis += 1
+    return tuple(pattern)
+
+
+def _with_arrays(reading: _Reading, entries: Sequence[Entry]) -> Variable:
+    """Integers and arrays together: their common axes stand where the arrays do, or first if these are apart."""
+    x = reading.value
+    axes = [e for e in entries if e is not None]
+    chosen = tuple(k for k, e in enumerate(axes) if not isinstance(e, slice))
+    indices = [e if isinstance(e, Variable) else constant(e, "int64") for e in axes if not isinstance(e, slice)]
+    taken = gather(x, indices, chosen, head=reading.head())
+    lead = taken.ndim - (x.ndim - len(chosen))
+    places = [k for k, e in enumerate(entries) if e is not None and not isinstance(e, slice)]
+    together = places[-1] - places[0] == len(places) - 1
+    rest = iter(range(lead, taken.ndim))
+    pattern: list[int | None] = [] if together else list(range(lead))
+    for k, e in enumerate(entries):
+        if together and k == places[0]:
+            pattern += range(lead)
+        if k not in places:
+            pattern.append(None if e is None else next(rest))
+    return permute(taken, tuple(pattern))
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+Write = Callable[[Variable], Variable]
+
+
+def set_subtensor(x: Any, y: Any) -> Variable:
+    """The base of ``x[...]`` with the elements that the index selects replaced by ``y``.
+
+    >>> set_subtensor(x[2:5], 0)
+
+    Parameters
+    ----------
+    x : Variable
+        An index expression ``base[...]``.
+    y : Variable or array_like
+        Broadcasts to its shape; where an index array holds a place twice, the last value wins.
+
+    Returns
+    -------
+    Variable, type of the base.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is no index expression.
+    DTypeError
+        If the dtype of ``y`` does not fit that of the base.
+    ShapeError
+        If ``y`` does not broadcast.
+    """
+    return _written(as_variable(x), y, "set_subtensor", inc=False)
+
+
+def inc_subtensor(x: Any, y: Any) -> Variable:
+    """The base of ``x[...]`` with ``y`` added to the elements that the index selects.
+
+    >>> inc_subtensor(w[i], -lr * g)
+
+    Parameters
+    ----------
+    x : Variable
+        An index expression ``base[...]``.
+    y : Variable or array_like
+        Broadcasts to its shape; where an index array holds a place twice, both are added.
+
+    Returns
+    -------
+    Variable, type of the base.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is no index expression.
+    DTypeError
+        If the dtype of ``y`` does not fit that of the base.
+    ShapeError
+        If ``y`` does not broadcast.
+    """
+    return _written(as_variable(x), y, "inc_subtensor", inc=True)
+
+
+def _written(x: Variable, y: Any, name: str, inc: bool) -> Variable:
+    value = convert(y, x.dtype) if isinstance(y, bool | int | float) else as_variable(y)
+    if promote(x.dtype, value.dtype) != x.dtype:
+        raise DTypeError(
+            layout(f"{name}({label(x)}, {label(value)}): {value.dtype} does not fit {x.dtype}",
+                   [describe(x), describe(value)], here_excerpt(), f"cast the value: y.astype({x.dtype!r})")
+        )  # fmt: skip
+    _check_is_index(x, name)
+    return _through(x, broadcast_like(convert(value, x.dtype), x), inc)
+
+
+def _check_is_index(x: Variable, name: str) -> None:
+    node = x.owner
+    while node is not None and node.op.name in _WRITE and not node.attrs.get("head"):
+        node = node.inputs[0].owner
+    if node is None or node.op.name not in _WRITE:
+        raise TypeError(
+            layout(f"{name}: the first argument, {label(x)}, is no index expression", [describe(x)], here_excerpt(),
+                   f"write {name}(x[i], y)")
+        )  # fmt: skip
+
+
+def _through(x: Variable, y: Variable, inc: bool) -> Variable:
+    """Write ``y`` into the base through the ops of an index expression, the last one first.
+
+    Only the last op adds; what it gives replaces what the ops before it had selected.
+    """
+    while True:
+        node = x.owner
+        assert node is not None
+        y, inc = _WRITE[node.op.name](node, y, inc)
+        if node.attrs.get("head"):
+            return y
+        x = node.inputs[0]
+
+
+def _write_slice(node: Apply, y: Variable, inc: bool) -> tuple[Variable, bool]:
+    x, start, _, step = node.inputs
+    return set_slice(x, y, start, step, node.attrs["axis"], inc=inc, checked=node.attrs["checked"]), False
+
+
+def _write_gather(node: Apply, y: Variable, inc: bool) -> tuple[Variable, bool]:
+    return put(node.inputs[0], y, node.inputs[1:], node.attrs["axes"], inc=inc), False
+
+
+def _write_dimshuffle(node: Apply, y: Variable, inc: bool) -> tuple[Variable, bool]:
+    return permute(y, inverse(node.attrs["pattern"], node.inputs[0].ndim)), inc
+
+
+_WRITE: dict[str, Callable[[Apply, Variable, bool], tuple[Variable, bool]]] = {
+    "slice": _write_slice, "gather": _write_gather, "dimshuffle": _write_dimshuffle,
+}  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------ taking
+
+
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+    """The elements at ``indices`` along an axis.
+
+    Parameters
+    ----------
+    x : Variable
+    indices : int, Variable or array_like of integers
+    axis : int, optional
+        By default ``x`` is flattened first.
+    mode : str
+        What an index out of range does: "raise", "clip" to the nearest, or "wrap" around.
+
+    Returns
+    -------
+    Variable, same dtype, the axis replaced by those of ``indices``.
+
+    Raises
+    ------
+    AxisError
+        If ``axis`` is out of range.
+    IndexOutOfRange
+        If an index is, and ``mode`` is "raise".
+    """
+    v = as_variable(x)
+    v, along = (flatten(v), 0) if axis is None else (v, normalize_axis((axis,), v.ndim, "take", v)[0])
+    index = _fitted(indices, variables([extents(v)[along]])[0], mode)
+    return subtensor(v, (slice(None),) * along + (index,))
+
+
+def _fitted(index: Any, n: Variable, mode: str) -> Any:
+    if mode == "raise":
+        return index
+    wide = convert(as_variable(index), "int64")
+    if mode == "wrap":
+        return ew.mod(wide, n)
+    if mode == "clip":
+        return ew.maximum(ew.minimum(wide, ew.sub(n, 1)), 0)
+    raise ValueError(f"mode is {mode!r}; it must be 'raise', 'clip' or 'wrap'")
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Variable:
+    """x[..., indices[..., k, ...], ...]: along an axis, an index for every place of the others.
+
+    Parameters
+    ----------
+    x : Variable
+    indices : Variable or array_like, integers, of the rank of ``x``
+        Broadcasts against ``x`` on the other axes.
+    axis : int, optional
+        None: both are flattened first.
+
+    Returns
+    -------
+    Variable, dtype of ``x``, shape of ``indices`` broadcast.
+
+    Raises
+    ------
+    ShapeError
+        If the ranks differ.
+    AxisError
+        If ``axis`` is out of range.
+    """
+    v, index = as_variable(x), as_variable(indices)
+    if axis is None:
+        return subtensor(flatten(v), flatten(index))
+    if v.ndim != index.ndim:
+        raise ShapeError(
+            layout(f"take_along_axis: {label(v)} has rank {v.ndim}, the indices {index.ndim}",
+                   [describe(v), describe(index)], here_excerpt(), "the ranks must agree; insert axes with i[:, None]")
+        )  # fmt: skip
+    (along,) = normalize_axis((axis,), v.ndim, "take_along_axis", v)
+    return subtensor(v, tuple(index if k == along else _own_index(v, k) for k in range(v.ndim)))
+
+
+def _own_index(x: Variable, axis: int) -> Variable:
+    """0, 1, ... along ``axis``, of the rank of ``x``."""
+    numbers = arange_of(0, 1, extents(x)[axis], "int64")
+    return permute(numbers, tuple(0 if k == axis else None for k in range(x.ndim)))
+
+
+def choose(a: Any, choices: Sequence[Any], mode: str = "raise") -> Variable:
+    """choices[a] in every place.
+
+    Parameters
+    ----------
+    a : Variable or array_like, integers
+        Which of ``choices``; broadcasts against them.
+    choices : sequence of Variable or array_like
+        Broadcast against each other.
+    mode : str
+        What a number out of range does: "raise", "clip" to the nearest, or "wrap" around.
+
+    Returns
+    -------
+    Variable, the common dtype and shape of ``choices``, broadcast against ``a``.
+
+    Raises
+    ------
+    IndexOutOfRange
+        If a number is out of range and ``mode`` is "raise".
+    """
+    many = [as_variable(c) for c in choices]
+    which = _fitted(a, constant(len(many), "int64"), mode)
+    like = ew.add(as_variable(which), many[0])
+    for c in many[1:]:
+        like = ew.add(like, c)
+    table = stack([broadcast_like(c, like) for c in many])
+    index = broadcast_like(which, like)
+    found = take_along_axis(table, permute(index, (None, *range(index.ndim))), 0)
+    return permute(found, tuple(range(1, table.ndim)))
+
+
+attach("__getitem__", subtensor)
+attach("set", set_subtensor)
+attach("inc", inc_subtensor)
+attach("take", take)
+attach("choose", choose)

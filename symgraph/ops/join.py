@@ -1,0 +1,513 @@
+"""Joining and repeating: concatenate, stack, split, pad, tile, repeat, roll, flip."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, ShapeError, layout
+from symgraph.formula import Compute, Operand, compute
+from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.op import OPS, as_variable, attach, common_dtype, convert, normalize_axis, structured
+from symgraph.ops import elementwise as ew
+from symgraph.ops.broadcast import expanded
+from symgraph.ops.creation import zeros_like
+from symgraph.ops.extents import Size, add, floordiv, mul, size, sizes_of, sub, total
+from symgraph.ops.gather import gather
+from symgraph.ops.shape import expand_dims, extents, flatten, moveaxis, permute, reshaped
+from symgraph.ops.slicing import section, take_slice
+from symgraph.scalar import Expr, const, select
+from symgraph.scalar import maximum as highest_of
+from symgraph.scalar import minimum as least_of
+from symgraph.types import Extent, TensorType, is_integer
+
+__all__ = ["concatenate", "stack", "split", "pad", "tile", "repeat", "roll", "flip"]
+
+# ------------------------------------------------------------------------------------------------ concatenate
+
+
+def _joined_type(*xs: Variable, axis: int) -> TensorType:
+    shape: list[Extent] = []
+    for k in range(xs[0].ndim):
+        column = [v.type.shape[k] for v in xs]
+        if k == axis:
+            shape.append(None if None in column else sum(n for n in column if n is not None))
+            continue
+        known = {n for n in column if n is not None}
+        if len(known) > 1:
+            raise ShapeError(
+                layout(f"concatenate: the extents of axis {k} differ: {_listed(column)}", map(describe, xs),
+                       here_excerpt(), f"all axes but the joined one, {axis}, must agree")
+            )  # fmt: skip
+        shape.append(known.pop() if known else None)
+    return TensorType(xs[0].dtype, tuple(shape))
+
+
+def _listed(column: Sequence[Extent]) -> str:
+    return ", ".join("?" if n is None else str(n) for n in column)
+
+
+def _joined_grad(g: Variable, *rest: Variable, axis: int) -> list[Variable | None]:
+    start: Size = 0
+    parts: list[Variable | None] = []
+    for x in rest[:-1]:
+        parts.append(section(g, start, extents(x)[axis], axis))
+        start = add(start, extents(x)[axis])
+    return parts
+
+
+@structured(
+    name="concatenate",
+    infer=_joined_type,
+    reference=lambda *xs, axis: np.concatenate(xs, axis),
+    grad=_joined_grad,
+    resolve=lambda *xs, axis: xs[0] if len(xs) == 1 else None,
+)
+def _concatenate(*xs: Operand, axis: int) -> Compute:
+    """The operands one after the other along an axis: a choice between them at clamped indices."""
+    lengths = [x.shape[axis] for x in xs]
+    ends = list(itertools.accumulate(lengths))
+
+    def element(*out: Expr) -> Expr:
+        i, found = out[axis], None
+        for x, n, end in reversed(list(zip(xs, lengths, ends, strict=True))):
+            if n == 0:
+                continue
+            own = highest_of(least_of(i - (end - n), n - 1), 0)
+            value = x[(*out[:axis], own, *out[axis + 1 :])]
+            found = value if found is None else select(i < end, value, found)
+        return const(0, xs[0].dtype) if found is None else found
+
+    shape = list(xs[0].shape)
+    shape[axis] = ends[-1]
+    return compute(shape, element)
+
+
+def concatenate(xs: Any, axis: int = 0) -> Variable:
+    """``xs`` one after the other along an axis.
+
+    Parameters
+    ----------
+    xs : sequence of Variable or array_like, or a Variable whose first axis is known
+    axis : int
+
+    Returns
+    -------
+    Variable, the common dtype.
+
+    Raises
+    ------
+    ShapeError
+        If there is nothing to join, the ranks differ, or the extents of another axis differ.
+    AxisError
+        If ``axis`` is out of range.
+    """
+    given = list(xs)
+    if not given:
+        raise ShapeError("concatenate: there is nothing to join\ngive at least one variable")
+    dtype = common_dtype(given)
+    many = [convert(as_variable(x), dtype) for x in given]
+    if len({v.ndim for v in many}) > 1 or not many[0].ndim:
+        what = "scalars have no axis" if not many[0].ndim else "the ranks differ"
+        raise ShapeError(
+            layout(f"concatenate: {what}", map(describe, many), here_excerpt(),
+                   "use stack to join along a new axis, or insert axes with x[:, None]")
+        )  # fmt: skip
+    (along,) = normalize_axis((axis,), many[0].ndim, "concatenate", many[0])
+    return many[0] if len(many) == 1 else _concatenate(*many, axis=along)
+
+
+def stack(xs: Any, axis: int = 0) -> Variable:
+    """``xs``, all of one shape, along a new axis.
+
+    Parameters
+    ----------
+    xs : sequence of Variable or array_like
+    axis : int
+        Place of the new axis in the result.
+
+    Returns
+    -------
+    Variable, the common dtype.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    AxisError
+        If ``axis`` is out of range.
+    """
+    given = list(xs)
+    if not given:
+        raise ShapeError("stack: there is nothing to join\ngive at least one variable")
+    dtype = common_dtype(given)
+    many = [convert(as_variable(x), dtype) for x in given]
+    if len({v.ndim for v in many}) > 1:
+        raise ShapeError(
+            layout("stack: the ranks differ", map(describe, many), here_excerpt(), "all must have one shape")
+        )
+    return concatenate([expand_dims(v, axis) for v in many], axis)
+
+
+def split(x: Any, sections: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
+    """``x`` cut along an axis.
+
+    Parameters
+    ----------
+    x : Variable
+    sections : int, or sequence of int or integer scalar Variable
+        A number of equal parts; or, as in NumPy, the indices before which to cut; or, with ``n_splits``, the extents
+        of the parts.
+    n_splits : int, optional
+        How many parts: then ``sections`` holds their extents.
+    axis : int
+
+    Returns
+    -------
+    list of Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If an axis of known extent does not divide into equal parts, or the extents do not add up to it.
+    AxisError
+        If ``axis`` is out of range.
+    """
+    v = as_variable(x)
+    (along,) = normalize_axis((axis,), v.ndim, "split", v)
+    n = extents(v)[along]
+    if isinstance(sections, int | np.integer):
+        lengths = _equal_parts(v, n, int(sections), along)
+    elif n_splits is not None:
+        lengths = [size(sections[k]) for k in range(n_splits)]
+        _check_parts(v, n, lengths, along)
+    else:
+        ends = [0, *sizes_of(sections, "split"), n]
+        return [_between(v, a, b, along) for a, b in itertools.pairwise(ends)]
+    starts: list[Size] = [0]
+    for length in lengths[:-1]:
+        starts.append(add(starts[-1], length))
+    return [section(v, a, length, along) for a, length in zip(starts, lengths, strict=True)]
+
+
+def _equal_parts(x: Variable, n: Size, parts: int, axis: int) -> list[Size]:
+    if parts < 1 or (isinstance(n, int) and n % parts):
+        raise ShapeError(
+            layout(f"split({label(x)}, {parts}): axis {axis} of extent {n} does not divide into {parts} equal parts",
+                   [describe(x)], here_excerpt(), "give the indices to cut at: split(x, [2, 5])")
+        )  # fmt: skip
+    return [floordiv(n, parts)] * parts
+
+
+def _check_parts(x: Variable, n: Size, lengths: Sequence[Size], axis: int) -> None:
+    whole = total(lengths)
+    if isinstance(n, int) and isinstance(whole, int) and whole != n:
+        raise ShapeError(
+            layout(f"split({label(x)}): the parts add up to {whole}, axis {axis} has extent {n}", [describe(x)],
+                   here_excerpt(), "the extents of the parts must add up to that of the axis")
+        )  # fmt: skip
+
+
+def _between(x: Variable, start: Size, stop: Size, axis: int) -> Variable:
+    key = [slice(None)] * x.ndim
+    key[axis] = slice(start, stop)
+    return x[tuple(key)]  # type: ignore[index, no-any-return]
+
+
+# ------------------------------------------------------------------------------------------------ pad
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _padded_type(x: Variable, value: Variable, widths: Widths) -> TensorType:
+    pairs = zip(x.type.shape, widths, strict=True)
+    return TensorType(x.dtype, tuple(None if n is None else n + sum(w) for n, w in pairs))
+
+
+def _padded_grad(g: Variable, x: Variable, value: Variable, y: Variable, widths: Widths) -> list[Variable | None]:
+    inner = g
+    for k, (before, _) in enumerate(widths):
+        inner = section(inner, before, extents(x)[k], k)
+    outside = _pad(zeros_like(x, "bool"), constant(True), widths=widths)
+    return [inner, OPS["sum"](ew.switch(outside, g, 0))]  # type: ignore[operator]
+
+
+@structured(
+    name="pad",
+    infer=_padded_type,
+    reference=lambda x, value, widths: np.pad(x, widths, constant_values=value) if widths else x,
+    grad=_padded_grad,
+)
+def _pad(x: Operand, value: Operand, widths: Widths) -> Compute:
+    """x, surrounded by a value: a choice between the two at clamped indices."""
+
+    def element(*out: Expr) -> Expr:
+        if 0 in x.shape:
+            return value[()]
+        inside, at = const(True, "bool"), []
+        for i, n, (before, after) in zip(out, x.shape, widths, strict=True):
+            own = i - before
+            if before:
+                inside = inside & (own >= 0)
+            if after:
+                inside = inside & (own < n)
+            at.append(highest_of(least_of(own, n - 1), 0) if before or after else own)
+        return select(inside, x[tuple(at)], value[()])
+
+    shape = [n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)]
+    return compute(shape, element)
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Variable:
+    """``x`` with elements put before and after it along each axis.
+
+    Parameters
+    ----------
+    x : Variable
+    pad_width : int, (before, after), or a sequence of such pairs, one for each axis
+    mode : str
+        "constant"; "edge": the outermost element again; "reflect": the elements mirrored at the outermost one.
+    constant_values : number or scalar Variable
+        What is put, in the dtype of ``x``.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If a width is negative, or there are neither one pair nor one for each axis; or if there is nothing to repeat.
+    """
+    v = as_variable(x)
+    widths = _widths(v, pad_width)
+    if mode == "constant":
+        value = convert(as_variable(constant_values), v.dtype)
+        if value.ndim:
+            raise ShapeError(f"pad: constant_values is {value.type}, it must be a scalar\npad once for each value")
+        return _pad(v, value, widths=widths) if any(map(any, widths)) else v
+    if mode not in _BORDERS:
+        raise ValueError(f"pad: mode is {mode!r}; it must be 'constant', 'edge' or 'reflect'")
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            _check_border(v, axis, max(before, after), mode)
+            v = concatenate(_BORDERS[mode](v, axis, before, after), axis)
+    return v
+
+
+def _widths(x: Variable, given: Any) -> Widths:
+    try:
+        pairs = np.broadcast_to(np.asarray(given), (x.ndim, 2)).tolist()
+    except ValueError:
+        pairs = None
+    if pairs is None or not all(isinstance(w, int) and w >= 0 for pair in pairs for w in pair):
+        raise ShapeError(
+            layout(f"pad({label(x)}): pad_width is {given!r}", [describe(x)], here_excerpt(),
+                   f"give an int of 0 or more, (before, after), or {x.ndim} such pairs")
+        )  # fmt: skip
+    return tuple((before, after) for before, after in pairs)
+
+
+def _check_border(x: Variable, axis: int, width: int, mode: str) -> None:
+    n = x.type.shape[axis]
+    least = 1 if mode == "edge" else width + 1
+    if n is not None and n < least:
+        raise ShapeError(
+            layout(f"pad({label(x)}, mode={mode!r}): axis {axis} has extent {n}, it must be {least} or more",
+                   [describe(x)], here_excerpt(), "pad by less, or with a constant")
+        )  # fmt: skip
+
+
+def _edges(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    n, shape = extents(x)[axis], list(extents(x))
+
+    def repeated(start: Size, times: int) -> Variable:
+        return expanded(take_slice(x, start, 1, 1, axis, checked=True), [*shape[:axis], times, *shape[axis + 1 :]])
+
+    return [repeated(0, before), x, repeated(sub(n, 1), after)]
+
+
+def _mirrors(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    n = extents(x)[axis]
+    return [
+        take_slice(x, before, before, -1, axis, checked=True), x,
+        take_slice(x, sub(n, 2) if after else 0, after, -1, axis, checked=bool(after)),
+    ]  # fmt: skip
+
+
+_BORDERS: dict[str, Callable[[Variable, int, int, int], list[Variable]]] = {"edge": _edges, "reflect": _mirrors}
+
+# ------------------------------------------------------------------------------------------------ repeating
+
+
+def tile(x: Any, reps: Any) -> Variable:
+    """``x`` laid side by side.
+
+    Parameters
+    ----------
+    x : Variable
+    reps : int or integer scalar Variable, or sequence of these
+        How often along each axis, aligned with the last axes as in broadcasting.
+
+    Returns
+    -------
+    Variable, same dtype, of rank ``max(x.ndim, len(reps))``.
+    """
+    v, times = as_variable(x), list(sizes_of(reps, "tile"))
+    rank = max(v.ndim, len(times))
+    times[:0] = [1] * (rank - len(times))
+    v = permute(v, (None,) * (rank - v.ndim) + tuple(range(v.ndim)))
+    sizes = extents(v)
+    pairs = [n for pair in zip(times, sizes, strict=True) for n in pair]
+    wide = expanded(permute(v, tuple(p for k in range(rank) for p in (None, k))), pairs)
+    return reshaped(wide, [mul(a, n) for a, n in zip(times, sizes, strict=True)])
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
+    """``x`` with each element repeated.
+
+    Parameters
+    ----------
+    x : Variable
+    repeats : int, integer scalar Variable, or constant integer vector
+        How often; a vector has one number for each element of the axis.
+    axis : int, optional
+        By default ``x`` is flattened first.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    AxisError
+        If ``axis`` is out of range.
+    ShapeError
+        If a vector ``repeats`` does not fit the axis.
+    DTypeError
+        If a vector ``repeats`` is symbolic: the extent of the result would depend on data.
+    """
+    v = as_variable(x)
+    v, along = (flatten(v), 0) if axis is None else (v, normalize_axis((axis,), v.ndim, "repeat", v)[0])
+    counts = as_variable(repeats)
+    if counts.ndim:
+        return _repeat_each(v, counts, along)
+    (times,) = sizes_of(counts, "repeat")
+    sizes = list(extents(v))
+    n = sizes[along]
+    apart = permute(v, (*range(along + 1), None, *range(along + 1, v.ndim)))
+    wide = expanded(apart, [*sizes[: along + 1], times, *sizes[along + 1 :]])
+    return reshaped(wide, [*sizes[:along], mul(n, times), *sizes[along + 1 :]])
+
+
+def _repeat_each(x: Variable, counts: Variable, axis: int) -> Variable:
+    data = getattr(counts, "data", None)
+    if data is None or not is_integer(counts.dtype):
+        raise DTypeError(
+            layout(f"repeat({label(x)}): the vector of repeats is {counts.type} and not a constant of integers",
+                   [describe(counts)], here_excerpt(), "give a list of ints, or one symbolic number for all")
+        )  # fmt: skip
+    n = x.type.shape[axis]
+    if data.ndim != 1 or (n is not None and data.size not in (1, n)):
+        raise ShapeError(
+            layout(f"repeat({label(x)}): {data.size} repeats for axis {axis} of extent {n}", [describe(x)],
+                   here_excerpt(), "give one number, or one for each element")
+        )  # fmt: skip
+    if data.size == 1 and n != 1:
+        return repeat(x, int(data[0]), axis)
+    index = constant(np.repeat(np.arange(data.size), data))
+    return moveaxis(gather(x, [index], (axis,)), 0, axis)
+
+
+# ------------------------------------------------------------------------------------------------ roll and flip
+
+
+def _roll_grad(g: Variable, x: Variable, shift: Variable, y: Variable, axis: int) -> list[Variable | None]:
+    return [_roll(g, ew.neg(shift), axis=axis), None]
+
+
+@structured(
+    name="roll",
+    infer=lambda x, shift, axis: x.type,
+    reference=lambda x, shift, axis: np.roll(x, int(shift), axis),
+    grad=_roll_grad,
+)
+def _roll(x: Operand, shift: Operand, axis: int) -> Compute:
+    """x moved along an axis; what leaves at the end comes in at the start."""
+    n = max(x.shape[axis], 1)
+
+    def element(*out: Expr) -> Expr:
+        away = out[axis] - shift[()] % n
+        return x[(*out[:axis], select(away < 0, away + n, away), *out[axis + 1 :])]
+
+    return compute(x.shape, element)
+
+
+def roll(x: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """``x`` moved along an axis; what leaves at the end comes in at the start.
+
+    Parameters
+    ----------
+    x : Variable
+    shift : int or integer scalar Variable; or a sequence, one for each axis
+    axis : int or sequence of int, optional
+        By default ``x`` is flattened, moved, and brought back to its shape.
+
+    Returns
+    -------
+    Variable, type of ``x``.
+
+    Raises
+    ------
+    AxisError
+        If an axis is out of range.
+    """
+    v = as_variable(x)
+    if axis is None:
+        return reshaped(roll(flatten(v), shift, 0), extents(v))
+    axes = list(axis) if isinstance(axis, tuple | list) else [axis]
+    shifts = list(shift) if isinstance(shift, tuple | list) else [shift] * len(axes)
+    for by, along in zip(shifts, axes, strict=True):
+        v = _roll(v, _shift(by), axis=normalize_axis((along,), v.ndim, "roll", v)[0])
+    return v
+
+
+def _shift(by: object) -> Variable:
+    v = as_variable(by)
+    if v.ndim or not is_integer(v.dtype):
+        raise DTypeError(
+            layout(f"roll: the shift must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
+                   "cast it: n.astype('int64')")
+        )  # fmt: skip
+    return convert(v, "int64")
+
+
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
+    """``x`` with the order of elements reversed.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int or sequence of int, optional
+        By default all axes.
+
+    Returns
+    -------
+    Variable, type of ``x``.
+
+    Raises
+    ------
+    AxisError
+        If an axis is out of range.
+    """
+    v = as_variable(x)
+    for along in normalize_axis(axis, v.ndim, "flip", v):
+        n = extents(v)[along]
+        v = take_slice(v, sub(n, 1), n, -1, along)
+    return v
+
+
+attach("repeat", repeat)

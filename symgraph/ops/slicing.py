@@ -1,0 +1,292 @@
+"""One axis read, written or added to at ``start + i*step``: what every basic index is made of.
+
+``start`` is a run-time scalar already brought into range; the length and the step are extents, so that a mini-batch
+``x[i*b:(i+1)*b]`` is compiled once for the length b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DTypeError, IndexOutOfRange, ShapeError, layout
+from symgraph.formula import Compute, Operand, compute
+from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.op import Guard, Structured, as_variable, extent_of
+from symgraph.ops import elementwise as ew
+from symgraph.ops.broadcast import broadcast_like
+from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, select, size, sub, variables
+from symgraph.ops.shape import extents, shape_of
+from symgraph.scalar import INDEX, Expr, const, eq
+from symgraph.scalar import maximum as highest_of
+from symgraph.scalar import minimum as least_of
+from symgraph.scalar import select as either
+from symgraph.types import Shape, TensorType, is_integer
+
+__all__: list[str] = []
+
+
+class Strided(Structured):
+    """A structured op along ``axis`` whose formula gets ``start`` as a term and ``step``, the last input, as an int."""
+
+    start_slot: int = 1
+
+    def define(self, node: Apply) -> Compute:
+        operands = [Operand(k, v.type) for k, v in enumerate(self.operands(node))]
+        given = node.inputs[self.start_slot]
+        start = const(int(given.data), INDEX) if isinstance(given, Constant) else operands[self.start_slot][()]
+        step = known(node.inputs[-1])
+        assert step is not None, f"{self.name}: the step must be known when a program is compiled"
+        out = tuple(n for n in node.outputs[0].type.shape if n is not None)
+        return self.formula(*operands[: self.start_slot], shape=out, start=start, step=step, **node.attrs)
+
+
+def _check_step(step: Variable, x: Variable) -> None:
+    if known(step) == 0:
+        raise ShapeError(
+            layout(f"the step of a slice of {label(x)} is 0", [describe(x)], here_excerpt(),
+                   "give a step above or below 0")
+        )  # fmt: skip
+
+
+def check_index(i: int, n: int, axis: int, x: Variable) -> None:
+    """Raise if ``i`` is no index of an axis of extent ``n``."""
+    if not -n <= i < n:
+        reach = f"valid are {-n} to {n - 1}" if n else "the axis is empty"
+        raise IndexOutOfRange(
+            layout(f"index {i} is out of range for axis {axis} of {label(x)}, which has extent {n}", [describe(x)],
+                   here_excerpt(), reach)
+        )  # fmt: skip
+
+
+def _check_start(x: Variable, start: Variable, axis: int, checked: bool) -> None:
+    i, n = known(start), x.type.shape[axis]
+    if checked and i is not None and n is not None and not 0 <= i < n:
+        check_index(i - n if i < 0 else i, n, axis, x)
+
+
+def _start_guard(x: Variable, start: Variable, axis: int, checked: bool) -> list[Guard]:
+    if not checked or isinstance(start, Constant):
+        return []
+    low, high = ew.le(0, start), ew.lt(start, shape_of(x, axis))
+    n = x.type.shape[axis]
+    extent = "" if n is None else f", which has extent {n}"
+    return [Guard(ew.and_(low, high), f"the index is out of range for axis {axis}{extent}")]
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def _with_axis(shape: Shape, axis: int, n: int | None) -> Shape:
+    return shape[:axis] + (n,) + shape[axis + 1 :]
+
+
+def _slice_type(
+    x: Variable, start: Variable, length: Variable, step: Variable, axis: int, checked: bool, head: bool
+) -> TensorType:
+    _check_step(step, x)
+    _check_start(x, start, axis, checked)
+    return TensorType(x.dtype, _with_axis(x.type.shape, axis, extent_of(length)))
+
+
+def _slice_numpy(x: np.ndarray, start: Any, length: Any, step: Any, axis: int, **flags: bool) -> object:
+    return np.take(x, int(start) + np.arange(int(length)) * int(step), axis=axis)
+
+
+def _simpler_slice(
+    x: Variable, start: Variable, length: Variable, step: Variable, axis: int, checked: bool, head: bool
+) -> Variable | None:
+    """The whole axis is ``x`` itself; and where an index began matters only while the graph is being built."""
+    if known(start) == 0 and known(step) == 1 and known(length) is not None and known(length) == x.type.shape[axis]:
+        return x
+    return take_slice(x, start, length, step, axis, checked=checked) if head else None
+
+
+def _read(x: Operand, shape: tuple[int, ...], start: Expr, step: int, axis: int, checked: bool, head: bool) -> Compute:
+    """The elements of one axis at start + i*step."""
+    n = x.shape[axis]
+    first = highest_of(least_of(start, n - 1), 0) if checked else start
+
+    def element(*out: Expr) -> Expr:
+        if n == 0:
+            return const(0, x.dtype)
+        at = first if shape[axis] == 1 else first + out[axis] * step
+        return x[(*out[:axis], at, *out[axis + 1 :])]
+
+    return compute(shape, element)
+
+
+_slice = Strided(
+    "slice", _read, infer=_slice_type, reference=_slice_numpy, sizes_from=2, resolve=_simpler_slice, doc=_read.__doc__,
+    grad=lambda g, x, start, length, step, y, axis, checked, head: [
+        set_slice(broadcast_like(constant(0, x.dtype), x), g, start, step, axis, checked=checked)
+    ],
+    guards=lambda x, start, length, step, axis, checked, head: _start_guard(x, start, axis, checked),
+)  # fmt: skip
+_slice.register()
+
+
+def take_slice(
+    x: Variable, start: Size, length: Size, step: Size, axis: int, *, checked: bool = False, head: bool = False
+) -> Variable:
+    """``length`` elements of ``axis`` from ``start`` on, ``step`` apart.
+
+    Parameters
+    ----------
+    checked : bool
+        Whether ``start`` may lie outside the axis and then is an error.
+    head : bool
+        Whether this is the first op of an index expression: where ``set_subtensor`` finds the base.
+    """
+    return _slice(x, *variables([start, length, step]), axis=axis, checked=checked, head=head)
+
+
+def section(x: Variable, start: Size, length: Size, axis: int) -> Variable:
+    """``length`` adjacent elements of ``axis``; all of them are ``x`` itself."""
+    whole = isinstance(start, int) and start == 0 and length == x.type.shape[axis] and isinstance(length, int)
+    return x if whole else take_slice(x, start, length, 1, axis)
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def _set_type(
+    x: Variable, y: Variable, start: Variable, step: Variable, axis: int, inc: bool, checked: bool
+) -> TensorType:
+    _check_step(step, x)
+    _check_start(x, start, axis, checked)
+    wanted = _with_axis(x.type.shape, axis, None)
+    if not TensorType(x.dtype, wanted).accepts(y.type):
+        raise ShapeError(
+            layout(f"set_subtensor({label(x)}, {label(y)}): {y.type} does not fit {x.type} along axis {axis}",
+                   [describe(x), describe(y)], here_excerpt(), "the value must broadcast to the shape of x[...]")
+        )  # fmt: skip
+    return x.type
+
+
+def _set_numpy(x: np.ndarray, y: np.ndarray, start: Any, step: Any, axis: int, inc: bool, checked: bool) -> object:
+    out = x.copy()
+    at = (slice(None),) * axis + (int(start) + np.arange(y.shape[axis]) * int(step),)
+    out[at] = out[at] + y if inc else y
+    return out
+
+
+def _place(i: Expr, start: Expr, step: int, length: int) -> tuple[Expr, Expr]:
+    """(position in the slice, whether ``i`` is in it) for index ``i`` of the axis."""
+    away = i - start if step > 0 else start - i
+    stride = abs(step)
+    q = away // stride
+    inside = (away >= 0) & (q < length)
+    return q, inside if stride == 1 else inside & eq(away % stride, 0)
+
+
+def _write(
+    x: Operand, y: Operand, shape: tuple[int, ...], start: Expr, step: int, axis: int, inc: bool, checked: bool
+) -> Compute:
+    """x, with the elements of one axis at start + i*step replaced by those of y, or y added to them."""
+    length = y.shape[axis]
+
+    def element(*out: Expr) -> Expr:
+        old = x[out]
+        if length == 0:
+            return old
+        q, inside = _place(out[axis], start, step, length)
+        new = y[(*out[:axis], highest_of(least_of(q, length - 1), 0), *out[axis + 1 :])]
+        return either(inside, old + new if inc else new, old)
+
+    return compute(shape, element)
+
+
+def _set_grad(
+    g: Variable, x: Variable, y: Variable, start: Variable, step: Variable, out: Variable, axis: int, inc: bool,
+    checked: bool,
+) -> list[Variable | None]:  # fmt: skip
+    by_y = take_slice(g, start, shape_of(y, axis), step, axis, checked=checked)
+    if inc:
+        return [g, by_y]
+    return [set_slice(g, broadcast_like(constant(0, y.dtype), y), start, step, axis, checked=checked), by_y]
+
+
+class _SetSlice(Strided):
+    start_slot = 2
+
+
+_set_slice = _SetSlice(
+    "set_slice", _write, infer=_set_type, reference=_set_numpy, sizes_from=3, doc=_write.__doc__, grad=_set_grad,
+    guards=lambda x, y, start, step, axis, inc, checked: _start_guard(x, start, axis, checked),
+)  # fmt: skip
+_set_slice.register()
+
+
+def set_slice(
+    x: Variable, y: Variable, start: Variable, step: Variable, axis: int, *, inc: bool = False, checked: bool = False
+) -> Variable:
+    """``x`` with the slice replaced by ``y`` (or ``y`` added to it); ``y`` has the shape of the slice."""
+    return _set_slice(x, y, start, step, axis=axis, inc=inc, checked=checked)
+
+
+# ------------------------------------------------------------------------------------------------ Python's slices
+
+
+def _end(value: object) -> Size:
+    v = as_variable(value)
+    if v.ndim or not is_integer(v.dtype):
+        raise DTypeError(
+            layout(f"the ends and the step of a slice must be integers, not {v.type}", [describe(v)], here_excerpt(),
+                   "cast it first: x[:n.astype('int64')]")
+        )  # fmt: skip
+    return size(v)
+
+
+def wrap(i: Size, n: Size) -> Size:
+    """``i``, counted from the end if it is negative."""
+    if isinstance(i, int):
+        return i if i >= 0 else add(n, i)
+    return select(ew.lt(i, 0), add(i, n), i)
+
+
+def _clip(i: Size, n: Size, low: Size, high: Size) -> Size:
+    """End ``i`` of a slice of an axis of extent ``n``, as Python clips it."""
+    if isinstance(i, int) and i == 0 and isinstance(low, int) and low == 0:
+        return 0
+    inside = wrap(i, n)
+    if not (isinstance(i, int) and i < 0):
+        inside = minimum(inside, high)
+    return inside if isinstance(i, int) and i >= 0 and low == 0 else maximum(inside, low)
+
+
+def span(key: slice, x: Variable, axis: int) -> tuple[Size, Size, Size]:
+    """(start, length, step) of a Python slice of an axis: Python's semantics exactly."""
+    n = extents(x)[axis]
+    start, stop, step = (None if e is None else _end(e) for e in (key.start, key.stop, key.step))
+    step = 1 if step is None else step
+    _check_step(variables([step])[0], x)
+    if isinstance(n, int) and not any(isinstance(e, Variable) for e in (start, stop, step)):
+        first, last, by = slice(start, stop, step).indices(n)
+        return first, len(range(first, last, by)), by
+    low, high, sign = _reach(step, n)
+    default = (low, high) if not isinstance(step, int) or step > 0 else (high, low)
+    if not isinstance(step, int):
+        forward = ew.lt(0, step)
+        default = select(forward, low, high), select(forward, high, low)
+    begin = default[0] if start is None else _clip(start, n, low, high)
+    end = default[1] if stop is None else _clip(stop, n, low, high)
+    count = floordiv(add(sub(end, begin), sub(step, sign)), step)
+    return begin, maximum(count, 0), step
+
+
+def _reach(step: Size, n: Size) -> tuple[Size, Size, Size]:
+    """(least end, greatest end, sign of the step)."""
+    if isinstance(step, int):
+        return (0, n, 1) if step > 0 else (-1, sub(n, 1), -1)
+    forward = ew.lt(0, step)
+    return select(forward, 0, -1), select(forward, n, sub(n, 1)), select(forward, 1, -1)
+
+
+def is_full(sizes: Sequence[Size], n: Size) -> bool:
+    """Whether (start, length, step) is known to be the whole axis of extent ``n``."""
+    start, length, step = sizes
+    same = length is n or (isinstance(length, int) and isinstance(n, int) and length == n)
+    return same and isinstance(start, int) and isinstance(step, int) and (start, step) == (0, 1)
