@@ -54,13 +54,9 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
 def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[str]) -> Body:
     nest = analyse(body, stored)
     plan = choose(nest, machine)
-    made = build(nest, plan, names)
-    shared = nest.axes and nest.independent and plan.work >= PARALLEL_WORK
-    return tuple(_parallel(s) if shared else s for s in made)
-
-
-def _parallel(s: Statement) -> Statement:
-    return replace(s, kind="parallel") if isinstance(s, Loop) and s.kind == "serial" and s.extent > 1 else s
+    core = lanes(nest.core, plan, names) if plan.lane_axis else nest.core
+    kind = "parallel" if nest.independent and plan.work >= PARALLEL_WORK else "serial"
+    return _Builder(dict(nest.axes), plan, names).pieces(plan.order, (), core, kind)
 
 
 # ------------------------------------------------------------------------------------------------ analysis
@@ -161,40 +157,44 @@ class Inner:
     exists: Expr | None = None
 
 
-def build(nest: Nest, plan: Plan, names: Iterator[str]) -> Body:
-    """The nest with the loops of ``plan``."""
-    core = lanes(nest.core, plan, names) if plan.lane_axis else nest.core
-    return _pieces(list(plan.order), dict(nest.axes), plan, (), core, names)
+@dataclass(frozen=True)
+class _Builder:
+    """Builds the loops of a plan, outermost first."""
 
+    extents: dict[str, int]
+    plan: Plan
+    names: Iterator[str]
 
-def _pieces(
-    order: list[str], extents: dict[str, int], plan: Plan, inner: tuple[Inner, ...], core: Body, names: Iterator[str]
-) -> Body:
-    """Loops over the axes in ``order``; a tiled axis gives a piece of whole tiles and one of the rest."""
-    if not order:
-        return copy(sink(core, _vector_last(inner)), next(names), {})
-    name, rest = order[0], order[1:]
-    n = extents[name]
-    if name not in plan.tiles:
-        return _plain(name, n, rest, extents, plan, inner, core, names)
-    made: list[Statement] = []
-    for start, turns, tile in plan.tiles[name].pieces(n):
-        outer = name + "o" + next(names)
+    def pieces(self, order: Sequence[str], inner: tuple[Inner, ...], core: Body, kind: str) -> Body:
+        """Loops over ``order``; a tiled axis gives a piece of whole tiles and one of the rest.
+
+        ``kind`` is that of the outermost loop; those inside are serial.
+        """
+        if not order:
+            return copy(sink(core, _vector_last(inner)), next(self.names), {})
+        name, rest = order[0], order[1:]
+        n = self.extents[name]
+        tile = self.plan.tiles.get(name)
+        if tile is None:
+            outer = name + next(self.names)
+            return (Loop(outer, n, kind, self.pieces(rest, inner, _placed(core, name, scalar.axis(outer)), "serial")),)
+        return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
+
+    def _piece(
+        self, name: str, rest: Sequence[str], inner: tuple[Inner, ...], core: Body, kind: str,
+        piece: tuple[int, int, Tile],
+    ) -> Body:  # fmt: skip
+        start, turns, tile = piece
+        outer = name + "o" + next(self.names)
         base = scalar.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
-        subs, value = _inner_loops(name, base, n, tile, names)
-        placed = map_body(core, lambda exprs, v=value: scalar.rename(exprs, {name: v}))  # type: ignore[misc]
-        body = _pieces(rest, extents, plan, (*inner, *subs), placed, names)
-        made.extend((Loop(outer, turns, "serial", body),) if turns > 1 else body)
-    return tuple(made)
+        subs, value = _inner_loops(name, base, self.extents[name], tile, self.names)
+        body = self.pieces(rest, (*inner, *subs), _placed(core, name, value), "serial" if turns > 1 else kind)
+        return (Loop(outer, turns, kind, body),) if turns > 1 else body
 
 
-def _plain(
-    name: str, n: int, rest: list[str], extents: dict[str, int], plan: Plan, inner: tuple[Inner, ...], core: Body,
-    names: Iterator[str],
-) -> Body:  # fmt: skip
-    fresh = name + next(names)
-    placed = map_body(core, lambda exprs: scalar.rename(exprs, {name: scalar.axis(fresh)}))
-    return (Loop(fresh, n, "serial", _pieces(rest, extents, plan, inner, placed, names)),)
+def _placed(core: Body, name: str, value: Expr) -> Body:
+    """``core`` with the index ``name`` replaced."""
+    return map_body(core, lambda exprs: scalar.rename(exprs, {name: value}))
 
 
 def _inner_loops(name: str, base: Expr, n: int, tile: Tile, names: Iterator[str]) -> tuple[list[Inner], Expr]:

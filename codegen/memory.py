@@ -1,0 +1,274 @@
+"""Memory: lifetimes, in-place updates, arena offsets. The only place where two values may share storage.
+
+Storages are named: ``in0`` an input, ``sh0`` a shared variable, ``out0`` an output, ``c0`` a constant, ``m0`` a piece of
+the arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from codegen.affine import loads_in
+from codegen.fuse import Fused, Group, same_position, static_shape
+from codegen.kernel import Buffer
+from symgraph import scalar
+from symgraph.backend import Prepared
+from symgraph.graph import Constant, Variable
+from symgraph.scalar import SIZES
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A step that copies a whole storage: outputs that are inputs, new values that could not be written in place."""
+
+    target: str
+    source: str
+
+
+Step = Group | Copy
+
+
+@dataclass
+class Memory:
+    """Where everything is.
+
+    Attributes
+    ----------
+    steps : list of Group or Copy
+        In order; from ``commit`` on they write shared variables, and nothing can fail.
+    commit : int
+    storage : dict
+        Name of a value's root -> storage.
+    buffers : dict
+        Storage -> flat parameter.
+    offsets : dict
+        Arena storage -> offset in bytes.
+    arena, live : int
+        Bytes of the arena, and the largest sum of bytes alive at once.
+    constants : list of Constant
+        ``c0``, ``c1``, ...
+    """
+
+    steps: list[Step]
+    commit: int
+    storage: dict[str, str]
+    buffers: dict[str, Buffer]
+    offsets: dict[str, int] = field(default_factory=dict)
+    arena: int = 0
+    live: int = 0
+    constants: list[Constant] = field(default_factory=list)
+
+
+def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> Memory:
+    """Give every value a storage and the steps an order."""
+    planner = _Planner(prepared, fused, guards)
+    planner.place_leaves()
+    planner.place_outputs()
+    planner.place_updates()
+    planner.place_rest()
+    steps, commit = planner.order()
+    memory = Memory(steps, commit, planner.storage, planner.buffers, constants=planner.constants)
+    _allocate(memory, fused)
+    return memory
+
+
+class _Planner:
+    """Decides storages one kind after the other."""
+
+    def __init__(self, prepared: Prepared, fused: Fused, guards: Sequence[Variable]) -> None:
+        self.prepared, self.fused, self.guards = prepared, fused, guards
+        self.storage: dict[str, str] = {}
+        self.buffers: dict[str, Buffer] = {}
+        self.constants: list[Constant] = []
+        self.copies: list[Copy] = []
+        self.late: list[Copy] = []
+        self.before: dict[int, set[int]] = {k: set() for k in range(len(fused.groups))}
+        self.maker = {n: k for k, g in enumerate(fused.groups) for n in g.stored}
+        self.committing: set[int] = set()
+        self._add_data_edges()
+
+    def _add_data_edges(self) -> None:
+        for k, g in enumerate(self.fused.groups):
+            for name in g.reads:
+                made_by = self.maker.get(self.fused.root(name))
+                if made_by is not None and made_by != k:
+                    self.before[k].add(made_by)
+
+    def _new(self, storage: str, v: Variable) -> str:
+        self.buffers[storage] = Buffer(storage, v.dtype, (max(prod(static_shape(v)), 1),))
+        return storage
+
+    def _root(self, v: Variable) -> str:
+        return self.fused.root(self.fused.names[v])
+
+    def place_leaves(self) -> None:
+        for prefix, variables in (("in", self.prepared.inputs), ("sh", self.prepared.shared)):
+            for k, v in enumerate(variables):
+                self.storage[self.fused.names[v]] = self._new(f"{prefix}{k}", v)
+        for name, v in self.fused.values.items():
+            if isinstance(v, Constant):
+                self.storage[name] = self._new(f"c{len(self.constants)}", v)
+                self.constants.append(v)
+
+    def place_outputs(self) -> None:
+        for k, v in enumerate(self.prepared.outputs):
+            storage, root = self._new(f"out{k}", v), self._root(v)
+            if root in self.storage:
+                self.copies.append(Copy(storage, self.storage[root]))
+            else:
+                self.storage[root] = storage
+
+    def place_updates(self) -> None:
+        """Write new values where the old ones are, if every reader of the old ones can run before."""
+        for v, target in zip(self.prepared.updates, self.prepared.targets, strict=True):
+            storage, root = f"sh{target}", self._root(v)
+            if self.storage.get(root) == storage:
+                continue
+            if root not in self.storage and self._can_overwrite(root, storage):
+                self.storage[root] = storage
+                self.committing.add(self.maker[root])
+            else:
+                self.late.append(Copy(storage, self._home(root)))
+
+    def _home(self, root: str) -> str:
+        """The storage of a value, in the arena if it has none yet."""
+        if root not in self.storage:
+            v = self.fused.values[root]
+            self.storage[root] = self._new(f"m{root[1:]}", v)
+        return self.storage[root]
+
+    def _can_overwrite(self, root: str, storage: str) -> bool:
+        old = next(n for n, s in self.storage.items() if s == storage)
+        writer = self.maker.get(root)
+        if writer is None or not _reads_in_place(self.fused.groups[writer], old, self.fused):
+            return False
+        readers = {k for k, g in enumerate(self.fused.groups) if old in map(self.fused.root, g.reads)} - {writer}
+        outside = [c for c in self.copies if c.source == storage] or [c for c in self.late if c.source == storage]
+        if outside or any(self._depends(r, writer) for r in readers):
+            return False
+        self.before[writer] |= readers
+        return True
+
+    def _depends(self, later: int, earlier: int) -> bool:
+        """Whether group ``later`` needs ``earlier`` done before."""
+        pending, seen = [later], set()
+        while pending:
+            k = pending.pop()
+            if k == earlier:
+                return True
+            if k not in seen:
+                seen.add(k)
+                pending.extend(self.before[k])
+        return False
+
+    def place_rest(self) -> None:
+        for g in self.fused.groups:
+            for name in g.stored:
+                self._home(name)
+
+    def order(self) -> tuple[list[Step], int]:
+        """Groups in an order that respects every edge, those that write shared variables last."""
+        committing = {k for k in self.before if any(self._depends(k, c) for c in self.committing)}
+        first = self._sorted(k for k in self.before if k not in committing)
+        last = self._sorted(committing)
+        early: list[Step] = [*[self.fused.groups[k] for k in first], *self.copies_of(committing, False)]
+        late: list[Step] = [*[self.fused.groups[k] for k in last], *self.copies_of(committing, True), *self.late]
+        return early + late, len(early)
+
+    def copies_of(self, committing: set[int], late: bool) -> list[Step]:
+        """The copies of values made before the commit point, or after it."""
+        made_late = {self.storage[n] for k in committing for n in self.fused.groups[k].stored}
+        return [c for c in self.copies if (c.source in made_late and not c.source.startswith("sh")) == late]
+
+    def _sorted(self, chosen: object) -> list[int]:
+        done: list[int] = []
+        wanted = sorted(chosen)  # type: ignore[call-overload]
+        members, placed = set(wanted), set()
+        while wanted:
+            ready = next(k for k in wanted if not (self.before[k] & members) - placed)
+            wanted.remove(ready)
+            placed.add(ready)
+            done.append(ready)
+        return done
+
+
+def _reads_in_place(group: Group, old: str, fused: Fused) -> bool:
+    """Whether the group reads ``old`` only where it writes: then writing over it is safe."""
+    first = group.stages[0].compute
+    for k, stage in enumerate(group.stages):
+        c = stage.compute
+        exprs = (*c.exprs, *(c.at or ()))
+        loads = [e for e in loads_in(exprs) if fused.root(str(e.value)) == old]
+        if not loads:
+            continue
+        own = [scalar.axis(n) for n, _ in c.axes]
+        direct = all(str(e.value) == old and same_position(e.args, own, c.shape) for e in loads)
+        if not direct or (k == 0 and (first.combiner is not None or first.at is not None)):
+            return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ the arena
+
+
+def size_of(b: Buffer) -> int:
+    """Bytes of a parameter."""
+    return prod(b.shape) * SIZES[b.dtype]
+
+
+def lifetimes(memory: Memory, fused: Fused) -> dict[str, tuple[int, int]]:
+    """Arena storage -> first and last step that touches it."""
+    spans: dict[str, tuple[int, int]] = {}
+    for k, step in enumerate(memory.steps):
+        for storage in _touched(step, memory, fused):
+            if storage.startswith("m"):
+                first, _ = spans.get(storage, (k, k))
+                spans[storage] = (first, k)
+    return spans
+
+
+def _touched(step: Step, memory: Memory, fused: Fused) -> list[str]:
+    if isinstance(step, Copy):
+        return [step.target, step.source]
+    return [memory.storage[fused.root(n)] for n in (*step.stored, *step.reads)]
+
+
+def _allocate(memory: Memory, fused: Fused) -> None:
+    """Offsets by best fit, large ones first: each goes to the lowest place free over its whole life."""
+    spans = lifetimes(memory, fused)
+    sizes = {s: -(-size_of(memory.buffers[s]) // ALIGNMENT) * ALIGNMENT for s in spans}
+    placed: list[str] = []
+    for s in sorted(spans, key=lambda s: (-sizes[s], spans[s], s)):
+        memory.offsets[s] = _lowest(s, placed, spans, sizes, memory.offsets)
+        placed.append(s)
+    memory.arena = max((memory.offsets[s] + sizes[s] for s in placed), default=0)
+    steps = range(len(memory.steps))
+    memory.live = max((sum(sizes[s] for s in placed if spans[s][0] <= k <= spans[s][1]) for k in steps), default=0)
+
+
+def _lowest(
+    s: str, placed: Sequence[str], spans: Mapping[str, tuple[int, int]], sizes: Mapping[str, int],
+    offsets: Mapping[str, int],
+) -> int:  # fmt: skip
+    busy = sorted(
+        (offsets[p], offsets[p] + sizes[p])
+        for p in placed
+        if spans[p][0] <= spans[s][1] and spans[s][0] <= spans[p][1]
+    )
+    at = 0
+    for start, end in busy:
+        if at + sizes[s] <= start:
+            break
+        at = max(at, end)
+    return at
+
+
+def constant_data(constants: Sequence[Constant]) -> list[np.ndarray]:
+    """The arrays of ``c0``, ``c1``, ...; one element at least, as their buffers say."""
+    return [c.data if c.data.size else np.zeros(1, c.dtype) for c in constants]

@@ -1,0 +1,150 @@
+"""Program: a prepared graph as ordered steps over storages, with kernels, guards and the memory plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.fuse import Fused, fuse
+from codegen.kernel import Kernel, check
+from codegen.legalize import legalize
+from codegen.lower import Placed, lower
+from codegen.memory import Copy, Memory, plan, size_of
+from codegen.schedule import schedule
+from codegen.tiles import Machine
+from codegen.unroll import unroll
+from symgraph.backend import Prepared
+from symgraph.errors import IndexOutOfRange
+from symgraph.graph import Apply, Constant, Variable, toposort
+from symgraph.reference import guard_message
+from symgraph.rewrite import expand_composites
+from symgraph.shapes import settle
+from symgraph.types import TensorType
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Run kernel number ``kernel`` on storages."""
+
+    kernel: int
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Stop with ``guard`` + 1 if the bool in ``storage`` is false."""
+
+    guard: int
+    storage: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """Copy ``size`` bytes between storages."""
+
+    target: str
+    source: str
+    size: int
+
+
+Step = Launch | Check | Move
+
+
+@dataclass(frozen=True)
+class Program:
+    """What an emitter is given.
+
+    Attributes
+    ----------
+    kernels : tuple of Kernel
+        As scheduled; ``legal`` gives them in basic primitives.
+    steps : tuple of Launch, Check or Move
+        No Check stands behind a step that writes a shared variable.
+    offsets : dict
+        Arena storage -> byte offset.
+    arena, live : int
+        Bytes of the arena, and the most that are alive at once.
+    outputs : tuple of TensorType
+    constants : tuple of Constant
+    inputs, shared : int
+        How many there are.
+    """
+
+    kernels: tuple[Kernel, ...]
+    steps: tuple[Step, ...]
+    offsets: dict[str, int]
+    arena: int
+    live: int
+    outputs: tuple[TensorType, ...]
+    constants: tuple[Constant, ...]
+    inputs: int
+    shared: int
+
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """The pointers that a call gives, in order: the arena first."""
+        kinds = (("in", self.inputs), ("sh", self.shared), ("out", len(self.outputs)), ("c", len(self.constants)))
+        return ("arena", *[f"{prefix}{k}" for prefix, count in kinds for k in range(count)])
+
+
+def build(prepared: Prepared, machine: Machine) -> Program:
+    """Fuse, plan memory, lower, schedule and check.
+
+    Raises
+    ------
+    IndexOutOfRange
+        If a guard is known to fail already.
+    """
+    guards = [ok for _, ok in guards_of(prepared)]
+    results = [*prepared.outputs, *prepared.updates, *guards]
+    fused = fuse(results, [*prepared.inputs, *prepared.shared])
+    memory = plan(prepared, fused, guards)
+    kernels, steps = _kernels(memory, fused, machine)
+    checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
+    return Program(
+        tuple(kernels), (*steps[: memory.commit], *checks, *steps[memory.commit :]), memory.offsets, memory.arena,
+        memory.live, tuple(v.type for v in prepared.outputs), tuple(memory.constants), len(prepared.inputs),
+        len(prepared.shared),
+    )  # fmt: skip
+
+
+def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kernel], list[Step]]:
+    placed = Placed(memory.storage, memory.buffers)
+    kernels: list[Kernel] = []
+    steps: list[Step] = []
+    for step in memory.steps:
+        if isinstance(step, Copy):
+            steps.append(Move(step.target, step.source, size_of(memory.buffers[step.target])))
+            continue
+        kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed), machine)
+        check(kernel)
+        steps.append(Launch(len(kernels), tuple(b.name for b in kernel.buffers)))
+        kernels.append(kernel)
+    return kernels, steps
+
+
+def legal(kernel: Kernel) -> Kernel:
+    """A scheduled kernel as an emitter takes it: unrolled, in basic primitives."""
+    return legalize(unroll(kernel))
+
+
+def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:
+    """(node, ok) for everything that must hold and is not known to."""
+    found: list[tuple[Apply, Variable]] = []
+    for node in toposort([*prepared.outputs, *prepared.updates]):
+        for guard in node.op.guards(node):
+            (ok,) = settle(expand_composites(settle([guard.ok])))
+            if not isinstance(ok, Constant):
+                found.append((node, ok))
+            elif not ok.data.all():
+                raise IndexOutOfRange(guard_message(node, guard.message))
+    return found
+
+
+def guard_error(prepared: Prepared, number: int) -> IndexOutOfRange:
+    """The error of guard ``number``, which failed."""
+    node, _ = guards_of(prepared)[number]
+    oks = node.op.guards(node)
+    first = [n for n, _ in guards_of(prepared)].index(node)
+    return IndexOutOfRange(guard_message(node, oks[min(number - first, len(oks) - 1)].message))
+
+
