@@ -11,8 +11,8 @@ from symgraph.errors import ShapeError, layout
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Variable, describe, here_excerpt, label
 from symgraph.op import OPS, as_variable, attach, convert, extent_of, structured
-from symgraph.ops.extents import Size, sizes_of, variables
-from symgraph.ops.shape import permute
+from symgraph.ops.extents import Size, same, sizes_of, variables
+from symgraph.ops.shape import extents, permute
 from symgraph.scalar import INDEX, Expr, const
 from symgraph.types import Extent, Shape, TensorType
 
@@ -68,9 +68,7 @@ def _broadcast_to(x: Operand, shape: tuple[int, ...]) -> Compute:
 
 def expanded(x: Variable, sizes: Sequence[Size]) -> Variable:
     """``x`` broadcast to known or symbolic extents; an idle one is ``x``."""
-    if x.type.is_static and tuple(sizes) == x.type.shape:
-        return x
-    return _broadcast_to(x, *variables(sizes))
+    return x if same(sizes, extents(x)) else _broadcast_to(x, *variables(sizes))
 
 
 def broadcast_to(x: Any, shape: Any) -> Variable:

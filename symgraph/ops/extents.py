@@ -99,6 +99,13 @@ def total(sizes: Sequence[Size]) -> Size:
     return found
 
 
+def same(a: Sequence[Size], b: Sequence[Size]) -> bool:
+    """Whether two shapes are plainly the same."""
+    if len(a) != len(b):
+        return False
+    return all(n is m or (isinstance(n, int) and isinstance(m, int) and n == m) for n, m in zip(a, b, strict=True))
+
+
 def sizes_of(shape: object, name: str, *, least: int = 0) -> tuple[Size, ...]:
     """A shape as a user may write it: an int, a scalar variable, a sequence of these, or an integer vector.
 

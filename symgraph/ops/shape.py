@@ -12,7 +12,7 @@ from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
 from symgraph.op import as_variable, attach, extent_of, normalize_axis, structured
-from symgraph.ops.extents import Size, floordiv, maximum, product, sizes_of, variables
+from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
 from symgraph.scalar import INDEX, Expr, const
 from symgraph.types import Extent, TensorType
 
@@ -476,9 +476,7 @@ def _fill(x: Variable, sizes: Sequence[Size]) -> tuple[Size, ...]:
 
 def reshaped(x: Variable, sizes: Sequence[Size]) -> Variable:
     """``reshape`` to extents without -1; an idle one is ``x``."""
-    if x.type.is_static and tuple(sizes) == x.type.shape:
-        return x
-    return _reshape(x, *variables(sizes))
+    return x if same(sizes, extents(x)) else _reshape(x, *variables(sizes))
 
 
 def flatten(x: Any, ndim: int = 1, *, outdim: int | None = None) -> Variable:

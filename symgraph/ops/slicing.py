@@ -17,7 +17,7 @@ from symgraph.graph import Apply, Constant, Variable, constant, describe, here_e
 from symgraph.op import Guard, Structured, as_variable, extent_of
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
-from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, select, size, sub, variables
+from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
 from symgraph.ops.shape import extents, shape_of
 from symgraph.scalar import INDEX, Expr, const, eq
 from symgraph.scalar import maximum as highest_of
@@ -145,8 +145,7 @@ def take_slice(
 
 def section(x: Variable, start: Size, length: Size, axis: int) -> Variable:
     """``length`` adjacent elements of ``axis``; all of them are ``x`` itself."""
-    whole = isinstance(start, int) and start == 0 and length == x.type.shape[axis] and isinstance(length, int)
-    return x if whole else take_slice(x, start, length, 1, axis)
+    return x if is_full((start, length, 1), extents(x)[axis]) else take_slice(x, start, length, 1, axis)
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -288,5 +287,4 @@ def _reach(step: Size, n: Size) -> tuple[Size, Size, Size]:
 def is_full(sizes: Sequence[Size], n: Size) -> bool:
     """Whether (start, length, step) is known to be the whole axis of extent ``n``."""
     start, length, step = sizes
-    same = length is n or (isinstance(length, int) and isinstance(n, int) and length == n)
-    return same and isinstance(start, int) and isinstance(step, int) and (start, step) == (0, 1)
+    return same([start, length, step], [0, n, 1])
