@@ -1,0 +1,345 @@
+"""Canonicalize: one spelling for each value, exact bit for bit.
+
+The measure that each rule lowers: the number of ops, then of negations, then the size of constants, then of ops that are
+not in canonical spelling. What is *not* here changes an answer: x + 0 (makes 0.0 of -0.0), x * 0, x - x, x / x (lose a NaN
+or an infinity), a + b - a (loses the rounding of the sum).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import IndexOutOfRange
+from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.match import Owner
+from symgraph.op import OPS, Elementwise, Reduction
+from symgraph.pattern import Pattern, absolute, identity, inv, maximum, minimum, sgn, sqr, switch
+from symgraph.reference import folder
+from symgraph.rewrite import rewriter, rule
+from symgraph.types import is_float, is_integer
+
+Pair = tuple[Any, Any]
+FOLD_BYTES = 1024
+"""Constants up to this size are worked out now; larger results are cheaper to compute than to carry."""
+
+_fold = folder(FOLD_BYTES)
+
+# ------------------------------------------------------------------------------------------------ arithmetic
+
+
+@rule("canonicalize")
+def double_negation(x: Pattern) -> Pair:
+    """--x is x."""
+    return -(-x), x
+
+
+@rule("canonicalize")
+def times_one(x: Pattern) -> Pair:
+    """x * 1 is x."""
+    return x * 1, x
+
+
+@rule("canonicalize")
+def over_one(x: Pattern) -> Pair:
+    """x / 1 is x."""
+    return x / 1, x
+
+
+@rule("canonicalize")
+def minus_zero(x: Pattern) -> Pair:
+    """x - 0 is x, for -0.0 too."""
+    return x - 0.0, x
+
+
+@rule("canonicalize")
+def plus_negative_zero(x: Pattern) -> Pair:
+    """x + -0.0 is x; x + 0.0 is not, for it makes 0.0 of -0.0."""
+    return x + -0.0, x
+
+
+@rule("canonicalize")
+def power_of_one(x: Pattern) -> Pair:
+    """x ** 1 is x."""
+    return x**1, x
+
+
+@rule("canonicalize")
+def times_minus_one(x: Pattern) -> Pair:
+    """x * -1 is -x."""
+    return x * -1, -x
+
+
+@rule("canonicalize")
+def over_minus_one(x: Pattern) -> Pair:
+    """x / -1 is -x."""
+    return x / -1, -x
+
+
+@rule("canonicalize")
+def plus_negation(x: Pattern, y: Pattern) -> Pair:
+    """x + -y is x - y."""
+    return x + -y, x - y
+
+
+@rule("canonicalize")
+def minus_negation(x: Pattern, y: Pattern) -> Pair:
+    """x - -y is x + y."""
+    return x - -y, x + y
+
+
+@rule("canonicalize")
+def negated_factor(x: Pattern, y: Pattern) -> Pair:
+    """-x * y is -(x * y): the sign of a product stands before it."""
+    return -x * y, -(x * y)
+
+
+@rule("canonicalize")
+def negated_numerator(x: Pattern, y: Pattern) -> Pair:
+    """-x / y is -(x / y)."""
+    return -x / y, -(x / y)
+
+
+@rule("canonicalize")
+def negated_denominator(x: Pattern, y: Pattern) -> Pair:
+    """x / -y is -(x / y)."""
+    return x / -y, -(x / y)
+
+
+@rule("canonicalize")
+def inverse(x: Pattern) -> Pair:
+    """inv(x) is 1 / x."""
+    return inv(x), 1 / x
+
+
+@rule("canonicalize")
+def identity_op(x: Pattern) -> Pair:
+    """identity(x) is x."""
+    return identity(x), x
+
+
+@rule("canonicalize")
+def absolute_of_negation(x: Pattern) -> Pair:
+    """abs(-x) is abs(x)."""
+    return absolute(-x), absolute(x)
+
+
+@rule("canonicalize")
+def absolute_twice(x: Pattern) -> Pair:
+    """abs(abs(x)) is abs(x)."""
+    return absolute(absolute(x)), absolute(x)
+
+
+@rule("canonicalize")
+def square_of_negation(x: Pattern) -> Pair:
+    """(-x)² is x²."""
+    return sqr(-x), sqr(x)
+
+
+@rule("canonicalize")
+def sign_of_sign(x: Pattern) -> Pair:
+    """sgn(sgn(x)) is sgn(x)."""
+    return sgn(sgn(x)), sgn(x)
+
+
+@rule("canonicalize")
+def maximum_with_itself(x: Pattern) -> Pair:
+    """maximum(x, x) is x."""
+    return maximum(x, x), x
+
+
+@rule("canonicalize")
+def minimum_with_itself(x: Pattern) -> Pair:
+    """minimum(x, x) is x."""
+    return minimum(x, x), x
+
+
+@rule("canonicalize", cond="bool")
+def choice_without_difference(cond: Pattern, x: Pattern) -> Pair:
+    """switch(cond, x, x) is x."""
+    return switch(cond, x, x), x
+
+
+@rewriter("canonicalize", "add")
+def integer_plus_zero(node: Apply, owner: Owner) -> Variable | None:
+    """x + 0 is x for integers, which have no -0."""
+    if not is_integer(node.outputs[0].dtype):
+        return None
+    zero = [k for k, v in enumerate(node.inputs) if isinstance(v, Constant) and not v.data.any()]
+    return _same_type(node.inputs[1 - zero[0]], node) if zero else None
+
+
+def _same_type(v: Variable, node: Apply) -> Variable | None:
+    """``v`` if it may stand for the output of ``node``."""
+    old = node.outputs[0].type
+    known = all(b is None or a == b for a, b in zip(v.type.shape, old.shape, strict=False))
+    return v if v.dtype == old.dtype and v.ndim == len(old.shape) and known else None
+
+
+# ------------------------------------------------------------------------------------------------ constants
+
+
+@rewriter("canonicalize")
+def constant_folding(node: Apply, owner: Owner) -> Sequence[Variable] | None:
+    """An op on constants is worked out once."""
+    if not all(isinstance(v, Constant) and owner(v) is None for v in node.inputs):
+        return None
+    try:
+        folded = _fold(node)
+    except IndexOutOfRange:
+        return None  # the call raises it, with the user's line
+    return None if folded is None else [constant(a, a.dtype) for a in folded]
+
+
+@rewriter("canonicalize")
+def known_extents(node: Apply, owner: Owner) -> Sequence[Variable] | None:
+    """Shape arithmetic on known shapes: the extent is a number, a broadcast or a sum back to the same shape nothing."""
+    return node.op.resolve(node)
+
+
+@rewriter("canonicalize", "switch")
+def known_choice(node: Apply, owner: Owner) -> Variable | None:
+    """switch with a constant condition is the branch taken."""
+    cond = node.inputs[0]
+    if not isinstance(cond, Constant) or not cond.data.size:
+        return None
+    if cond.data.all():
+        return _same_type(node.inputs[1], node)
+    return None if cond.data.any() else _same_type(node.inputs[2], node)
+
+
+@rewriter("canonicalize")
+def idle_broadcast(node: Apply, owner: Owner) -> Variable | None:
+    """An elementwise op broadcasts by itself: an operand stretched to the shape the others have need not be."""
+    if not isinstance(node.op, Elementwise) or len(node.inputs) < 2:
+        return None
+    for k, v in enumerate(node.inputs):
+        narrow = _before_broadcast(v, owner)
+        if narrow is not None and narrow.ndim == v.ndim:
+            new = apply(node.op, [narrow if j == k else u for j, u in enumerate(node.inputs)], node.attrs).outputs[0]
+            if new.type == node.outputs[0].type and (new.type.is_static or _follows(v, node, k, owner)):
+                return new
+    return None
+
+
+def _before_broadcast(v: Variable, owner: Owner) -> Variable | None:
+    """What ``v`` was stretched from; a constant scalar needs no axes."""
+    made = owner(v)
+    if made is None or made.op.name not in ("broadcast_to", "broadcast_like"):
+        return None
+    (x, *_) = made.inputs
+    if isinstance(x, Constant) and x.data.size == 1:
+        return constant(x.data.reshape((1,) * v.ndim))
+    pad = (None,) * (v.ndim - x.ndim) + tuple(range(x.ndim))
+    return apply(OPS["dimshuffle"], [x], {"pattern": pad}).outputs[0] if x.ndim < v.ndim else x
+
+
+def _follows(v: Variable, node: Apply, k: int, owner: Owner) -> bool:
+    """Whether ``v`` was stretched like another operand of ``node``, so that the shape stays without it."""
+    made = owner(v)
+    return made is not None and made.op.name == "broadcast_like" and any(
+        u is made.inputs[1] for j, u in enumerate(node.inputs) if j != k
+    )
+
+
+# ------------------------------------------------------------------------------------------------ axes
+
+
+def _shuffled(x: Variable, pattern: tuple[int | None, ...]) -> Variable:
+    return x if pattern == tuple(range(x.ndim)) else apply(OPS["dimshuffle"], [x], {"pattern": pattern}).outputs[0]
+
+
+@rewriter("canonicalize", "dimshuffle")
+def merged_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
+    """A dimshuffle of a dimshuffle is one; one that moves nothing is none."""
+    (x,), pattern = node.inputs, node.attrs["pattern"]
+    first = owner(x)
+    if first is not None and first.op is node.op:
+        inner = first.attrs["pattern"]
+        return _shuffled(first.inputs[0], tuple(None if p is None else inner[p] for p in pattern))
+    return x if pattern == tuple(range(x.ndim)) else None
+
+
+@rewriter("canonicalize", "dimshuffle")
+def keepdims_by_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
+    """``x.sum(axis=1)[:, None]`` is ``x.sum(axis=1, keepdims=True)``, and dropping the kept axes is not keeping them."""
+    reduced = owner(node.inputs[0])
+    if reduced is None or "keepdims" not in reduced.attrs or len(reduced.outputs) > 1:
+        return None
+    axis, keepdims, pattern = reduced.attrs["axis"], reduced.attrs["keepdims"], node.attrs["pattern"]
+    rank = reduced.inputs[0].ndim
+    others = [k for k in range(rank) if k not in axis]
+    inserted = tuple(None if k in axis else others.index(k) for k in range(rank))
+    if pattern != (tuple(others) if keepdims else inserted):
+        return None
+    return apply(reduced.op, reduced.inputs, {**reduced.attrs, "keepdims": not keepdims}).outputs[0]
+
+
+@rewriter("canonicalize", "reshape")
+def reshape_by_ones(node: Apply, owner: Owner) -> Variable | None:
+    """A reshape that only inserts or drops axes of extent 1 is a dimshuffle; one that changes nothing is none."""
+    x = node.inputs[0]
+    first = owner(x)
+    if first is not None and first.op is node.op:
+        return apply(node.op, [first.inputs[0], *node.inputs[1:]], node.attrs).outputs[0]
+    old = [k for k, n in enumerate(x.type.shape) if n != 1]
+    pattern: list[int | None] = []
+    for size in node.inputs[1:]:
+        if isinstance(size, Constant) and int(size) == 1:
+            pattern.append(None)
+        elif old and _is_extent(size, x, old[0], owner):
+            pattern.append(old.pop(0))
+        else:
+            return None
+    return None if old else _with_ones_in_place(x, pattern)
+
+
+def _with_ones_in_place(x: Variable, pattern: Sequence[int | None]) -> Variable:
+    """The dimshuffle, idle where the axes of extent 1 are the old ones."""
+    ones = [k for k, n in enumerate(x.type.shape) if n == 1]
+    full = tuple(pattern)
+    kept = tuple(ones.pop(0) if p is None and ones else p for p in full)
+    return x if kept == tuple(range(x.ndim)) else _shuffled(x, full)
+
+
+def _is_extent(size: Variable, x: Variable, axis: int, owner: Owner) -> bool:
+    if isinstance(size, Constant):
+        return x.type.shape[axis] == int(size)
+    made = owner(size)
+    return made is not None and made.op.name == "shape_of" and made.inputs[0] is x and made.attrs["axis"] == axis
+
+
+# ------------------------------------------------------------------------------------------------ casts
+
+
+@rewriter("canonicalize", "cast")
+def idle_cast(node: Apply, owner: Owner) -> Variable | None:
+    """A cast to the dtype a value has is nothing; a cast through a wider dtype is a cast, or nothing."""
+    (x,), dtype = node.inputs, node.attrs["dtype"]
+    if x.dtype == dtype:
+        return x
+    first = owner(x)
+    if first is None or first.op is not node.op or not is_lossless(first.inputs[0].dtype, x.dtype):
+        return None
+    start = first.inputs[0]
+    return start if start.dtype == dtype else apply(node.op, [start], {"dtype": dtype}).outputs[0]
+
+
+def is_lossless(narrow: str, wide: str) -> bool:
+    """Whether every value of dtype ``narrow`` is one of ``wide``."""
+    if is_float(wide) and is_integer(narrow):
+        return np.iinfo(narrow).bits - (narrow[0] == "i") <= np.finfo(wide).nmant + 1
+    return bool(np.can_cast(narrow, wide, "safe"))
+
+
+@rewriter("canonicalize")
+def idle_reduction(node: Apply, owner: Owner) -> Variable | None:
+    """A sum, product, maximum or minimum along no axis, or along axes of extent 1, is the value itself."""
+    if not isinstance(node.op, Reduction) or node.op.name not in ("sum", "prod", "max", "min"):
+        return None
+    (x,), axis = node.inputs, node.attrs["axis"]
+    if node.outputs[0].dtype != x.dtype or any(x.type.shape[k] != 1 for k in axis):
+        return None
+    return x if node.attrs["keepdims"] else _shuffled(x, tuple(k for k in range(x.ndim) if k not in axis))

@@ -1,0 +1,1 @@
+"""Specialize: as accurate and cheaper."""
