@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from symgraph import scalar
-from symgraph.scalar import INDEX, Expr, const
+from symgraph import expression
+from symgraph.expression import INDEX, Expr, const
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def _combine(a: Linear, b: Linear, sign: int) -> Linear:
 @lru_cache(maxsize=1 << 16)
 def axes_in(e: Expr) -> frozenset[str]:
     """The names of the axes that an expression reads."""
-    return frozenset(str(t.value) for t in scalar.toposort([e]) if t.prim == "axis")
+    return frozenset(str(t.value) for t in expression.toposort([e]) if t.prim == "axis")
 
 
 def loads_in(exprs: Iterable[Expr]) -> list[Expr]:
     """Every distinct load, those inside other loads' indices too."""
-    return [e for e in scalar.toposort(exprs) if e.prim == "load"]
+    return [e for e in expression.toposort(exprs) if e.prim == "load"]
 
 
 def flat_index(indices: Sequence[Expr], shape: Sequence[int]) -> Expr:
@@ -87,6 +87,6 @@ def flatten_loads(exprs: Sequence[Expr], shapes: Mapping[str, Sequence[int]]) ->
         if e.prim != "load":
             return None
         name = str(e.value)
-        return scalar.load(name, [flat_index(e.args, shapes[name])], e.dtype)
+        return expression.load(name, [flat_index(e.args, shapes[name])], e.dtype)
 
-    return scalar.substitute(exprs, flat)
+    return expression.substitute(exprs, flat)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from codegen.affine import loads_in
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
 LARGEST_GROUP = 200  # distinct scalar terms
@@ -129,7 +129,7 @@ def _name(fused: Fused, v: Variable) -> str:
 
 def cost(exprs: Sequence[Expr]) -> int:
     """Arithmetic of one element, in terms; a transcendental function counts ten."""
-    terms = [e for e in scalar.toposort(exprs) if e.prim not in MEMORY_PRIMS and e.dtype != scalar.INDEX]
+    terms = [e for e in expression.toposort(exprs) if e.prim not in MEMORY_PRIMS and e.dtype != expression.INDEX]
     return sum(10 if e.prim in COSTLY else 1 for e in terms)
 
 
@@ -175,7 +175,7 @@ class _Inliner:
         def place(e: Expr) -> Expr | None:
             return self._element(operands[int(e.value)], e.args) if e.prim == "load" else None  # type: ignore
 
-        exprs = scalar.substitute([*formula.exprs, *(formula.at or ())], place)
+        exprs = expression.substitute([*formula.exprs, *(formula.at or ())], place)
         count = len(formula.exprs)
         into = None if formula.into is None else _name(self.fused, operands[formula.into])
         return replace(
@@ -184,14 +184,14 @@ class _Inliner:
 
     def _element(self, v: Variable, at: Sequence[Expr]) -> Expr:
         if isinstance(v, Constant) and v.data.size == 1:
-            return scalar.const(v.data.reshape(())[()], v.dtype)
+            return expression.const(v.data.reshape(())[()], v.dtype)
         if v in self.bodies:
             body = self.bodies[v]
-            return scalar.rename(body.exprs, {n: i for (n, _), i in zip(body.axes, at, strict=True)})[0]
-        return scalar.load(_name(self.fused, v), at, v.dtype)
+            return expression.rename(body.exprs, {n: i for (n, _), i in zip(body.axes, at, strict=True)})[0]
+        return expression.load(_name(self.fused, v), at, v.dtype)
 
     def _is_inlined(self, v: Variable, body: Compute) -> bool:
-        if v in self.must or not body.is_map or len(scalar.toposort(body.exprs)) > LARGEST_GROUP:
+        if v in self.must or not body.is_map or len(expression.toposort(body.exprs)) > LARGEST_GROUP:
             return False
         price = cost(body.exprs)
         readers = self.readers.get(v, [])
@@ -256,10 +256,10 @@ def _fits(stage: Stage, group: Sequence[Stage], home: Mapping[str, int], place: 
     first = group[0].compute
     if first.at is not None or first.prefix is not None or first.shape != stage.compute.shape:
         return False
-    here = scalar.toposort([e for s in (*group, stage) for e in s.compute.exprs])
+    here = expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])
     if len(here) > LARGEST_GROUP:
         return False
-    own = [scalar.axis(name) for name, _ in stage.compute.axes]
+    own = [expression.axis(name) for name, _ in stage.compute.axes]
     for e in loads_in(stage.compute.exprs):
         name = str(e.value)
         inside = home.get(fused.root(name)) == place

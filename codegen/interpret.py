@@ -28,9 +28,9 @@ from codegen.kernel import (
     block_of,
 )
 from codegen.unroll import inline_calls
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import Combiner, Terms
-from symgraph.scalar import INDEX, PRIMS, Expr
+from symgraph.expression import INDEX, PRIMS, Expr
 from symgraph.types import is_float
 
 Order = Callable[[int], Iterable[int]]
@@ -224,7 +224,7 @@ class _Writer:
         """(the name, whether it differs between lanes) of each term, after the lines that compute it."""
         memo: dict[Expr, tuple[str, bool]] = {}
         plain: set[Expr] = set()
-        for e in scalar.toposort(exprs):
+        for e in expression.toposort(exprs):
             if self.is_index(e, plain):
                 plain.add(e)
             args = [memo[a][0] for a in e.args]
@@ -349,8 +349,8 @@ def _step_function(
     combiner: Combiner, old: tuple[str, ...], terms: tuple[str, ...]
 ) -> Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]:
     """``combiner.step`` as a Python function."""
-    accumulators = tuple(scalar.axis(f"a{n}", d) for n, d in enumerate(old))
-    elements = tuple(scalar.axis(f"x{n}", d) for n, d in enumerate(terms))
+    accumulators = tuple(expression.axis(f"a{n}", d) for n, d in enumerate(old))
+    elements = tuple(expression.axis(f"x{n}", d) for n, d in enumerate(terms))
     results = combiner.step(accumulators, elements)
     writer = _Writer(Kernel("step", (), ()))
     writer.lines.clear()

@@ -10,7 +10,7 @@
                 | Sync()
                 | Call(intrinsic, operands)
 
-Indices and Let names are ``scalar.axis`` terms, elements ``scalar.load`` terms whose slot is the buffer's name. A Let
+Indices and Let names are ``expression.axis`` terms, elements ``expression.load`` terms whose slot is the buffer's name. A Let
 may have any dtype: it is read as ``axis(name, dtype)``. Names of indices, Lets and buffers are unique in a kernel.
 
 * Every load of a statement is done, those in the arms of a select too, so each must be in bounds; only If guards.
@@ -32,10 +32,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.errors import DTypeError, SymgraphError
 from symgraph.formula import Combiner, Terms
-from symgraph.scalar import INDEX, Expr
+from symgraph.expression import INDEX, Expr
 from symgraph.types import DTYPES
 
 KINDS = ("serial", "parallel", "vector", "unroll", "block", "thread")
@@ -295,19 +295,19 @@ def _head(s: Statement, t: list[str]) -> str:
 def _show_terms(terms: Terms) -> tuple[list[str], list[str]]:
     """(lines that name shared terms, the text of each term)."""
     uses: dict[Expr, int] = {}
-    order = scalar.toposort(terms)
+    order = expression.toposort(terms)
     for e in order:
         for a in e.args:
             uses[a] = uses.get(a, 0) + 1
     lines: list[str] = []
     short: dict[Expr, Expr] = {}
     for e in order:
-        short[e] = scalar.rebuild(e, [short[a] for a in e.args]) if e.args else e
-        text = scalar.show(short[e]) if uses.get(e, 0) > 1 else ""
+        short[e] = expression.rebuild(e, [short[a] for a in e.args]) if e.args else e
+        text = expression.show(short[e]) if uses.get(e, 0) > 1 else ""
         if len(text) > _WIDE:
-            short[e] = scalar.axis(f"t{len(lines)}", e.dtype)
+            short[e] = expression.axis(f"t{len(lines)}", e.dtype)
             lines.append(f"t{len(lines)} := {text}")
-    return lines, [scalar.show(short[e]) for e in terms]
+    return lines, [expression.show(short[e]) for e in terms]
 
 
 # ------------------------------------------------------------------------------------------------ checker
@@ -362,7 +362,7 @@ def _check_body(body: Body, scope: _Scope, taken: set[str]) -> None:
     here = replace(scope, names=dict(scope.names), buffers=dict(scope.buffers))
     for s in body:
         _need(not here.inside("vector") or isinstance(s, _IN_VECTOR), "not allowed in a vector loop", s)
-        for e in scalar.toposort(exprs_of(s)):
+        for e in expression.toposort(exprs_of(s)):
             _check_term(e, here, s)
         _check_statement(s, here, taken)
 
@@ -383,7 +383,7 @@ def _check_place(name: str, at: Terms, scope: _Scope, s: Statement) -> Buffer:
     _need(len(at) == len(b.shape), f"{name} has rank {len(b.shape)}, got {len(at)} indices", s)
     _need(all(i.dtype == INDEX for i in at), f"an index of {name} is not {INDEX}", s)
     if b.space == "register" and not isinstance(s, Call):
-        loose = {str(t.value) for t in scalar.toposort(at) if t.prim in ("axis", "load")} - scope.fixed()
+        loose = {str(t.value) for t in expression.toposort(at) if t.prim in ("axis", "load")} - scope.fixed()
         _need(not loose, f"register {name} is indexed by {', '.join(sorted(loose))}, which stays variable", s)
     for i, n in zip(at, b.shape, strict=True):
         inside = i.prim != "const" or (isinstance(i.value, int) and 0 <= i.value < n)
@@ -464,10 +464,10 @@ def _step_signature(
     combiner: Combiner, accumulators: tuple[str, ...], terms: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[int]]:
     """(dtypes of the results of a step, positions of the terms that no result depends on)."""
-    old = tuple(scalar.axis(f"a{n}", d) for n, d in enumerate(accumulators))
-    new = tuple(scalar.axis(f"x{n}", d) for n, d in enumerate(terms))
+    old = tuple(expression.axis(f"a{n}", d) for n, d in enumerate(accumulators))
+    new = tuple(expression.axis(f"x{n}", d) for n, d in enumerate(terms))
     results = combiner.step(old, new)
-    used = set(scalar.toposort(results))
+    used = set(expression.toposort(results))
     return tuple(e.dtype for e in results), [n for n, e in enumerate(new) if e not in used]
 
 

@@ -12,9 +12,9 @@ from math import prod
 from codegen.affine import flat_index, linear
 from codegen.fuse import Fused, Group, Stage
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
-from symgraph.scalar import INDEX, Expr
+from symgraph.expression import INDEX, Expr
 from symgraph.types import is_float
 
 
@@ -65,7 +65,7 @@ class _Lowering:
         accs, start = self.accumulators(combiner, terms)
         step: Statement = Accumulate(tuple(b.name for b in accs), (), combiner, terms)
         loop = nest(c.reduce, (step if cond is None else If(cond, (step,)),))
-        results = [scalar.load(b.name, (), b.dtype) for b in accs][-len(stage.outputs) :]
+        results = [expression.load(b.name, (), b.dtype) for b in accs][-len(stage.outputs) :]
         self.inside.update(zip(stage.outputs, results, strict=True))
         return (*start, *loop, *self.stores(stage, results, c.axes))
 
@@ -82,14 +82,14 @@ class _Lowering:
         axes = self.group.stages[0].compute.axes
         done: list[Statement] = []
         for stage in stages:
-            own = {n: scalar.axis(m) for (n, _), (m, _) in zip(stage.compute.axes, axes, strict=True)}
-            exprs = self.terms(scalar.rename(stage.compute.exprs, own))
+            own = {n: expression.axis(m) for (n, _), (m, _) in zip(stage.compute.axes, axes, strict=True)}
+            exprs = self.terms(expression.rename(stage.compute.exprs, own))
             self.inside.update(zip(stage.outputs, exprs, strict=True))
             done.extend(self.stores(stage, exprs, axes))
         return tuple(done)
 
     def stores(self, stage: Stage, exprs: Sequence[Expr], axes: Sequence[Axis]) -> Body:
-        at = [scalar.axis(n) for n, _ in axes]
+        at = [expression.axis(n) for n, _ in axes]
         return tuple(
             Store(self.storage(name), (flat_index(at, self.shapes[name]),), e)
             for name, e in zip(stage.outputs, exprs, strict=True)
@@ -108,9 +108,9 @@ class _Lowering:
             name = str(e.value)
             if name in self.inside:
                 return self.inside[name]
-            return scalar.load(self.storage(name), [flat_index(e.args, self.shapes[name])], e.dtype)
+            return expression.load(self.storage(name), [flat_index(e.args, self.shapes[name])], e.dtype)
 
-        return tuple(scalar.substitute(exprs, place))
+        return tuple(expression.substitute(exprs, place))
 
     def scan(self, stage: Stage) -> Body:
         """out[..., i, ...] = step(out[..., i-1, ...], term): one accumulator runs along the axis."""
@@ -118,7 +118,7 @@ class _Lowering:
         assert c.combiner is not None
         terms = self.terms(c.exprs)
         accs, start = self.accumulators(c.combiner, terms)
-        last = scalar.load(accs[-1].name, (), accs[-1].dtype)
+        last = expression.load(accs[-1].name, (), accs[-1].dtype)
         step = Accumulate(tuple(b.name for b in accs), (), c.combiner, terms)
         along = [(n, extent) for n, extent in c.axes if n == c.prefix]
         others = [(n, extent) for n, extent in c.axes if n != c.prefix]
@@ -136,8 +136,8 @@ class _Lowering:
         if source == target:
             return walk
         count = prod(shape)
-        k = scalar.axis("c0")
-        copy = Store(target, (k,), scalar.load(source, (k,), self.fused.values[name].dtype))
+        k = expression.axis("c0")
+        copy = Store(target, (k,), expression.load(source, (k,), self.fused.values[name].dtype))
         return (*nest([("c0", count)], (copy,)), *walk)
 
 
@@ -199,9 +199,9 @@ def _unclamp(exprs: Sequence[Expr], cond: Expr) -> list[Expr]:
         return inner if (linear(inner), below, bound.value) in held else None
 
     # a load's flat offset is a sum of such indices: strip inside, then bring it into linear form again
-    stripped = scalar.substitute(exprs, strip)
-    return scalar.substitute(
-        stripped, lambda e: scalar.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if e.prim == "load" else None
+    stripped = expression.substitute(exprs, strip)
+    return expression.substitute(
+        stripped, lambda e: expression.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if e.prim == "load" else None
     )
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from codegen.affine import loads_in
 from codegen.fuse import Fused, Group, same_position, static_shape
 from codegen.kernel import Buffer
-from symgraph import scalar
+from symgraph import expression
 from symgraph.backend import Prepared
 from symgraph.graph import Constant, Variable
-from symgraph.scalar import SIZES
+from symgraph.expression import SIZES
 
 ALIGNMENT = 64
 
@@ -207,7 +207,7 @@ def _reads_in_place(group: Group, old: str, fused: Fused) -> bool:
         loads = [e for e in loads_in(exprs) if fused.root(str(e.value)) == old]
         if not loads:
             continue
-        own = [scalar.axis(n) for n, _ in c.axes]
+        own = [expression.axis(n) for n, _ in c.axes]
         direct = all(str(e.value) == old and same_position(e.args, own, c.shape) for e in loads)
         if not direct or (k == 0 and (first.combiner is not None or first.at is not None)):
             return False

@@ -35,8 +35,8 @@ from codegen.kernel import (
 )
 from codegen.tiles import Machine, Nest, Plan, Tile, choose
 from codegen.unroll import copy, unroll
-from symgraph import scalar
-from symgraph.scalar import INDEX, Expr, const
+from symgraph import expression
+from symgraph.expression import INDEX, Expr, const
 
 PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs more than it saves
 
@@ -111,7 +111,7 @@ def _collapse_pair(outer: tuple[str, int], inner: tuple[str, int], body: Body) -
     fits = all(
         _walks_as_one(i, outer[0], inner) for s in walk(body) for i in (*_indices(s), *_places(s))
     ) and not any(_outside_indices(s, {outer[0], inner[0]}) for s in walk(body))
-    return map_body(body, lambda exprs: scalar.rename(exprs, gone)) if fits else None
+    return map_body(body, lambda exprs: expression.rename(exprs, gone)) if fits else None
 
 
 def _indices(s: Statement) -> list[Expr]:
@@ -177,7 +177,7 @@ class _Builder:
         tile = self.plan.tiles.get(name)
         if tile is None:
             outer = name + next(self.names)
-            return (Loop(outer, n, kind, self.pieces(rest, inner, _placed(core, name, scalar.axis(outer)), "serial")),)
+            return (Loop(outer, n, kind, self.pieces(rest, inner, _placed(core, name, expression.axis(outer)), "serial")),)
         return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
 
     def _piece(
@@ -186,7 +186,7 @@ class _Builder:
     ) -> Body:  # fmt: skip
         start, turns, tile = piece
         outer = name + "o" + next(self.names)
-        base = scalar.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
+        base = expression.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
         subs, value = _inner_loops(name, base, self.extents[name], tile, self.names)
         body = self.pieces(rest, (*inner, *subs), _placed(core, name, value), "serial" if turns > 1 else kind)
         return (Loop(outer, turns, kind, body),) if turns > 1 else body
@@ -194,17 +194,17 @@ class _Builder:
 
 def _placed(core: Body, name: str, value: Expr) -> Body:
     """``core`` with the index ``name`` replaced."""
-    return map_body(core, lambda exprs: scalar.rename(exprs, {name: value}))
+    return map_body(core, lambda exprs: expression.rename(exprs, {name: value}))
 
 
 def _inner_loops(name: str, base: Expr, n: int, tile: Tile, names: Iterator[str]) -> tuple[list[Inner], Expr]:
     """The loops inside a tile and the index they make: rows, or vectors of lanes."""
     row, lane = name + "u" + next(names), name + "l" + next(names)
     rows = [Inner(row, tile.rows, "unroll")] if tile.rows > 1 else []
-    position = scalar.axis(row) if rows else const(0, INDEX)
+    position = expression.axis(row) if rows else const(0, INDEX)
     if not tile.width:
         return rows, base + position
-    index = base + position * tile.width + scalar.axis(lane)
+    index = base + position * tile.width + expression.axis(lane)
     return [*rows, Inner(lane, tile.width, "vector", index < n if tile.masked else None)], index
 
 
@@ -263,13 +263,13 @@ def _all(conditions: Sequence[Expr]) -> Expr:
 
 def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
     """Accumulators indexed by the loops that were sunk; each sunk copy of a loop gets names of its own."""
-    at = tuple(scalar.axis(i.index) for i in inner)
+    at = tuple(expression.axis(i.index) for i in inner)
 
     def place(e: Expr) -> Expr | None:
         own = e.prim == "load" and str(e.value) in registers
-        return scalar.load(str(e.value), (*at, *e.args), e.dtype) if own else None  # type: ignore[arg-type]
+        return expression.load(str(e.value), (*at, *e.args), e.dtype) if own else None  # type: ignore[arg-type]
 
-    moved = tuple(_indexed(s, at, registers) for s in map_body(body, lambda exprs: scalar.substitute(exprs, place)))
+    moved = tuple(_indexed(s, at, registers) for s in map_body(body, lambda exprs: expression.substitute(exprs, place)))
     return _unique(moved, {i.index for i in inner})
 
 
@@ -326,7 +326,7 @@ def _lane_axes(plan: Plan, names: Iterator[str]) -> tuple[str, str]:
 
 def _over_lanes(s: Store, plan: Plan, names: Iterator[str]) -> Statement:
     group, lane = _lane_axes(plan, names)
-    inner = Loop(lane, plan.width, "vector", (replace(s, at=(scalar.axis(group), scalar.axis(lane))),))
+    inner = Loop(lane, plan.width, "vector", (replace(s, at=(expression.axis(group), expression.axis(lane))),))
     return Loop(group, plan.vectors, "unroll", (inner,))
 
 
@@ -340,7 +340,7 @@ def _deal(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
     extent = dict(loops)[plan.lane_axis]
     turns, left = divmod(extent, plan.lanes)
     turn = plan.lane_axis + "t" + next(names)
-    whole = Loop(turn, turns, "serial", _dealt(body, plan, scalar.axis(turn) * plan.lanes, None, names))
+    whole = Loop(turn, turns, "serial", _dealt(body, plan, expression.axis(turn) * plan.lanes, None, names))
     rest = _dealt(body, plan, const(turns * plan.lanes, INDEX), extent, names) if left else ()
     made: Body = ((whole,) if turns else ()) + rest
     for name, n in reversed(loops):
@@ -352,9 +352,9 @@ def _deal(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
 def _dealt(body: Body, plan: Plan, base: Expr, extent: int | None, names: Iterator[str]) -> Body:
     """One turn of all lanes; beyond ``extent`` lanes rest."""
     group, lane = _lane_axes(plan, names)
-    index = base + scalar.axis(group) * plan.width + scalar.axis(lane)
-    placed = map_body(body, lambda exprs: scalar.rename(exprs, {plan.lane_axis: index}))  # type: ignore[dict-item]
-    at = (scalar.axis(group), scalar.axis(lane))
+    index = base + expression.axis(group) * plan.width + expression.axis(lane)
+    placed = map_body(body, lambda exprs: expression.rename(exprs, {plan.lane_axis: index}))  # type: ignore[dict-item]
+    at = (expression.axis(group), expression.axis(lane))
     moved = tuple(_accumulate_at(b, at) for b in placed)
     if extent is not None:
         moved = (If(index < extent, moved),)
@@ -375,17 +375,17 @@ def _merge_tree(step: Accumulate, plan: Plan, names: Iterator[str]) -> Body:
     zero = const(0, INDEX)
 
     def fold(lane: str, extent: int, target: Callable[[Expr], tuple[Expr, ...]], source: tuple[Expr, ...]) -> None:
-        terms = tuple(scalar.load(b, source, d) for b, d in zip(step.buffers, plan.acc_dtypes, strict=True))
-        here = Accumulate(step.buffers, target(scalar.axis(lane)), merge, terms)
+        terms = tuple(expression.load(b, source, d) for b, d in zip(step.buffers, plan.acc_dtypes, strict=True))
+        here = Accumulate(step.buffers, target(expression.axis(lane)), merge, terms)
         made.append(Loop(lane, extent, "vector", (here,)))
 
     for g in range(1, plan.vectors):
         lane = "m" + next(names)
-        fold(lane, plan.width, lambda i: (zero, i), (const(g, INDEX), scalar.axis(lane)))
+        fold(lane, plan.width, lambda i: (zero, i), (const(g, INDEX), expression.axis(lane)))
     half = plan.width // 2
     while half:
         lane = "m" + next(names)
-        fold(lane, half, lambda i: (zero, i), (zero, scalar.axis(lane) + half))
+        fold(lane, half, lambda i: (zero, i), (zero, expression.axis(lane) + half))
         half //= 2
     return tuple(made)
 
@@ -395,6 +395,6 @@ def _read_first(s: Statement) -> Statement:
     zero = const(0, INDEX)
 
     def place(e: Expr) -> Expr | None:
-        return scalar.load(str(e.value), (zero, zero), e.dtype) if e.prim == "load" and not e.args else None
+        return expression.load(str(e.value), (zero, zero), e.dtype) if e.prim == "load" and not e.args else None
 
-    return map_body((s,), lambda exprs: scalar.substitute(exprs, place))[0]
+    return map_body((s,), lambda exprs: expression.substitute(exprs, place))[0]

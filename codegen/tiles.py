@@ -14,8 +14,8 @@ from math import prod
 
 from codegen.affine import axes_in, linear, loads_in
 from codegen.kernel import Accumulate, Alloc, Body, Loop, Store, exprs_of, walk
-from symgraph import scalar
-from symgraph.scalar import INDEX, SIZES, Expr
+from symgraph import expression
+from symgraph.expression import INDEX, SIZES, Expr
 
 GATHER = 4.0  # cost of a strided or gathered lane beside one of a contiguous vector
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
@@ -131,12 +131,12 @@ def choose(nest: Nest, machine: Machine) -> Plan:
 def terms_of(nest: Nest) -> int:
     """Arithmetic in the innermost statements."""
     exprs = [e for s in walk(nest.core) for e in exprs_of(s)]
-    return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in scalar.toposort(exprs))
+    return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in expression.toposort(exprs))
 
 
 def width_for(nest: Nest, machine: Machine, extent: int) -> int:
     """Lanes of a vector: by the widest element, halved while half would hold the whole loop."""
-    dtypes = [e.dtype for s in walk(nest.core) for e in scalar.toposort(exprs_of(s)) if e.dtype != INDEX]
+    dtypes = [e.dtype for s in walk(nest.core) for e in expression.toposort(exprs_of(s)) if e.dtype != INDEX]
     size = max([SIZES[d] for d in dtypes if d != "int64"], default=8)
     width = machine.vector_bytes // max(size, 4)
     while width // 2 >= extent:

@@ -24,8 +24,8 @@ from codegen.kernel import (
     walk,
     with_block,
 )
-from symgraph import scalar
-from symgraph.scalar import INDEX, Expr, axis, const
+from symgraph import expression
+from symgraph.expression import INDEX, Expr, axis, const
 
 
 def inline_calls(kernel: Kernel) -> Kernel:
@@ -72,7 +72,7 @@ def _constant(e: Expr, name: str, n: int) -> Expr | None:
 def rename(body: Body, new: Callable[[Expr], Expr | None]) -> Body:
     """``body`` with terms replaced where ``new`` gives another."""
     return tuple(
-        ir.with_exprs(with_block(s, rename(block_of(s), new)), scalar.substitute(ir.exprs_of(s), new)) for s in body
+        ir.with_exprs(with_block(s, rename(block_of(s), new)), expression.substitute(ir.exprs_of(s), new)) for s in body
     )
 
 
@@ -85,7 +85,7 @@ def copy(body: Body, suffix: str, constants: dict[str, int]) -> Body:
             name = str(e.value)
             return const(constants[name], INDEX) if name in constants else axis(names.get(name, name), e.dtype)
         if e.prim == "load" and str(e.value) in names:
-            return scalar.load(names[str(e.value)], e.args, e.dtype)
+            return expression.load(names[str(e.value)], e.args, e.dtype)
         return None
 
     return _relabel(rename(body, new), lambda name: names.get(name, name))
@@ -127,8 +127,8 @@ def inline_lets(kernel: Kernel) -> Kernel:
 def _inline_lets(body: Body, known: dict[str, Expr]) -> Body:
     known, result = dict(known), []
     for s in body:
-        terms = scalar.rename(ir.exprs_of(s), known) if known else ir.exprs_of(s)
-        if isinstance(s, Let) and terms[0].dtype == INDEX and not any(e.prim == "load" for e in scalar.toposort(terms)):
+        terms = expression.rename(ir.exprs_of(s), known) if known else ir.exprs_of(s)
+        if isinstance(s, Let) and terms[0].dtype == INDEX and not any(e.prim == "load" for e in expression.toposort(terms)):
             known[s.name] = terms[0]
         else:
             result.append(ir.with_exprs(with_block(s, _inline_lets(block_of(s), known)), terms))

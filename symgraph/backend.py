@@ -24,7 +24,7 @@ from symgraph.types import TensorType
 
 BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
-    "llvm": "codegen.llvm:LlvmBackend",
+    "llvm": "codegen.llvm.backend:LlvmBackend",
 }
 PHASES = ("canonicalize", "stabilize")
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
 from symgraph.op import OPS, Attrs, GradResult, Op
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import TensorType, broadcast_extents
 
 BATCH_AXIS = "b"
@@ -58,14 +58,14 @@ class Batched(Op):
         if made is None:
             return None
         assert extent is not None and made.into is None, f"{self.name}: scatters are batched through their own axes"
-        row = scalar.axis(BATCH_AXIS)
+        row = expression.axis(BATCH_AXIS)
 
         def lift(e: Expr) -> Expr | None:
             if e.prim == "load" and node.attrs["which"][e.value]:
-                return scalar.load(e.value, (row, *e.args), e.dtype)  # type: ignore[arg-type]
+                return expression.load(e.value, (row, *e.args), e.dtype)  # type: ignore[arg-type]
             return None
 
-        return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=tuple(scalar.substitute(made.exprs, lift)))
+        return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=tuple(expression.substitute(made.exprs, lift)))
 
     def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         inner, _ = self._rows(node.inputs, node.attrs)

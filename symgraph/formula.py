@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from symgraph import scalar
-from symgraph.scalar import Expr, const
+from symgraph import expression
+from symgraph.expression import Expr, const
 from symgraph.types import SIGNED, UNSIGNED, TensorType, is_float
 
 Terms = tuple[Expr, ...]
@@ -55,25 +55,25 @@ def lowest(dtype: str) -> Expr:
     """The least value of ``dtype``: -inf for floats."""
     if is_float(dtype):
         return const(float("-inf"), dtype)
-    return const(-(2 ** (8 * scalar.SIZES[dtype] - 1)) if dtype in SIGNED else 0, dtype)
+    return const(-(2 ** (8 * expression.SIZES[dtype] - 1)) if dtype in SIGNED else 0, dtype)
 
 
 def highest(dtype: str) -> Expr:
     """The greatest value of ``dtype``: inf for floats."""
     if is_float(dtype):
         return const(float("inf"), dtype)
-    bits = 8 * scalar.SIZES[dtype]
+    bits = 8 * expression.SIZES[dtype]
     return const(2**bits - 1 if dtype in UNSIGNED else 2 ** (bits - 1) - 1 if dtype in SIGNED else 1, dtype)
 
 
 SUM = _combiner("sum", lambda d: const(0, d), lambda a, b: a + b)
 PROD = _combiner("prod", lambda d: const(1, d), lambda a, b: a * b)
-MAX = _combiner("max", lowest, scalar.maximum)
-MIN = _combiner("min", highest, scalar.minimum)
+MAX = _combiner("max", lowest, expression.maximum)
+MIN = _combiner("min", highest, expression.minimum)
 ANY = _combiner("any", lambda d: const(False, d), lambda a, b: a | b)
 ALL = _combiner("all", lambda d: const(True, d), lambda a, b: a & b)
 LAST = _combiner("last", lambda d: const(0, d), lambda a, b: b)
-DOT = Combiner("dot", SUM.identity, SUM.merge, lambda acc, ab: (scalar.fma(ab[0], ab[1], acc[0]),))
+DOT = Combiner("dot", SUM.identity, SUM.merge, lambda acc, ab: (expression.fma(ab[0], ab[1], acc[0]),))
 
 
 def _arg(name: str, worst: Callable[[str], Expr], better: Callable[[Expr, Expr], Expr]) -> Combiner:
@@ -81,10 +81,10 @@ def _arg(name: str, worst: Callable[[str], Expr], better: Callable[[Expr, Expr],
 
     def merge(a: Terms, b: Terms) -> Terms:
         (av, ai), (bv, bi) = a, b
-        a_nan, b_nan = scalar.isnan(av), scalar.isnan(bv)
-        tie = scalar.eq(av, bv) | (a_nan & b_nan)
+        a_nan, b_nan = expression.isnan(av), expression.isnan(bv)
+        tie = expression.eq(av, bv) | (a_nan & b_nan)
         take = select_bool(tie, bi < ai, ~a_nan & (b_nan | better(bv, av)))
-        return scalar.select(take, bv, av), scalar.select(take, bi, ai)
+        return expression.select(take, bv, av), expression.select(take, bi, ai)
 
     def identity(dtypes: Sequence[str]) -> Terms:
         return worst(dtypes[0]), highest(dtypes[1])
@@ -122,7 +122,7 @@ class Operand:
     def __getitem__(self, indices: object) -> Expr:
         each = indices if isinstance(indices, tuple) else (indices,)
         assert len(each) == self.type.ndim, f"{len(each)} indices for a rank of {self.type.ndim}"
-        return scalar.load(self.slot, each, self.dtype)
+        return expression.load(self.slot, each, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def compute(
     """
     axes = tuple((f"i{k}", n) for k, n in enumerate(shape))
     reduce = tuple((f"r{k}", n) for k, n in enumerate(over))
-    exprs = formula(*[scalar.axis(name) for name, _ in axes + reduce])
+    exprs = formula(*[expression.axis(name) for name, _ in axes + reduce])
     return Compute(
         axes, exprs if isinstance(exprs, tuple) else (exprs,), reduce, combiner,
         prefix=None if prefix is None else axes[prefix][0],
@@ -187,5 +187,5 @@ def scatter(
 ) -> Compute:
     """A scatter: ``formula`` of the indices of the values gives (target indices, value)."""
     axes = tuple((f"i{k}", n) for k, n in enumerate(shape))
-    at, value = formula(*[scalar.axis(name) for name, _ in axes])
+    at, value = formula(*[expression.axis(name) for name, _ in axes])
     return Compute(axes, (value,), (), combiner, at=at, into=into)

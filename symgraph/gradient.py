@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from symgraph import masks
 from symgraph.batch import batch
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import (
@@ -195,7 +196,7 @@ def _pull_node(
     node: Apply, total: dict[Variable, Variable], useful: set[Apply], wrt: set[Variable], stop: set[Variable]
 ) -> None:
     with made_at(node.origin):
-        contributions = node.op.grad(node, [total.get(v) for v in node.outputs])
+        contributions = masks.gradient(node, [total.get(v) for v in node.outputs])
         for v, g in zip(node.inputs, contributions, strict=True):
             wanted = v not in stop and is_float(v.dtype) and (v in wrt or v.owner in useful)
             if g is not None and wanted:
@@ -205,7 +206,7 @@ def _pull_node(
 def _add(total: dict[Variable, Variable], v: Variable, g: Variable) -> None:
     """Add a contribution, brought to the type of its variable."""
     fitted = convert(_fit_shape(g, v), v.dtype)
-    total[v] = OPS["add"](total[v], fitted) if v in total else fitted  # type: ignore[operator]
+    total[v] = masks.total(total[v], fitted) if v in total else fitted
 
 
 def _fit_shape(g: Variable, v: Variable) -> Variable:

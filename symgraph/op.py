@@ -20,7 +20,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.errors import AxisError, DTypeError, GradientError, ShapeError, layout
 from symgraph.formula import Combiner, Compute, Operand
 from symgraph.graph import (
@@ -35,7 +35,7 @@ from symgraph.graph import (
     label,
 )
 from symgraph.pattern import Pattern
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import (
     TensorType,
     broadcast_shapes,
@@ -350,14 +350,14 @@ class Elementwise(Op):
     def define(self, node: Apply) -> Compute:
         out = node.outputs[0].type
         axes = tuple((f"i{k}", n) for k, n in enumerate(_static(out)))
-        names = [scalar.axis(name) for name, _ in axes]
+        names = [expression.axis(name) for name, _ in axes]
         at = [_broadcast_indices(v.type, names) for v in node.inputs]
 
         def place(e: Expr) -> Expr | None:
-            return scalar.load(e.value, at[e.value], e.dtype) if e.prim == "load" else None  # type: ignore
+            return expression.load(e.value, at[e.value], e.dtype) if e.prim == "load" else None  # type: ignore
 
         expr = self.expr(tuple(v.dtype for v in node.inputs))
-        return Compute(axes, tuple(scalar.substitute([expr], place)))
+        return Compute(axes, tuple(expression.substitute([expr], place)))
 
     def reference(self, node: Apply, arrays: Arrays) -> Sequence[np.ndarray]:
         with np.errstate(all="ignore"):
@@ -367,7 +367,7 @@ class Elementwise(Op):
     def evaluate(self, arrays: Arrays) -> np.ndarray:
         """The body by NumPy."""
         expr = self.expr(tuple(a.dtype.name for a in arrays))
-        value = scalar.evaluate([expr], lambda e: arrays[e.value])[0]  # type: ignore[index]
+        value = expression.evaluate([expr], lambda e: arrays[e.value])[0]  # type: ignore[index]
         return np.broadcast_to(value, np.broadcast_shapes(*[a.shape for a in arrays]))
 
     def grad(self, node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
@@ -392,33 +392,33 @@ def convert_condition(x: object) -> Variable:
 
 @cache
 def _traced(op: Elementwise, dtypes: tuple[str, ...]) -> Expr:
-    return op.body(*[scalar.load(k, (), d) for k, d in enumerate(dtypes)])
+    return op.body(*[expression.load(k, (), d) for k, d in enumerate(dtypes)])
 
 
 @cache
 def _derived(op: Elementwise, dtypes: tuple[str, ...]) -> list[Expr | None]:
     """Derivative of the body by each operand: reverse accumulation over the scalar expression."""
     root = op.expr(dtypes)
-    inputs = [scalar.load(k, (), d) for k, d in enumerate(dtypes)]
+    inputs = [expression.load(k, (), d) for k, d in enumerate(dtypes)]
     if not is_float(root.dtype):
         return [None] * len(inputs)
-    total: dict[Expr, Expr] = {root: scalar.const(1, root.dtype)}
-    for e in reversed(scalar.toposort([root])):
+    total: dict[Expr, Expr] = {root: expression.const(1, root.dtype)}
+    for e in reversed(expression.toposort([root])):
         if e not in total or e.prim in ("load", "const", "axis"):
             continue
         _check_differentiable(op, e, root)
-        for a, d in zip(e.args, scalar.partials(e), strict=True):
+        for a, d in zip(e.args, expression.partials(e), strict=True):
             if d is not None and (d.prim != "const" or d.value != 0):
                 term = scalar_times(total[e], d)
                 total[a] = total[a] + term if a in total else term
-    return [total.get(x, scalar.const(0, x.dtype)) if is_float(x.dtype) else None for x in inputs]
+    return [total.get(x, expression.const(0, x.dtype)) if is_float(x.dtype) else None for x in inputs]
 
 
 def _check_differentiable(op: Elementwise, e: Expr, root: Expr) -> None:
     """A kink inside a longer body would differentiate to something wrong at the kink."""
-    if is_float(e.dtype) and scalar.PRIMS[e.prim].partials is None:
+    if is_float(e.dtype) and expression.PRIMS[e.prim].partials is None:
         raise GradientError(f"{op.name}: the derivative of {e.prim} is not known; give grad=")
-    if e is not root and e.prim in scalar.PRIMS and not scalar.PRIMS[e.prim].smooth:
+    if e is not root and e.prim in expression.PRIMS and not expression.PRIMS[e.prim].smooth:
         raise GradientError(f"{op.name}: its body has a kink ({e.prim}), so it needs a gradient of its own; give grad=")
 
 
@@ -443,7 +443,7 @@ def to_graph(exprs: Sequence[Expr], node: Apply) -> list[Variable]:
     """Scalar expressions of a node's elements as graphs of primitive ops on its inputs (and on its output)."""
     root = node.op.expr(tuple(v.dtype for v in node.inputs)) if isinstance(node.op, Elementwise) else None
     made: dict[Expr, Variable] = {}
-    for e in scalar.toposort(exprs):
+    for e in expression.toposort(exprs):
         if e is root:
             made[e] = node.outputs[0]
         elif e.prim == "load":
@@ -464,7 +464,7 @@ def _static(t: TensorType) -> tuple[int, ...]:
 
 def _broadcast_indices(t: TensorType, names: Sequence[Expr]) -> list[Expr]:
     lead = len(names) - t.ndim
-    return [scalar.const(0, scalar.INDEX) if n == 1 else names[lead + k] for k, n in enumerate(t.shape)]
+    return [expression.const(0, expression.INDEX) if n == 1 else names[lead + k] for k, n in enumerate(t.shape)]
 
 
 @overload
@@ -503,10 +503,10 @@ def primitive(
     reference: Callable[..., object] | None = None, commutes: bool = False, doc: str = "",
 ) -> Elementwise:  # fmt: skip
     """Declare the elementwise op that is the scalar primitive ``prim`` itself."""
-    row = scalar.PRIMS[prim]
+    row = expression.PRIMS[prim]
 
     def body(*xs: Any) -> Expr:
-        return scalar.apply(prim, *xs)
+        return expression.apply(prim, *xs)
 
     op = Elementwise(
         name or prim, body, row.arity, takes=takes, grad=grad, reference=reference or row.numpy,
@@ -558,18 +558,18 @@ class Reduction(Op):
         return [TensorType(dtypes[-1], shape)]
 
     def _terms(self, dtype: str) -> tuple[Expr, ...]:
-        element = scalar.load(0, (), dtype)
-        return self.terms(element, scalar.const(0, scalar.INDEX)) if self.terms else (element,)
+        element = expression.load(0, (), dtype)
+        return self.terms(element, expression.const(0, expression.INDEX)) if self.terms else (element,)
 
     def define(self, node: Apply) -> Compute:
         (x,) = node.inputs
         axis, keepdims = node.attrs["axis"], node.attrs["keepdims"]
         operand = Operand(0, x.type)
-        index = [scalar.axis(f"r{k}" if k in axis else f"i{k}") for k in range(x.ndim)]
+        index = [expression.axis(f"r{k}" if k in axis else f"i{k}") for k in range(x.ndim)]
         axes = tuple(
             (f"i{k}", 1 if k in axis else n) for k, n in enumerate(operand.shape) if keepdims or k not in axis
         )
-        flat = scalar.const(0, scalar.INDEX)
+        flat = expression.const(0, expression.INDEX)
         for k in axis:
             flat = flat * operand.shape[k] + index[k]
         element = operand[tuple(index)]

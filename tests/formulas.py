@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Variable, apply, constant
 from symgraph.op import OPS
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import TensorType
 
 
@@ -31,13 +31,13 @@ def compute_value(c: Compute, arrays: Sequence[np.ndarray]) -> np.ndarray:
 def _values(exprs: Sequence[Expr], grid: dict[str, np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     memo = {}
     with np.errstate(all="ignore"):
-        for e in scalar.toposort(exprs):
+        for e in expression.toposort(exprs):
             if e.prim == "axis":
                 memo[e] = grid[e.value]
             elif e.prim == "load":
                 memo[e] = _element(arrays[e.value], [memo[i] for i in e.args])
             else:
-                memo[e] = scalar._evaluate_one(e, memo, lambda leaf: leaf)
+                memo[e] = expression._evaluate_one(e, memo, lambda leaf: leaf)
     return [memo[e] for e in exprs]
 
 
@@ -51,12 +51,12 @@ def _folded(c: Compute, terms: Sequence[np.ndarray], shape: Sequence[int]) -> np
     assert c.combiner is not None
     dtypes = [t.dtype.name for t in terms]
     acc = [np.full(shape, e.value, e.dtype) for e in c.combiner.identity(dtypes)]
-    slots = [scalar.load(k, (), d) for k, d in enumerate(dtypes)]
-    more = [scalar.load(len(slots) + k, (), d) for k, d in enumerate(dtypes)]
+    slots = [expression.load(k, (), d) for k, d in enumerate(dtypes)]
+    more = [expression.load(len(slots) + k, (), d) for k, d in enumerate(dtypes)]
     merged = c.combiner.merge(tuple(slots), tuple(more))
     for k in range(terms[0].shape[-1]):
         now = [*acc, *[t[..., k] for t in terms]]
-        acc = scalar.evaluate(merged, lambda e, now=now: now[e.value])
+        acc = expression.evaluate(merged, lambda e, now=now: now[e.value])
     return np.asarray(acc[-1])
 
 

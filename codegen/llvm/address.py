@@ -15,7 +15,7 @@ from codegen.affine import flat_index, linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, element, mangled, shaped, stored
 from codegen.llvm.terms import Terms, Value, any_lane, is_lane, lane_numbers
-from symgraph.scalar import INDEX, Expr, const
+from symgraph.expression import INDEX, Expr, const
 from symgraph.types import SIZES
 
 _SMALL = 2**31

@@ -38,8 +38,8 @@ from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
 from codegen.llvm.terms import Scope, Storage, Value
 from codegen.unroll import inline_calls, inline_lets, rename, unroll
-from symgraph import scalar
-from symgraph.scalar import Expr, axis
+from symgraph import expression
+from symgraph.expression import Expr, axis
 from symgraph.types import SIZES
 
 _LINE = 64
@@ -177,7 +177,7 @@ def _slot(context: str, n: int) -> str:
 
 def _free(s: Loop) -> list[Expr]:
     """The Lets and indices that stand in ``s``, those bound inside too."""
-    terms = [e for inner in walk((s,)) for e in scalar.toposort(exprs_of(inner)) if e.prim == "axis"]
+    terms = [e for inner in walk((s,)) for e in expression.toposort(exprs_of(inner)) if e.prim == "axis"]
     return list(dict.fromkeys(terms))
 
 
@@ -321,7 +321,7 @@ class _Function(Accesses):
         if self.lanes and (address.is_uniform or not address.is_affine):
             self.accumulate_lanes(s)
             return
-        old = tuple(scalar.load(b, s.at, self.storage[b].buffer.dtype) for b in s.buffers)
+        old = tuple(expression.load(b, s.at, self.storage[b].buffer.dtype) for b in s.buffers)
         self.put(zip(s.buffers, s.combiner.step(old, s.exprs), strict=True), s.at)
 
     def accumulate_lanes(self, s: Accumulate) -> None:

@@ -2,7 +2,7 @@
 
 ``SPELL`` has a row for each primitive and kind of element: f float, i signed, u unsigned, b bool. A spelling gets the
 writer, the term, the operands' texts (vectors or scalars alike) and the type text. Meanings are those of
-``scalar.PRIMS``: no fast-math flag, and nothing is ever poison.
+``expression.PRIMS``: no fast-math flag, and nothing is ever poison.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codegen.kernel import KernelError
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import SIZES, UNSIGNED, is_float
 
 Spelling = Callable[["Writer", Expr, Sequence[str], str], str]

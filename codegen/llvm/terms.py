@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from codegen.affine import axes_in, linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, constant, element, literal, mangled, shaped, spell
-from symgraph.scalar import INDEX, Expr, axis, const
+from symgraph.expression import INDEX, Expr, axis, const
 
 _LANE = "lane."
 

@@ -16,7 +16,7 @@ from codegen.numerics.exponential import exp, exp2, expm1
 from codegen.numerics.half import touches_half, widened
 from codegen.numerics.hyperbolic import tanh
 from codegen.numerics.logarithm import log, log1p, log2, log10
-from symgraph.scalar import Expr, kind_of, load, substitute
+from symgraph.expression import Expr, kind_of, load, substitute
 
 BASIC = frozenset(
     "add sub mul div neg abs fma sqrt floor ceil trunc rint copysign lt le eq ne select rare cast bitcast "

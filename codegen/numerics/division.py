@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from codegen.numerics.parts import Format, bits, format_of, same
-from symgraph.scalar import (
+from symgraph.expression import (
     Expr,
     absolute,
     bitcast,

@@ -16,7 +16,7 @@ from codegen.numerics.parts import (
     times_power,
     times_wide_power,
 )  # fmt: skip
-from symgraph.scalar import Expr, absolute, fma, select
+from symgraph.expression import Expr, absolute, fma, select
 
 LOG2_E = 1 / math.log(2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symgraph.scalar import Expr, absolute, apply, bitcast, cast, eq, ne, select
+from symgraph.expression import Expr, absolute, apply, bitcast, cast, eq, ne, select
 
 STORED = frozenset({"const", "axis", "load", "select", "rare", "bitcast"})
 

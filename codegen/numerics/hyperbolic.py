@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codegen.numerics.exponential import moderate_exp
 from codegen.numerics.parts import Table, below, polynomial, same
-from symgraph.scalar import Expr, absolute, copysign, fma, select
+from symgraph.expression import Expr, absolute, copysign, fma, select
 
 _TANH: Table = {
     "float32": (

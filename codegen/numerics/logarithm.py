@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from codegen.numerics.parts import Format, Table, bits, exact_product, fast_sum, format_of, polynomial, same
-from symgraph.scalar import Expr, bitcast, eq, fma, select
+from symgraph.expression import Expr, bitcast, eq, fma, select
 
 _LOG: Table = {
     "float32": (

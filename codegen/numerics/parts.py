@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgraph.scalar import Expr, bitcast, const, fma, select
+from symgraph.expression import Expr, bitcast, const, fma, select
 
 Table = Mapping[str, Sequence[float]]
 

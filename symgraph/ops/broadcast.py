@@ -13,7 +13,7 @@ from symgraph.graph import Variable, describe, here_excerpt, label
 from symgraph.op import OPS, as_variable, attach, convert, extent_of, structured
 from symgraph.ops.extents import Size, same, sizes_of, variables
 from symgraph.ops.shape import extents, permute
-from symgraph.scalar import INDEX, Expr, const
+from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, Shape, TensorType
 
 __all__ = ["broadcast_to", "specify_shape"]

@@ -15,7 +15,7 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
 from symgraph.ops.shape import extents, permute
-from symgraph.scalar import cast
+from symgraph.expression import cast
 from symgraph.types import TensorType, canonical, is_float, is_integer
 
 __all__ = [

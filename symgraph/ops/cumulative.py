@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import formula, scalar
+from symgraph import formula, expression
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
 from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt, label
@@ -20,7 +20,7 @@ from symgraph.ops.broadcast import expanded
 from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size
 from symgraph.ops.shape import flatten, shape_of
-from symgraph.scalar import Expr, select
+from symgraph.expression import Expr, select
 from symgraph.types import UNSIGNED, TensorType, canonical, is_float, is_integer
 
 __all__ = ["cumsum", "cumprod", "bincount"]
@@ -106,8 +106,8 @@ def _shift(x: Operand, axis: int, fill: float) -> Compute:
     """x moved on by one along ``axis``, ``fill`` at the start."""
 
     def element(*at: Expr) -> Expr:
-        before = scalar.maximum(at[axis] - 1, 0)
-        return select(at[axis] < 1, scalar.const(fill, x.dtype), x[(*at[:axis], before, *at[axis + 1 :])])
+        before = expression.maximum(at[axis] - 1, 0)
+        return select(at[axis] < 1, expression.const(fill, x.dtype), x[(*at[:axis], before, *at[axis + 1 :])])
 
     return compute(x.shape, element)
 
@@ -128,7 +128,7 @@ def _compose(first: Terms, second: Terms) -> Terms:
 
 
 AFFINE = Combiner(
-    "affine", lambda dtypes: (scalar.const(1, dtypes[0]), scalar.const(0, dtypes[1])), _compose, _compose
+    "affine", lambda dtypes: (expression.const(1, dtypes[0]), expression.const(0, dtypes[1])), _compose, _compose
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.errors import DTypeError, layout
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, here_excerpt, label
@@ -30,7 +30,7 @@ from symgraph.op import (
     elementwise,
     primitive,
 )
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import SIGNED, SIZES, TensorType, canonical, is_float, is_integer
 
 __all__ = [
@@ -160,10 +160,10 @@ def _by_squaring(x: Variable, n: int) -> Variable:
 def _power(x: Expr, y: Expr) -> Expr:
     dtype = x.dtype if isinstance(x, Expr) else y.dtype
     if not is_integer(dtype):
-        return scalar.power(x, y)
-    result, square = scalar.const(1, dtype), x
+        return expression.power(x, y)
+    result, square = expression.const(1, dtype), x
     for bit in range(8 * SIZES[dtype] - (dtype in SIGNED)):
-        result = scalar.select(scalar.eq(y & (1 << bit), 0), result, result * square)
+        result = expression.select(expression.eq(y & (1 << bit), 0), result, result * square)
         square = square * square
     return result
 
@@ -223,21 +223,21 @@ def ge(x: Any, y: Any) -> Any:
 @elementwise(reference=np.isnan)
 def isnan(x: Any) -> Any:
     """Whether x is a NaN: bool, of the same shape."""
-    return scalar.isnan(x)
+    return expression.isnan(x)
 
 
 @elementwise(reference=np.isinf)
 def isinf(x: Any) -> Any:
     """Whether x is inf or -inf: bool, of the same shape."""
-    return scalar.eq(scalar.absolute(x), float("inf"))
+    return expression.eq(expression.absolute(x), float("inf"))
 
 
 @elementwise(name="isclose", reference=np.isclose)
 def _isclose(a: Any, b: Any, rtol: Any, atol: Any) -> Any:
     """Whether |a - b| <= atol + rtol*|b|, or both are the same infinity."""
-    size = scalar.absolute(b)
-    near = scalar.absolute(a - b) <= atol + rtol * size
-    return scalar.eq(a, b) | ((size < float("inf")) & near)
+    size = expression.absolute(b)
+    near = expression.absolute(a - b) <= atol + rtol * size
+    return expression.eq(a, b) | ((size < float("inf")) & near)
 
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Variable:
@@ -275,7 +275,7 @@ right_shift = primitive("shr", "right_shift", takes="bits", doc=documented("floo
 @elementwise(takes="common", reference=np.sign, grad=zero_gradient)
 def sgn(x: Any) -> Any:
     """-1, 0 or 1 by the sign of x; a NaN stays a NaN."""
-    return scalar.sign(x)
+    return expression.sign(x)
 
 
 absolute: Elementwise = primitive(
@@ -292,10 +292,10 @@ def _rounding(prim: str, name: str, line: str) -> Elementwise:
     """A step function; integers are what they are."""
 
     def body(x: Any) -> Expr:
-        return scalar.apply(prim, x) if is_float(x.dtype) else x
+        return expression.apply(prim, x) if is_float(x.dtype) else x
 
     op = Elementwise(
-        name, body, 1, grad=zero_gradient, reference=scalar.PRIMS[prim].numpy, doc=documented(line, 1, NUMBERS)
+        name, body, 1, grad=zero_gradient, reference=expression.PRIMS[prim].numpy, doc=documented(line, 1, NUMBERS)
     )
     op.register()
     PRIMITIVES[prim] = op
@@ -350,7 +350,7 @@ minimum: Elementwise = primitive(
 )  # fmt: skip
 def _clip(x: Any, low: Any, high: Any) -> Any:
     """x brought into [low, high]; the gradient by x is 1 on both edges."""
-    return scalar.minimum(scalar.maximum(x, low), high)
+    return expression.minimum(expression.maximum(x, low), high)
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Variable:
@@ -417,14 +417,14 @@ class Cast(Elementwise):
 
     def __call__(self, *xs: Any, dtype: str = "") -> Any:
         (x,) = xs
-        return scalar.cast(x, dtype) if isinstance(x, Expr) else apply(self, [x], {"dtype": dtype}).outputs[0]
+        return expression.cast(x, dtype) if isinstance(x, Expr) else apply(self, [x], {"dtype": dtype}).outputs[0]
 
     def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
         return [TensorType(attrs["dtype"], inputs[0].type.shape)]
 
     def define(self, node: Apply) -> Compute:
         x = Operand(0, node.inputs[0].type)
-        return compute(x.shape, lambda *at: scalar.cast(x[at], node.attrs["dtype"]))
+        return compute(x.shape, lambda *at: expression.cast(x[at], node.attrs["dtype"]))
 
     def reference(self, node: Apply, arrays: Arrays) -> Sequence[np.ndarray]:
         with np.errstate(all="ignore"):

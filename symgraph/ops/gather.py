@@ -17,7 +17,7 @@ from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped, shape_of
 from symgraph.ops.slicing import check_index
-from symgraph.scalar import INDEX, Expr, cast, const, maximum, minimum, select
+from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, select
 from symgraph.types import Shape, TensorType, broadcast_shapes
 
 __all__: list[str] = []

@@ -19,9 +19,9 @@ from symgraph.ops.extents import Size, add, floordiv, mul, size, sizes_of, sub, 
 from symgraph.ops.gather import gather
 from symgraph.ops.shape import expand_dims, extents, flatten, moveaxis, permute, reshaped
 from symgraph.ops.slicing import section, take_slice
-from symgraph.scalar import Expr, const, select
-from symgraph.scalar import maximum as highest_of
-from symgraph.scalar import minimum as least_of
+from symgraph.expression import Expr, const, select
+from symgraph.expression import maximum as highest_of
+from symgraph.expression import minimum as least_of
 from symgraph.types import Extent, TensorType, is_integer
 
 __all__ = ["concatenate", "stack", "split", "pad", "tile", "repeat", "roll", "flip"]

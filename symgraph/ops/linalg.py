@@ -19,7 +19,7 @@ from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped
-from symgraph.scalar import INDEX, Expr, const
+from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, TensorType, broadcast_shapes
 
 __all__ = ["dot", "matmul", "tensordot", "batched_dot", "outer"]

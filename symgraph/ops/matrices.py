@@ -16,7 +16,7 @@ from symgraph.ops.broadcast import expanded
 from symgraph.ops.creation import arange, arange_of
 from symgraph.ops.extents import Size, add, sizes_of, variables
 from symgraph.ops.shape import extents, moveaxis, permute, shape_of
-from symgraph.scalar import Expr, const, eq, maximum, minimum, select
+from symgraph.expression import Expr, const, eq, maximum, minimum, select
 from symgraph.types import Extent, TensorType, canonical, is_integer
 
 __all__ = [

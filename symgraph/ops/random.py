@@ -22,14 +22,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant
 from symgraph.op import convert, extent_of, structured
 from symgraph.ops.elementwise import le, lt, mul, right_shift
 from symgraph.ops.shape import row_major
 from symgraph.ops.transcendental import cos, log1p, sqrt
-from symgraph.scalar import INDEX, Expr, cast, const, eq, select
+from symgraph.expression import INDEX, Expr, cast, const, eq, select
 from symgraph.types import TensorType
 
 __all__: list[str] = []
@@ -98,15 +98,15 @@ def _bits(state: Sequence[Expr], index: Sequence[Expr], shape: Sequence[int], pa
 def _bits_numpy(state: np.ndarray, *sizes: np.ndarray, part: int) -> np.ndarray:
     """The formula by NumPy: one meaning, which the tests hold against a scalar Philox of their own."""
     shape = tuple(int(n) for n in sizes)
-    index = [scalar.axis(f"i{k}") for k in range(len(shape))]
-    key = [scalar.load(0, (k,), INDEX) for k in range(3)]
+    index = [expression.axis(f"i{k}") for k in range(len(shape))]
+    key = [expression.load(0, (k,), INDEX) for k in range(3)]
     word = [_bits(key, index, shape, part)]
     out = np.empty(math.prod(shape), WORD)
     for start in range(0, out.size, CHUNK):
         end = min(start + CHUNK, out.size)
         places = np.unravel_index(np.arange(start, end), shape) if shape else ()
         values = dict(zip([*key, *index], [*state, *places], strict=True))
-        out[start:end] = scalar.evaluate(word, values.__getitem__)[0]
+        out[start:end] = expression.evaluate(word, values.__getitem__)[0]
     return out.reshape(shape)
 
 

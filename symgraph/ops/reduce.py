@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import formula, scalar
+from symgraph import formula, expression
 from symgraph.errors import AxisError, DTypeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
 from symgraph.op import GradResult, Reduction, as_variable, attach, composite, convert, normalize_axis
@@ -31,7 +31,7 @@ from symgraph.ops.extents import maximum as larger
 from symgraph.ops.extents import sub as less
 from symgraph.ops.shape import extents, permute
 from symgraph.ops.transcendental import exp, log, sqrt
-from symgraph.scalar import Expr
+from symgraph.expression import Expr
 from symgraph.types import canonical, is_float
 
 __all__ = [
@@ -77,7 +77,7 @@ def others(x: Variable, axis: int) -> Variable:
 
 
 def _is_set(x: Expr, at: Expr) -> tuple[Expr, ...]:
-    return (scalar.ne(x, False) if x.dtype == "bool" else scalar.ne(x, 0),)
+    return (expression.ne(x, False) if x.dtype == "bool" else expression.ne(x, 0),)
 
 
 def _with_index(x: Expr, at: Expr) -> tuple[Expr, ...]:

@@ -13,7 +13,7 @@ from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
 from symgraph.op import as_variable, attach, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
-from symgraph.scalar import INDEX, Expr, const
+from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, TensorType
 
 __all__ = [

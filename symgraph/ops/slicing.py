@@ -19,10 +19,10 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
 from symgraph.ops.shape import extents, shape_of
-from symgraph.scalar import INDEX, Expr, const, eq
-from symgraph.scalar import maximum as highest_of
-from symgraph.scalar import minimum as least_of
-from symgraph.scalar import select as either
+from symgraph.expression import INDEX, Expr, const, eq
+from symgraph.expression import maximum as highest_of
+from symgraph.expression import minimum as least_of
+from symgraph.expression import select as either
 from symgraph.types import Shape, TensorType, is_integer
 
 __all__: list[str] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import scalar
+from symgraph import expression
 from symgraph.op import Elementwise, attach, elementwise, primitive
 from symgraph.ops.elementwise import (
     FLOAT,
@@ -22,7 +22,7 @@ from symgraph.ops.elementwise import (
     sqr,
     switch,
 )
-from symgraph.scalar import Expr, select
+from symgraph.expression import Expr, select
 
 __all__ = [
     "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
@@ -87,7 +87,7 @@ def rad2deg(x: Any) -> Any:
 @elementwise(grad=lambda g, x, y: [g * (-2 * (y * tanh(x)))])
 def sech2(x: Any) -> Any:
     """1 - tanh(x)**2, the slope of tanh, without cancellation: 4e / (1 + e)**2 with e = exp(-2|x|)."""
-    e = scalar.exp(-2 * scalar.absolute(x))
+    e = expression.exp(-2 * expression.absolute(x))
     return 4 * e / ((1 + e) * (1 + e))
 
 
@@ -110,13 +110,13 @@ arctanh = _of("arctanh", "The inverse of tanh; NaN outside [-1, 1].", lambda g, 
 
 def logistic(x: Expr) -> Expr:
     """1 / (1 + exp(-x)): the exponential only ever sees a non-positive argument."""
-    e = scalar.exp(-scalar.absolute(x))
-    return select(x < 0, e, scalar.const(1, x.dtype)) / (1 + e)
+    e = expression.exp(-expression.absolute(x))
+    return select(x < 0, e, expression.const(1, x.dtype)) / (1 + e)
 
 
 def log1p_exp(x: Expr) -> Expr:
     """log(1 + exp(x)): the exponential only ever sees a non-positive argument."""
-    return scalar.maximum(x, 0) + scalar.log1p(scalar.exp(-scalar.absolute(x)))
+    return expression.maximum(x, 0) + expression.log1p(expression.exp(-expression.absolute(x)))
 
 
 @elementwise(grad=lambda g, x, y: [g * (0.25 * sech2(0.5 * x))])
@@ -155,8 +155,8 @@ def _gap(x: Any, y: Any) -> Any:
 )  # fmt: skip
 def logaddexp(x: Any, y: Any) -> Any:
     """log(exp(x) + exp(y)), without overflow; right for infinities."""
-    gap = select(scalar.eq(x, y), scalar.const(0, x.dtype), x - y)
-    return scalar.maximum(x, y) + scalar.log1p(scalar.exp(-scalar.absolute(gap)))
+    gap = select(expression.eq(x, y), expression.const(0, x.dtype), x - y)
+    return expression.maximum(x, y) + expression.log1p(expression.exp(-expression.absolute(gap)))
 
 
 @elementwise(grad=lambda g, x, y: [g * (exp(x) / expm1(x))])
@@ -165,7 +165,7 @@ def log1mexp(x: Any) -> Any:
 
     Reference: Maechler (2012), "Accurately computing log(1 - exp(-|a|))": the switch is at -log(2).
     """
-    return select(x > -LN2, scalar.log(-scalar.expm1(x)), scalar.log1p(-scalar.exp(x)))
+    return select(x > -LN2, expression.log(-expression.expm1(x)), expression.log1p(-expression.exp(x)))
 
 
 # ------------------------------------------------------------------------------------------------ x log y
@@ -174,7 +174,7 @@ def log1mexp(x: Any) -> Any:
 @elementwise(grad=lambda g, x, y: [g * (1 + log(x))])
 def xlogx(x: Any) -> Any:
     """x*log(x), and 0 at 0."""
-    return select(scalar.eq(x, 0), scalar.const(0, x.dtype), x * scalar.log(x))
+    return select(expression.eq(x, 0), expression.const(0, x.dtype), x * expression.log(x))
 
 
 @elementwise(
@@ -184,7 +184,7 @@ def xlogx(x: Any) -> Any:
 )  # fmt: skip
 def xlogy0(x: Any, y: Any) -> Any:
     """x*log(y), and 0 where x is 0."""
-    return select(scalar.eq(x, 0), scalar.const(0, x.dtype), x * scalar.log(y))
+    return select(expression.eq(x, 0), expression.const(0, x.dtype), x * expression.log(y))
 
 
 for _op in (exp, log, sqrt, sin, cos, tan, sinh, cosh, tanh):

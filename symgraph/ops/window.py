@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from symgraph.errors import ShapeError, layout
 from symgraph.graph import here_excerpt
-from symgraph.scalar import Expr, eq, maximum, minimum
+from symgraph.expression import Expr, eq, maximum, minimum
 
 Place = tuple[Expr, Expr | None]
 """An index that is always in bounds, and whether it is the one meant (None: always)."""

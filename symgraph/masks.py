@@ -1,0 +1,114 @@
+"""Cotangents that are zero where a branch was not taken.
+
+The cotangent of the branch not taken is zero there, but the branch's own derivative may be infinite: 0 * inf is NaN.
+So a choice is moved outwards past elementwise gradients, ``switch(c, g, 0) * d -> switch(c, g * d, 0)``, and what the
+branch does where it was not taken never meets the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.op import PRIMITIVES, Elementwise, GradResult, convert
+
+VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
+"""Ops that move elements and do nothing to them: a condition moves with its values."""
+
+Masked = tuple[Variable | None, Variable]
+
+
+def split(g: Variable) -> Masked:
+    """(condition, value) if ``g`` is the value where the condition holds and zero elsewhere; (None, g) if not.
+
+    The value may be ``g`` itself, if it is known to be zero elsewhere.
+    """
+    node = g.owner
+    if node is None:
+        return None, g
+    if node.op is PRIMITIVES["select"]:
+        cond, a, b = node.inputs
+        if _is_zero(b):
+            return cond, a
+        return (PRIMITIVES["not"](cond), b) if _is_zero(a) else (None, g)
+    if node.op.name == "sum_to":
+        return _any_to(node), g
+    if node.op.name == "cast" or node.op.name in VIEWS:
+        return _split_view(node, g)
+    return None, g
+
+
+def _any_to(node: Apply) -> Variable | None:
+    """Where a masked cotangent, summed to the shape of what was broadcast, can be other than zero.
+
+    Casts rather than a comparison: once the shapes show that nothing is summed they cancel.
+    """
+    cond, _ = split(node.inputs[0])
+    if cond is None or cond.type.shape != node.inputs[0].type.shape:
+        return None
+    count = apply(node.op, [convert(cond, "int64"), node.inputs[1]], node.attrs).outputs[0]
+    return convert(count, "bool")
+
+
+def _split_view(node: Apply, g: Variable) -> Masked:
+    cond, value = split(node.inputs[0])
+    if cond is None:
+        return None, g
+    if node.op.name == "cast":
+        return cond, convert(value, g.dtype)
+    full = node.inputs[0].type
+    if any(v.type.shape != full.shape for v in (cond, value)) or (node.op.name == "reshape" and not full.is_static):
+        return None, g
+    moved = [apply(node.op, [v, *node.inputs[1:]], node.attrs).outputs[0] for v in (cond, value)]
+    return moved[0], moved[1]
+
+
+def join(cond: Variable | None, value: Variable) -> Variable:
+    """``value`` where ``cond`` holds, zero elsewhere."""
+    if cond is None:
+        return value
+    zero = constant(np.zeros((), value.dtype))
+    return PRIMITIVES["select"](cond, value, zero)  # type: ignore[no-any-return]
+
+
+def _is_zero(v: Variable) -> bool:
+    return isinstance(v, Constant) and not v.data.any()
+
+
+def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
+    """The gradient of a node, with the conditions of a masked cotangent moved outside an elementwise one."""
+    g = cotangents[0]
+    if g is None or not isinstance(node.op, Elementwise):
+        return node.op.grad(node, cotangents)
+    conditions, value = _peel(g)
+    found = node.op.grad(node, [value])
+    return [None if d is None else _rejoin(conditions, d) for d in found]
+
+
+def _peel(g: Variable) -> tuple[list[Variable], Variable]:
+    """All conditions around a value, the outermost first."""
+    conditions: list[Variable] = []
+    while True:
+        cond, value = split(g)
+        conditions += [] if cond is None else [cond]
+        if cond is None or value is g:
+            return conditions, value
+        g = value
+
+
+def _rejoin(conditions: Sequence[Variable], d: Variable) -> Variable:
+    for cond in reversed(conditions):
+        d = join(cond, d)
+    return d
+
+
+def total(a: Variable, b: Variable) -> Variable:
+    """a + b, masked if both are."""
+    (c, x), (d, y) = split(a), split(b)
+    if c is None or d is None or c.type.shape != d.type.shape:
+        return PRIMITIVES["add"](a, b)  # type: ignore[no-any-return]
+    if c is d and x is not a and y is not b:
+        return join(c, total(x, y))
+    return join(c if c is d else PRIMITIVES["or"](c, d), PRIMITIVES["add"](a, b))
