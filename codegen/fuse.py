@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+import numpy as np
+
 from codegen.affine import loads_in
 from symgraph import expression
 from symgraph.formula import Compute
@@ -183,8 +185,8 @@ class _Inliner:
         )  # type: ignore[arg-type]
 
     def _element(self, v: Variable, at: Sequence[Expr]) -> Expr:
-        if isinstance(v, Constant) and v.data.size == 1:
-            return expression.const(v.data.reshape(())[()], v.dtype)
+        if isinstance(v, Constant) and is_uniform(v):
+            return expression.const(v.data.ravel()[0], v.dtype)
         if v in self.bodies:
             body = self.bodies[v]
             return expression.rename(body.exprs, {n: i for (n, _), i in zip(body.axes, at, strict=True)})[0]
@@ -219,6 +221,12 @@ class _Inliner:
         for v in outputs:
             _name(self.fused, v)
         return []
+
+
+def is_uniform(v: Constant) -> bool:
+    """Whether all elements of a constant have the same bits."""
+    first = v.data.ravel()[:1].view(np.uint8)
+    return v.data.size > 0 and bool((v.data.reshape(-1, 1).view(np.uint8) == first).all())
 
 
 def is_view(node: Apply) -> bool:

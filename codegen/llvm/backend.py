@@ -93,7 +93,8 @@ class LlvmExecutable:
         arena = self._arenas.pop() if self._arenas else self._new_arena()
         pointers = [address(a) for a in (*inputs, *held, *outputs, *self._constants)]
         first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
-        failed = self.entry(ctypes.addressof((ctypes.c_void_p * (1 + len(pointers)))(first, *pointers)))
+        io = (ctypes.c_void_p * (1 + len(pointers)))(first, *pointers)
+        failed = self.entry(ctypes.addressof(io))
         self._arenas.append(arena)
         if failed:
             raise guard_error(self.prepared, failed - 1)
