@@ -1,14 +1,16 @@
 """The catalogue: one declaration for each op, a module for each family."""
 
-from symgraph.ops import (  # noqa: F401
+from symgraph.ops import (
     activations,
     broadcast,
     conv,
     creation,
     cumulative,
     elementwise,
+    exponentials,
     gather,
     index,
+    interop,
     join,
     linalg,
     matrices,
@@ -21,3 +23,10 @@ from symgraph.ops import (  # noqa: F401
     special,
     transcendental,
 )
+
+FAMILIES = (
+    activations, broadcast, conv, creation, cumulative, elementwise, exponentials, gather, index, join, linalg,
+    matrices, passing, pool, random, reduce, shape, slicing, special, transcendental,
+)
+
+interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})

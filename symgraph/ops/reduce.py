@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import formula, expression
+from symgraph import expression, formula
 from symgraph.errors import AxisError, DTypeError, layout
+from symgraph.expression import Expr
 from symgraph.graph import Variable, describe, here_excerpt, label
 from symgraph.op import GradResult, Reduction, as_variable, attach, composite, convert, normalize_axis
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (
     absolute,
-    add,
     eq,
-    gt,
-    isinf,
     mul,
     neq,
     pow,
@@ -30,12 +28,11 @@ from symgraph.ops.extents import Size, product
 from symgraph.ops.extents import maximum as larger
 from symgraph.ops.extents import sub as less
 from symgraph.ops.shape import extents, permute
-from symgraph.ops.transcendental import exp, log, sqrt
-from symgraph.expression import Expr
+from symgraph.ops.transcendental import sqrt
 from symgraph.types import canonical, is_float
 
 __all__ = [
-    "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "mean", "var", "std", "norm", "ptp", "logsumexp",
+    "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "mean", "var", "std", "norm", "ptp",
 ]  # fmt: skip
 
 Axis = Any  # int, tuple of int, or None for all
@@ -356,69 +353,6 @@ def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
 
 ptp.__doc__ = _documented("max(x) - min(x) along ``axis``.", "float or integer", "same dtype", _EMPTY)
 
-# ------------------------------------------------------------------------------------------------ logsumexp
 
-
-def _logsumexp_grad(g: Any, x: Any, y: Any, axis: tuple[int, ...], keepdims: bool) -> GradResult:
-    """softmax(x); beside an infinite element the others count nothing, and where all are -inf none does."""
-    e, total = _exponentials(x, axis)
-    best = kept(y, axis, keepdims)
-    weight = switch(isinf(best), switch(eq(x, best) & gt(best, 0), 1, 0), e / total)
-    return [mul(kept(g, axis, keepdims), convert(weight, x.dtype))]
-
-
-def _exponentials(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
-    """exp(x - max(x)) and its sum."""
-    e = exp(sub(wide(x), wide(_finite_peak(x, axis))))
-    return e, _sum(e, axis, keepdims=True)
-
-
-def _finite_peak(x: Any, axis: tuple[int, ...]) -> Any:
-    """The maximum, kept; 0 for an infinite one, which needs no scaling."""
-    peak = _max(x, axis, keepdims=True)
-    return switch(isinf(peak), 0, peak)
-
-
-def _logsumexp_numpy(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
-    y = x.astype("float64")
-    peak = np.max(y, axis=axis, keepdims=True, initial=-np.inf)
-    peak = np.where(np.isinf(peak), 0, peak)
-    total = np.log(np.sum(np.exp(y - peak), axis=axis, keepdims=True)) + peak
-    return total if keepdims else np.squeeze(total, axis)
-
-
-@composite(name="logsumexp", grad=_logsumexp_grad, reference=_logsumexp_numpy)
-def _logsumexp(x: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
-    """log(sum(exp(x))), the maximum taken out first."""
-    if 0 in [x.type.shape[k] for k in axis]:
-        return log(_sum(exp(x), axis, keepdims))  # type: ignore[no-any-return]
-    _, total = _exponentials(x, axis)
-    found: Variable = add(convert(log(total), x.dtype), _finite_peak(x, axis))
-    return found if keepdims else permute(found, tuple(k for k in range(x.ndim) if k not in axis))
-
-
-def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """log(sum(exp(x))) along ``axis``, without overflow; -inf where all elements are, inf where one is.
-
-    Parameters
-    ----------
-    x : Variable or array_like, any dtype
-    axis : int, tuple of int, or None
-        None reduces over all axes.
-    keepdims : bool
-        Whether reduced axes stay, with extent 1.
-
-    Returns
-    -------
-    Variable, float, ``axis`` removed.
-
-    References
-    ----------
-    Blanchard, Higham, Higham (2021), IMA J. Numer. Anal. 41(4).
-    """
-    v = floating(x)
-    return _logsumexp(v, axis=normalize_axis(axis, v.ndim, "logsumexp", v), keepdims=bool(keepdims))
-
-
-for _f in (sum, prod, max, min, any, all, argmax, argmin, mean, var, std, norm, ptp, logsumexp):
+for _f in (sum, prod, max, min, any, all, argmax, argmin, mean, var, std, norm, ptp):
     attach(_f.__name__, _f)
