@@ -288,3 +288,28 @@ def _with_stores(groups: Sequence[Sequence[Stage]], fused: Fused, kept: set[str]
     for g in made:
         outside.update(fused.root(n) for n in g.reads)
     return [replace(g, stored=tuple(n for n in g.outputs if n in outside)) for g in made]
+
+
+def overwriting_order(storage: Mapping[str, str], reads: Mapping[str, set[str]]) -> list[str] | None:
+    """An order of stores in which each value is written after all others that read what it overwrites.
+
+    Parameters
+    ----------
+    storage : mapping
+        Name of a value -> the storage it is written to.
+    reads : mapping
+        Name of a value -> the storages that its expression reads.
+
+    Returns
+    -------
+    list of str, or None
+        None if two values overwrite what the other reads.
+    """
+    left, done = list(storage), []
+    while left:
+        free = [n for n in left if not any(storage[n] in reads[m] for m in left if m != n)]
+        if not free:
+            return None
+        done.append(free[0])
+        left.remove(free[0])
+    return done

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.affine import flat_index, linear
-from codegen.fuse import Fused, Group, Stage
+from codegen.affine import flat_index, linear, loads_in
+from codegen.fuse import Fused, Group, Stage, overwriting_order
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
 from symgraph import expression
 from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
@@ -53,13 +53,13 @@ class _Lowering:
         if first.prefix is not None:
             return self.scan(self.group.stages[0])
         inner = self.reduction(self.group.stages[0]) if first.combiner else ()
-        later = self.group.stages[1:] if first.combiner else self.group.stages
-        return nest(first.axes, (*inner, *self.maps(later)))
+        self.maps(self.group.stages[1:] if first.combiner else self.group.stages)
+        return nest(first.axes, (*inner, *self.stores(self.group.stored, first.axes)))
 
     # ---------------------------------------------------------------------------------------- stages
 
     def reduction(self, stage: Stage) -> Body:
-        """acc = identity; for reduce: acc = step(acc, terms); the results are stored where they are wanted."""
+        """acc = identity; for reduce: acc = step(acc, terms)."""
         c = stage.compute
         combiner, terms, cond = fold_form(c, self.terms(c.exprs))
         accs, start = self.accumulators(combiner, terms)
@@ -67,7 +67,7 @@ class _Lowering:
         loop = nest(c.reduce, (step if cond is None else If(cond, (step,)),))
         results = [expression.load(b.name, (), b.dtype) for b in accs][-len(stage.outputs) :]
         self.inside.update(zip(stage.outputs, results, strict=True))
-        return (*start, *loop, *self.stores(stage, results, c.axes))
+        return (*start, *loop)
 
     def accumulators(self, combiner: Combiner, terms: Terms) -> tuple[list[Buffer], Body]:
         """Registers for the accumulators of a combiner, set to its identity."""
@@ -77,24 +77,21 @@ class _Lowering:
         sets = [Store(b.name, (), e) for b, e in zip(accs, combiner.identity(dtypes), strict=True)]
         return accs, (*map(Alloc, accs), *sets)
 
-    def maps(self, stages: Sequence[Stage]) -> Body:
-        """The stages that compute one element from values at the same position."""
+    def maps(self, stages: Sequence[Stage]) -> None:
+        """The stages that compute one element from values at the same position, as expressions."""
         axes = self.group.stages[0].compute.axes
-        done: list[Statement] = []
         for stage in stages:
             own = {n: expression.axis(m) for (n, _), (m, _) in zip(stage.compute.axes, axes, strict=True)}
             exprs = self.terms(expression.rename(stage.compute.exprs, own))
             self.inside.update(zip(stage.outputs, exprs, strict=True))
-            done.extend(self.stores(stage, exprs, axes))
-        return tuple(done)
 
-    def stores(self, stage: Stage, exprs: Sequence[Expr], axes: Sequence[Axis]) -> Body:
+    def stores(self, names: Sequence[str], axes: Sequence[Axis]) -> Body:
+        """The values that leave the group, each stored after the last one that reads what it overwrites."""
         at = [expression.axis(n) for n, _ in axes]
-        return tuple(
-            Store(self.storage(name), (flat_index(at, self.shapes[name]),), e)
-            for name, e in zip(stage.outputs, exprs, strict=True)
-            if name in self.group.stored
-        )
+        reads = {n: {str(e.value) for e in loads_in((self.inside[n],))} for n in names}
+        ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
+        assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
+        return tuple(Store(self.storage(n), (flat_index(at, self.shapes[n]),), self.inside[n]) for n in ordered)
 
     def storage(self, name: str) -> str:
         return self.placed.storage[self.fused.root(name)]
@@ -119,10 +116,11 @@ class _Lowering:
         terms = self.terms(c.exprs)
         accs, start = self.accumulators(c.combiner, terms)
         last = expression.load(accs[-1].name, (), accs[-1].dtype)
+        self.inside[stage.outputs[0]] = last
         step = Accumulate(tuple(b.name for b in accs), (), c.combiner, terms)
         along = [(n, extent) for n, extent in c.axes if n == c.prefix]
         others = [(n, extent) for n, extent in c.axes if n != c.prefix]
-        return nest(others, (*start, *nest(along, (step, *self.stores(stage, [last], c.axes)))))
+        return nest(others, (*start, *nest(along, (step, *self.stores(stage.outputs, c.axes)))))
 
     def scatter(self, stage: Stage) -> Body:
         """out = into; for axes: out[at] = step(out[at], value)."""

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from codegen.affine import loads_in
-from codegen.fuse import Fused, Group, same_position, static_shape
+from codegen.fuse import Fused, Group, overwriting_order, same_position, static_shape
 from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
@@ -150,10 +150,26 @@ class _Planner:
             return False
         readers = {k for k, g in enumerate(self.fused.groups) if old in map(self.fused.root, g.reads)} - {writer}
         outside = [c for c in self.copies if c.source == storage] or [c for c in self.late if c.source == storage]
-        if outside or any(self._depends(r, writer) for r in readers):
+        if outside or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
             return False
         self.before[writer] |= readers
         return True
+
+    def _orderable(self, writer: int, root: str, storage: str) -> bool:
+        """Whether the group can still store its values one after the other if ``root`` goes to ``storage``."""
+        group = self.fused.groups[writer]
+        placed = {**{n: self.storage.get(n, n) for n in group.stored}, root: storage}
+        return overwriting_order(placed, self._reads(group)) is not None
+
+    def _reads(self, group: Group) -> dict[str, set[str]]:
+        """The storages that each stored value reads, through the values inside the group."""
+        found: dict[str, set[str]] = {}
+        for k, stage in enumerate(group.stages):
+            names = {self.fused.root(str(e.value)) for e in loads_in(stage.compute.exprs)}
+            in_loop = k == 0 and stage.compute.combiner is not None
+            reads = {s for n in names for s in found.get(n, {self.storage.get(n, n)})}
+            found.update(dict.fromkeys(stage.outputs, set() if in_loop else reads))
+        return {n: found[n] for n in group.stored}
 
     def _depends(self, later: int, earlier: int) -> bool:
         """Whether group ``later`` needs ``earlier`` done before."""
