@@ -107,7 +107,7 @@ def test_a_named_folder_that_lacks_one_file_is_an_error_that_names_the_file(tmp_
 
 
 CONTENT = idx(ARRAYS[TRAIN_LABELS])
-PACKED = gzip.compress(CONTENT)
+PACKED = gzip.compress(CONTENT, mtime=0)
 DAMAGE = {
     "another magic number": (b"\0\0\x08\x03" + CONTENT[4:], "00000803 00000006", "00000801 00000006"),
     "another extent": (CONTENT[:7] + b"\x05" + CONTENT[8:], "00000801 00000005", "00000801 00000006"),
@@ -205,9 +205,17 @@ def test_downloaded_files_are_kept_and_not_asked_for_again(monkeypatch, tmp_path
     assert sorted(p.name for p in (tmp_path / "cache" / "mnist").iterdir()) == sorted(f"{n}.gz" for n in ARRAYS)
 
 
-@pytest.mark.parametrize("answer", [urllib.error.URLError("down"), TimeoutError("slow"), b"<html>", PACKED[:20]])
-def test_the_second_mirror_serves_where_the_first_fails_or_lies(monkeypatch, answer):
-    mirrors = Mirrors(lambda url: answer if url.startswith(data.MIRRORS[0]) else served(url))
+FAILURES = {
+    "unreachable": urllib.error.URLError("down"),
+    "slow": TimeoutError("timed out"),
+    "a page of text": b"<html>",
+    "cut short": PACKED[:20],
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_second_mirror_serves_where_the_first_fails_or_lies(monkeypatch, failure):
+    mirrors = Mirrors(lambda url: FAILURES[failure] if url.startswith(data.MIRRORS[0]) else served(url))
     monkeypatch.setattr(data, "urlopen", mirrors)
     assert_is_small_mnist(data.load("mnist"))
     assert len(mirrors.asked) == 8
