@@ -15,6 +15,7 @@ from codegen.kernel import (
     Alloc,
     Body,
     Call,
+    If,
     Kernel,
     Let,
     Loop,
@@ -44,8 +45,22 @@ def inline_calls(kernel: Kernel) -> Kernel:
 
 
 def unroll(kernel: Kernel) -> Kernel:
-    """Unroll loops, and loops of a single turn, replaced by copies with a constant index; empty loops are dropped."""
-    return replace(kernel, body=_unroll(kernel.body))
+    """Unroll loops, and loops of a single turn, replaced by copies with a constant index.
+
+    What turns out empty is dropped: loops of no turn, bodies of conditions that are never true.
+    """
+    return replace(kernel, body=_settle(_unroll(kernel.body)))
+
+
+def _settle(body: Body) -> Body:
+    """Conditions that constants decide, decided."""
+    return tuple(new for s in body for new in _settle_one(with_block(s, _settle(block_of(s)))))
+
+
+def _settle_one(s: Statement) -> Body:
+    if isinstance(s, If) and s.cond.prim == "const":
+        return s.body if s.cond.value else ()
+    return (s,)
 
 
 def _unroll(body: Body) -> Body:

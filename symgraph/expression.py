@@ -419,7 +419,7 @@ def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
     small = (np.abs(product) < 1e-290) & (np.abs(c) < 1e-270) & (a != 0) & (b != 0)
     extreme = finite & (small | ~np.isfinite(exact))
-    rounded = np.where(finite & ~extreme, exact, a * b + c)
+    rounded = np.where(finite & ~extreme & (exact != 0), exact, a * b + c)  # a zero has the plain sum's sign
     if extreme.any():  # the parts over- or underflow
         rounded[extreme] = _fma_by_fractions(*(x[extreme] for x in np.broadcast_arrays(a, b, c)))
     return rounded

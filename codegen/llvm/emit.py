@@ -270,9 +270,7 @@ class _Function(Accesses):
 
     def condition(self, cond: Expr, body: Body) -> None:
         value = self.value(cond)
-        if cond.prim == "const":
-            self.body(body if cond.value else ())
-        elif value.lanes:
+        if value.lanes:
             self.masked(value, body)
         else:
             with self.branch(value.text):

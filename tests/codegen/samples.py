@@ -14,8 +14,8 @@ from codegen.kernel import Accumulate, Alloc, Body, Buffer, Call, If, Kernel, Le
 from codegen.llvm import pool, target
 from codegen.llvm.emit import emit, scratch_bytes
 from symgraph import expression
-from symgraph.formula import ARGMAX, DOT, MAX, SUM, highest, lowest
 from symgraph.expression import Expr, axis, const, load, rare, select
+from symgraph.formula import ARGMAX, DOT, MAX, SUM, highest, lowest
 from symgraph.types import DTYPES, is_float
 
 F = "float32"
@@ -243,7 +243,8 @@ def masked_registers(n: int = 12) -> Kernel:
     """Registers under a mask: 12 elements in vectors of 8."""
     at = i * 8 + j
     fill = loops(("y", 12, "unroll"), body=(Store("s", (y,), const(7, F)),))
-    body: Body = (If(at < n, (Store("s", (at,), element("a", at)), Accumulate(("s",), (at,), SUM, (element("a", at),)))),)
+    a = element("a", at)
+    body: Body = (If(at < n, (Store("s", (at,), a), Accumulate(("s",), (at,), SUM, (a,)))),)
     drain = loops(("x", 12, "serial"), body=(If(x < 12, (Store("o", (x,), element("o", x) + element("s", 11)),)),))
     out = loops(("k", 12, "vector"), body=(Store("o", (k,), element("s", k)),))
     statements = (fill, loops(("i", 2, "unroll"), ("j", 8, "vector"), body=body), out, drain)

@@ -22,8 +22,8 @@ from codegen.kernel import (
 )
 from codegen.unroll import inline_calls, inline_lets, unroll
 from symgraph import expression
-from symgraph.formula import ARGMAX, DOT, SUM
 from symgraph.expression import axis, const, load
+from symgraph.formula import ARGMAX, DOT, SUM
 from tests.codegen.samples import SAMPLES, F, block_sum, element, i, j, k, loops, mapped, nested_unroll, tile, zero
 
 BUFFERS = Buffer("o", F, (8,)), Buffer("a", F, (8, 4)), Buffer("n", "int64", (8,))
@@ -168,7 +168,7 @@ def test_unrolling_gives_every_copy_names_of_its_own():
     plain = unroll(nested_unroll())
     assert not any(isinstance(s, Loop) for s in walk(plain))
     names = [s.name for s in walk(plain) if isinstance(s, Let)]
-    assert len(names) == 12 == len(set(names))
+    assert len(names) == 6 + 5 == len(set(names))  # one condition is never true
 
 
 def test_an_empty_loop_leaves_nothing():
