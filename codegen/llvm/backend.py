@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
 
+from codegen.cache import Cache
 from codegen.kernel import Kernel, show
+from codegen.key import task_key
 from codegen.llvm import pool
 from codegen.llvm.emit import Module, scratch_bytes
 from codegen.llvm.entry import NAME, declarations, entry_text
@@ -22,6 +28,7 @@ from symgraph.backend import Prepared, Signature, Task, prepare
 from symgraph.errors import BackendError
 from symgraph.graph import SharedVariable, toposort
 from symgraph.rewrite import Step
+from symgraph.types import TensorType
 
 T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
@@ -43,12 +50,57 @@ def program_text(program: Program) -> str:
     return module.text()
 
 
+@dataclass(frozen=True)
+class Image:
+    """What a call needs of a program: what the disk keeps.
+
+    Attributes
+    ----------
+    object : bytes
+        Object code that defines the entry.
+    outputs : tuple of TensorType
+    constants : tuple of ndarray
+    arena, live, scratch : int
+        Bytes: of the arena, alive in it at once, and of scratch for one worker.
+    """
+
+    object: bytes
+    outputs: tuple[TensorType, ...]
+    constants: tuple[np.ndarray, ...]
+    arena: int
+    live: int
+    scratch: int
+
+
+def pack(image: Image) -> bytes:
+    """An image as bytes: a JSON line, the constants, the object code."""
+    head = {
+        "outputs": [(t.dtype, t.shape) for t in image.outputs],
+        "constants": [(a.dtype.name, a.shape) for a in image.constants],
+        **{name: getattr(image, name) for name in ("arena", "live", "scratch")},
+    }
+    return b"".join([json.dumps(head).encode(), b"\n", *[a.tobytes() for a in image.constants], image.object])
+
+
+def unpack(data: bytes) -> Image:
+    """The image that ``pack`` wrote."""
+    line, _, rest = data.partition(b"\n")
+    head = json.loads(line)
+    constants, at = [], 0
+    for dtype, shape in head["constants"]:
+        count = prod(shape)
+        constants.append(np.frombuffer(rest, dtype, count, at).reshape(shape).copy())
+        at += count * np.dtype(dtype).itemsize
+    outputs = tuple(TensorType(dtype, tuple(shape)) for dtype, shape in head["outputs"])
+    return Image(rest[at:], outputs, tuple(constants), head["arena"], head["live"], head["scratch"])
+
+
 class LlvmBackend:
     """Compiles with LLVM for the processor it runs on."""
 
     def compile(self, task: Task, signature: Signature) -> LlvmExecutable:
-        """Prepare, build, emit and load."""
-        return LlvmExecutable(task, signature, host())
+        """From the disk if it is there, else prepared, built, emitted and kept there."""
+        return LlvmExecutable(task, signature, host(), Cache(config.settings().cache))
 
 
 class LlvmExecutable:
@@ -56,26 +108,57 @@ class LlvmExecutable:
 
     Attributes
     ----------
-    prepared : Prepared
-    program : Program
+    image : Image
+    entry : callable
+        The native function: pointer to the pointers of ``Program.layout`` -> 0 or the number of a failed guard.
     timings : dict
-        Seconds by stage: rewrite, build, emit, compile, load.
+        Seconds by stage: rewrite, build, emit, compile, load; a program from the disk has load alone.
     """
 
-    def __init__(self, task: Task, signature: Signature, target: Target) -> None:
-        self.target = target
+    def __init__(self, task: Task, signature: Signature, target: Target, cache: Cache) -> None:
+        self.task, self.signature, self.target = task, signature, target
         self.timings: dict[str, float] = {}
-        self.prepared: Prepared = self._timed("rewrite", lambda: prepare(task, signature))
-        self.program: Program = self._timed("build", lambda: build(self.prepared, machine(target)))
-        self.text: str = self._timed("emit", lambda: program_text(self.program))
-        self.object: bytes = self._timed("compile", lambda: emit_object(self.text, target))
+        self.image = self._image(cache)
         pool.start()
-        self._library = self._timed("load", lambda: load([self.object]))
+        self._library = self._timed("load", lambda: load([self.image.object]))
         self.entry: Callable[[int], int] = _ENTRY(self._library.address(NAME))
-        self._constants = constant_data(self.program.constants)
-        self._outputs = [(t.shape, np.dtype(t.dtype)) for t in self.program.outputs]
-        self._scratch = max((scratch_bytes(legal(k)) for k in self.program.kernels), default=0)
+        self._outputs = [(t.shape, np.dtype(t.dtype)) for t in self.image.outputs]
         self._arenas: list[np.ndarray] = []
+
+    def _image(self, cache: Cache) -> Image:
+        key = task_key(self.task, self.signature, self.target)
+        found = cache.get(key) if key else None
+        if found is not None:
+            return unpack(found)
+        image = self._made()
+        if key:
+            cache.put(key, pack(image))
+        return image
+
+    def _made(self) -> Image:
+        program = self.program
+        text = self._timed("emit", lambda: self.text)
+        scratch = max((scratch_bytes(legal(k)) for k in program.kernels), default=0)
+        return Image(
+            self._timed("compile", lambda: emit_object(text, self.target)), program.outputs,
+            tuple(constant_data(program.constants)), program.arena, program.live, scratch,
+        )  # fmt: skip
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The rewritten graph; worked out again for a program from the disk."""
+        return self._timed("rewrite", lambda: prepare(self.task, self.signature))
+
+    @cached_property
+    def program(self) -> Program:
+        """Kernels, steps and memory plan; worked out again for a program from the disk."""
+        prepared = self.prepared
+        return self._timed("build", lambda: build(prepared, machine(self.target)))
+
+    @cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return program_text(self.program)
 
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         start = perf_counter()
@@ -91,7 +174,7 @@ class LlvmExecutable:
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]  # type: ignore[arg-type]
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._arenas.pop() if self._arenas else self._new_arena()
-        pointers = [address(a) for a in (*inputs, *held, *outputs, *self._constants)]
+        pointers = [address(a) for a in (*inputs, *held, *outputs, *self.image.constants)]
         first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
         io = (ctypes.c_void_p * (1 + len(pointers)))(first, *pointers)
         failed = self.entry(ctypes.addressof(io))
@@ -101,7 +184,7 @@ class LlvmExecutable:
         return outputs
 
     def _new_arena(self) -> np.ndarray:
-        return np.empty(self.program.arena + self._scratch * pool.capacity() + ALIGNMENT, np.uint8)
+        return np.empty(self.image.arena + self.image.scratch * pool.capacity() + ALIGNMENT, np.uint8)
 
     @property
     def kernels(self) -> Sequence[Kernel]:
@@ -111,7 +194,7 @@ class LlvmExecutable:
     @property
     def buffers(self) -> Mapping[str, int]:
         """Bytes of the arena, the most that is alive in it at once, and scratch of one worker."""
-        return {"arena": self.program.arena, "live": self.program.live, "scratch": self._scratch}
+        return {"arena": self.image.arena, "live": self.image.live, "scratch": self.image.scratch}
 
     @property
     def trace(self) -> Sequence[Step]:
