@@ -382,13 +382,13 @@ def _gammaln(x: float) -> float:
 
 
 def _digamma(x: float) -> float:
-    """Reflection below 1/2, recurrence to 10, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
+    """Reflection below 1/2, recurrence to 16, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
     if x <= 0 and x == math.floor(x):
         return math.copysign(math.inf, -x) if x == 0 else math.nan
     if x < 0.5:
         return _digamma(1 - x) - math.pi / math.tan(math.pi * math.remainder(x, 1))
     shift = 0.0
-    while x < 10:
+    while x < 16:
         shift, x = shift - 1 / x, x + 1
     z = 1 / (x * x)
     series = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * 691 / 32760)))))
