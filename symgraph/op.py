@@ -198,6 +198,8 @@ def common_dtype(xs: Sequence[object]) -> str:
 
 def convert(x: object, dtype: str) -> Variable:
     """``x`` as a variable of ``dtype``, cast if it has another."""
+    if isinstance(x, list | tuple) and holds_variable(x):
+        x = stack_op(x)
     if not isinstance(x, Variable):
         return constant(np.asarray(x).astype(dtype))
     return x if x.dtype == dtype else cast_op(x, dtype)

@@ -35,6 +35,8 @@ CASES: dict[str, list[Case]] = {
     "broadcast_to": [
         Case(lambda n: zeros((n, 2)), count, lambda n: np.zeros((n, 2))),
         Case(lambda x: full((2, 3), x), normal(()), lambda x: np.full((2, 3), x), (0,)),
+    ],
+    "broadcast_like": [
         Case(ones_like, drawn("nm", low=0), np.ones_like),
     ],
     "diagonal": [

@@ -56,13 +56,13 @@ CASES: dict[str, list[Case]] = {
              lambda x, y: np.concatenate([x, y, x], 1), (0, 1)),
         Case(lambda x, y: stack([x, y], -1), drawn("nm", "nm"), lambda x, y: np.stack([x, y], -1), (0, 1)),
         Case(lambda x, y: stack([x, y]), normal((), ()), lambda x, y: np.stack([x, y]), (0, 1)),
+        Case(lambda x: pad(x, (2, 1), "edge"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "edge"), (0,)),
+        Case(lambda x: pad(x, (2, 1), "reflect"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "reflect"), (0,)),
     ],
     "pad": [
         Case(lambda x, v: pad(x, ((1, 2), (0, 3)), constant_values=v), normal((3, 4), ()),
              lambda x, v: np.pad(x, ((1, 2), (0, 3)), constant_values=v), (0, 1), ulp=16),
         Case(lambda x: pad(x, 1), drawn("nm", low=0), lambda x: np.pad(x, 1), (0,)),
-        Case(lambda x: pad(x, (2, 1), "edge"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "edge"), (0,)),
-        Case(lambda x: pad(x, (2, 1), "reflect"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "reflect"), (0,)),
     ],
     "roll": [
         Case(lambda x, n: roll(x, n, 1), with_integers((3, 5), integers=((-9, 9, ()),)),

@@ -1,0 +1,321 @@
+"""Indexing follows NumPy exactly, writes give the base changed, and what is out of range raises."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from symgraph.errors import AxisError, DTypeError, IndexOutOfRange, ShapeError
+from symgraph.function import function
+from symgraph.gradient import grad
+from symgraph.graph import SharedVariable, Variable
+from symgraph.op import OPS
+from symgraph.ops.creation import zeros
+from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
+from symgraph.ops.join import concatenate, pad, repeat, roll, split, stack
+from symgraph.reference import evaluate
+from symgraph.types import TensorType
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5)
+
+
+def symbol(value, open_=False, name="x"):
+    """A variable of the type of ``value``."""
+    a = np.asarray(value)
+    return Variable(TensorType(a.dtype.name, (None,) * a.ndim if open_ else a.shape), name=name)
+
+
+def tensor(*shape, dtype="float64", name="x"):
+    return Variable(TensorType(dtype, shape), name=name)
+
+
+def numbers(shape):
+    """Distinct numbers: two places that are mixed up show."""
+    return np.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
+
+
+@st.composite
+def mixed_keys(draw, shape):
+    """Slices, integers, integer arrays and new axes together."""
+    lead = draw(st.sampled_from([(), (3,), (2, 3)]))
+    key = []
+    for n in shape[: draw(st.integers(0, len(shape)))]:
+        kind = draw(st.sampled_from(["slice", "int", "array", "whole", "new"]))
+        if kind == "new":
+            key.append(None)
+        if kind == "slice":
+            ends = st.none() | st.integers(-n - 2, n + 2)
+            key.append(slice(draw(ends), draw(ends), draw(st.sampled_from([None, 1, 2, 3, -1, -2]))))
+        elif kind == "int" or (kind == "array" and not lead):
+            key.append(draw(st.integers(-n, n - 1)))
+        elif kind == "array":
+            key.append(draw(hnp.arrays("int64", lead, elements=st.integers(-n, n - 1))))
+        else:
+            key.append(slice(None))
+    if draw(st.booleans()):
+        key.insert(draw(st.integers(0, len(key))), Ellipsis)
+    return tuple(key)
+
+
+@st.composite
+def readings(draw):
+    shape = draw(SHAPES)
+    key = draw(st.one_of(hnp.basic_indices(shape, allow_newaxis=True), mixed_keys(shape)))
+    key = key if isinstance(key, tuple) else (key,)
+    try:
+        numbers(shape)[key]
+    except IndexError:  # an ellipsis that moved an index to a shorter axis
+        key = ()
+    return shape, key, draw(st.booleans())
+
+
+def symbolic(key, values):
+    """``key`` with integers, ends and arrays as variables, whose values are entered into ``values``."""
+
+    def lift(part):
+        if part is None or part is Ellipsis:
+            return part
+        if isinstance(part, slice):
+            return slice(lift(part.start), lift(part.stop), lift(part.step))
+        v = symbol(np.asarray(part, "int64"), name="i")
+        values[v] = np.asarray(part)
+        return v
+
+    return tuple(map(lift, key))
+
+
+@given(readings())
+def test_reading_is_that_of_numpy(drawn):
+    shape, key, open_ = drawn
+    a = numbers(shape)
+    x = symbol(a, open_)
+    (found,) = evaluate([x[key]], {x: a})
+    np.testing.assert_array_equal(found, a[key], strict=True)
+
+
+@given(readings())
+def test_a_symbolic_key_reads_what_the_same_numbers_read(drawn):
+    shape, key, open_ = drawn
+    a = numbers(shape)
+    values = {}
+    x = symbol(a, open_)
+    y = x[symbolic(key, values)]
+    (found,) = evaluate([y], {x: a, **values})
+    np.testing.assert_array_equal(found, a[key], strict=True)
+
+
+@given(readings(), st.booleans())
+def test_writing_is_that_of_numpy(drawn, inc):
+    shape, key, open_ = drawn
+    if any(k is None for k in key) or all(k is Ellipsis for k in key):
+        return
+    a = numbers(shape)
+    values = -numbers(a[key].shape)
+    want = a.copy()
+    if inc:
+        np.add.at(want, key, values)
+    else:
+        want[key] = values
+    x, y = symbol(a, open_), symbol(values, name="y")
+    write = inc_subtensor if inc else set_subtensor
+    (found,) = evaluate([write(x[key], y)], {x: a, y: values})
+    np.testing.assert_array_equal(found, want)
+
+
+def test_the_mini_batch_slice_is_compiled_once():
+    x, i = tensor(None, 3), tensor(dtype="int64", name="i")
+    f = function([x, i], x[i * 2 : (i + 1) * 2] * 1.0, backend="numpy")
+    a = numbers((8, 3))
+    for k in range(4):
+        np.testing.assert_array_equal(f(a, k), a[2 * k : 2 * k + 2])
+    assert len(f.programs) == 1
+
+
+def test_known_bounds_are_folded_when_the_graph_is_built():
+    y = tensor(10, 4)[2:-1, ::-2]
+    assert y.type.shape == (7, 2)
+    assert all(v.owner is None for v in y.owner.inputs[1:])
+
+
+@pytest.mark.parametrize("i", [3, -4])
+def test_a_constant_index_out_of_range_raises_when_built(i):
+    x = tensor(3, 2)
+    with pytest.raises(IndexError, match=rf"index {i} is out of range for axis 0 of x, which has extent 3"):
+        x[i]
+    with pytest.raises(IndexOutOfRange, match=rf"index {i} is out of range"):
+        x[[0, i]]
+
+
+def test_a_constant_index_out_of_range_of_an_open_axis_raises_at_the_call():
+    x = tensor(None, 2)
+    f = function([x], x[-4], backend="numpy")
+    np.testing.assert_array_equal(f(numbers((5, 2))), numbers((5, 2))[-4])
+    with pytest.raises(IndexError, match=r"index -4 is out of range for axis 0 of x, which has extent 3"):
+        f(numbers((3, 2)))
+
+
+@pytest.mark.parametrize("i", [3, -4])
+def test_a_symbolic_index_out_of_range_raises_at_the_call(i):
+    x, k, v = tensor(3, 2), tensor(dtype="int64", name="k"), tensor(2, dtype="int64", name="v")
+    with pytest.raises(IndexOutOfRange, match="axis 0, which has extent 3"):
+        function([x, k], x[k], backend="numpy")(numbers((3, 2)), i)
+    with pytest.raises(IndexOutOfRange, match="axis 0, which has extent 3"):
+        function([x, v], x[v], backend="numpy")(numbers((3, 2)), [0, i])
+    with pytest.raises(IndexOutOfRange, match="axis 0, which has extent 3"):
+        function([x, v], set_subtensor(x[v], 0), backend="numpy")(numbers((3, 2)), [0, i])
+
+
+def test_an_index_out_of_range_leaves_shared_variables_unchanged():
+    w = SharedVariable(numbers((3, 2)), TensorType("float64", (3, 2)), "w")
+    k = tensor(dtype="int64", name="k")
+    f = function([k], [], updates=[(w, inc_subtensor(w[k], 1))], backend="numpy")
+    with pytest.raises(IndexError):
+        f(3)
+    np.testing.assert_array_equal(w.get_value(), numbers((3, 2)))
+    f(-1)
+    np.testing.assert_array_equal(w.get_value()[2], [6, 7])
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "words"),
+    [
+        ((0, 0, 0), AxisError, "3 indices are given for x, which has rank 2"),
+        ((Ellipsis, Ellipsis), AxisError, "only one ellipsis"),
+        (1.5, DTypeError, "must be of integers"),
+        (slice(0.5, None), DTypeError, "must be integers"),
+        (slice(None, None, 0), ShapeError, "step of a slice of x is 0"),
+        (True, DTypeError, "switch"),
+        (np.array([True, False]), ShapeError, "the mask has shape"),
+    ],
+)
+def test_a_bad_index_says_what_is_wrong(key, error, words):
+    with pytest.raises(error, match=words):
+        tensor(3, 2)[key]
+
+
+def test_a_symbolic_mask_names_switch():
+    x, m = tensor(3), tensor(3, dtype="bool", name="m")
+    with pytest.raises(DTypeError, match=r"switch\(mask, x, 0\)"):
+        x[m]
+
+
+def test_index_arrays_that_do_not_fit_each_other_are_named():
+    x, i, j = tensor(3, 4), tensor(2, dtype="int64", name="i"), tensor(3, dtype="int64", name="j")
+    with pytest.raises(ShapeError, match="index arrays of x do not fit each other"):
+        x[i, j]
+
+
+def test_the_base_of_a_write_is_what_was_indexed_last():
+    a = numbers((3, 4))
+    x = symbol(a)
+    whole, part = x[1:, 1:], x[1:][:, 1:]
+    (full, inner) = evaluate([set_subtensor(whole, 0), set_subtensor(part, 0)], {x: a})
+    assert full.shape == (3, 4) and inner.shape == (2, 4)
+    (turned,) = evaluate([set_subtensor(x.T[0], 0)], {x: a})
+    want = a.T.copy()
+    want[0] = 0
+    np.testing.assert_array_equal(turned, want)
+    (everything,) = evaluate([set_subtensor(x[:], 7)], {x: a})
+    np.testing.assert_array_equal(everything, np.full((3, 4), 7.0))
+
+
+def test_a_write_needs_an_index_expression_a_fitting_dtype_and_a_fitting_shape():
+    x = tensor(3, 2)
+    with pytest.raises(TypeError, match="is no index expression"):
+        set_subtensor(x, 0)
+    with pytest.raises(TypeError, match="is no index expression"):
+        inc_subtensor(x * 2, 0)
+    with pytest.raises(DTypeError, match="float64 does not fit float32"):
+        set_subtensor(tensor(3, dtype="float32")[0], np.array(1.0))
+    with pytest.raises(ShapeError):
+        set_subtensor(x[0], tensor(3, name="y"))
+    assert set_subtensor(tensor(3, dtype="float32")[0], 0.5).dtype == "float32"
+
+
+def test_of_equal_targets_the_last_value_wins_and_only_it_has_a_gradient():
+    a, b, i = np.zeros(4), np.array([1.0, 2.0, 3.0]), np.array([1, 1, -1])
+    x, y, k = symbol(a), symbol(b, name="y"), symbol(i, name="k")
+    z = set_subtensor(x[k], y)
+    cost = OPS["sum"](z * np.array([1.0, 10.0, 100.0, 1000.0]))
+    found = evaluate([z, *grad(cost, [x, y])], {x: a, y: b, k: i})
+    np.testing.assert_array_equal(found[0], [0, 2, 0, 3])
+    np.testing.assert_array_equal(found[1], [1, 0, 100, 0])
+    np.testing.assert_array_equal(found[2], [0, 10, 1000])
+
+
+def test_increments_of_equal_targets_add_up():
+    a, i = np.zeros(3, "float16"), np.zeros(4096, "int64")
+    x, k = symbol(a), symbol(i, name="k")
+    (found,) = evaluate([inc_subtensor(x[k], 0.25)], {x: a, k: i})
+    # float16 sums in float32: adding 0.25 to 512 one at a time would stand still
+    np.testing.assert_array_equal(found, np.array([1024, 0, 0], "float16"), strict=True)
+
+
+def test_methods_set_and_inc_are_the_functions():
+    a = numbers((3,))
+    x = symbol(a)
+    found = evaluate([x[0].set(9), x[1:].inc(1)], {x: a})
+    np.testing.assert_array_equal(found, [[9, 2, 3], [1, 3, 4]])
+
+
+def test_an_empty_axis_reads_and_writes_nothing():
+    a = np.zeros((0, 3))
+    x = symbol(a)
+    found = evaluate([x[:5], x[:, 1], set_subtensor(x[:, 1], 4), x[np.zeros(0, int)]], {x: a})
+    assert [f.shape for f in found] == [(0, 3), (0,), (0, 3), (0, 3)]
+    with pytest.raises(IndexError, match="the axis is empty"):
+        x[0]
+
+
+def test_iterating_a_known_axis_gives_its_parts():
+    a = numbers((3, 2))
+    x = symbol(a)
+    np.testing.assert_array_equal(evaluate(list(x), {x: a}), a)
+    first, *_ = x
+    assert first is x[0]
+
+
+def test_take_modes_and_choose_follow_numpy():
+    a, i = numbers((2, 5)), np.array([[-9, 4], [7, 0]])
+    x, k = symbol(a), symbol(i, name="k")
+    for mode in ("clip", "wrap"):
+        np.testing.assert_array_equal(evaluate([take(x, k, 1, mode)], {x: a, k: i})[0], np.take(a, i, 1, mode=mode))
+    with pytest.raises(IndexError):
+        evaluate([choose(k, [1, 2])], {k: i})
+    with pytest.raises(ShapeError, match="the ranks must agree"):
+        take_along_axis(x, tensor(2, dtype="int64"))
+
+
+def test_joining_says_what_does_not_fit():
+    x, y = tensor(3, 2), tensor(2, 3, name="y")
+    with pytest.raises(ShapeError, match="the extents of axis 1 differ: 2, 3"):
+        concatenate([x, y])
+    with pytest.raises(AxisError, match="axis 2 is out of range"):
+        concatenate([x, x], 2)
+    with pytest.raises(ShapeError, match="use stack"):
+        concatenate([x, tensor()])
+    with pytest.raises(ShapeError, match="nothing to join"):
+        stack([])
+    with pytest.raises(ShapeError, match="does not divide into 2 equal parts"):
+        split(x, 2)
+    with pytest.raises(ShapeError, match="pad_width"):
+        pad(x, -1)
+    with pytest.raises(DTypeError, match="vector of repeats"):
+        repeat(x, tensor(3, dtype="int64"), 0)
+    with pytest.raises(DTypeError, match="the shift must be an integer"):
+        roll(x, 0.5)
+
+
+def test_extents_found_only_at_the_call_are_checked_there():
+    x, y = tensor(None, 2), tensor(None, 2, name="y")
+    f = function([x, y], concatenate([x, y], 1), backend="numpy")
+    assert f(np.zeros((3, 2)), np.ones((3, 2))).shape == (3, 4)
+    with pytest.raises(ShapeError, match="the extents of axis 0 differ: 3, 4"):
+        f(np.zeros((3, 2)), np.ones((4, 2)))
+
+
+def test_a_list_that_holds_variables_becomes_one_variable():
+    x, y = tensor(), tensor(name="y")
+    z = zeros(2) + [x, 2 * y]
+    np.testing.assert_array_equal(evaluate([z], {x: 1.0, y: 2.0})[0], [1, 4])
