@@ -30,7 +30,8 @@ PASSES = ("sroa", "instruction_combine", "simplify_cfg")
 CODEGEN_LEVEL = 2
 
 # llvmlite serialises single calls; this holds a whole compilation together, and a fork waits for it: a child that
-# inherited a lock inside LLVM held by a thread it does not have could never compile again.
+# inherits a lock of llvmlite, held by a thread that it does not have, could never compile. So whatever calls llvmlite
+# holds it, and an object of llvmlite's is dropped while it is held.
 llvm_lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=llvm_lock.acquire, after_in_parent=llvm_lock.release, after_in_child=llvm_lock.release)
@@ -61,9 +62,10 @@ class Target:
 @functools.cache
 def host() -> Target:
     """The machine this process runs on."""
-    features = llvm.get_host_cpu_features()
-    triple = str(llvm.get_process_triple()) + ("-elf" if os.name == "nt" else "")
-    return Target(triple, str(llvm.get_host_cpu_name()), str(features.flatten()), _vector_bytes(features))
+    with llvm_lock:
+        features = llvm.get_host_cpu_features()
+        triple = str(llvm.get_process_triple()) + ("-elf" if os.name == "nt" else "")
+        return Target(triple, str(llvm.get_host_cpu_name()), str(features.flatten()), _vector_bytes(features))
 
 
 def _vector_bytes(features: dict[str, bool]) -> int:
@@ -87,30 +89,30 @@ def _machine(target: Target, level: int) -> Any:
 
 
 def optimize(text: str, target: Target) -> Any:
-    """The verified and cleaned-up module of an IR text.
+    """The verified and cleaned-up module of an IR text; to be called, and its value dropped, under ``llvm_lock``.
 
     Raises
     ------
     RuntimeError
         If LLVM cannot parse or verify the text: a fault of the emitter.
     """
-    with llvm_lock:
-        machine = _machine(target, CODEGEN_LEVEL)
-        # a context of its own: types and constants of a context are never freed, so a shared one would only grow
-        module = llvm.parse_assembly(text, llvm.create_context())
-        module.triple, module.data_layout = target.triple, str(machine.target_data)
-        module.verify()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=CODEGEN_LEVEL)
-        manager = llvm.create_new_module_pass_manager()
-        for name in PASSES:
-            getattr(manager, f"add_{name}_pass")()
-        manager.run(module, llvm.create_pass_builder(machine, tuning))
-        return module
+    machine = _machine(target, CODEGEN_LEVEL)
+    # a context of its own: types and constants of a context are never freed, so a shared one would only grow
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.triple, module.data_layout = target.triple, str(machine.target_data)
+    module.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=CODEGEN_LEVEL)
+    manager = llvm.create_new_module_pass_manager()
+    for name in PASSES:
+        getattr(manager, f"add_{name}_pass")()
+    manager.run(module, llvm.create_pass_builder(machine, tuning))
+    return module
 
 
 def optimized_text(text: str, target: Target) -> str:
     """The IR text after the passes."""
-    return str(optimize(text, target))
+    with llvm_lock:
+        return str(optimize(text, target))
 
 
 def emit_object(text: str, target: Target, level: int = CODEGEN_LEVEL) -> bytes:
@@ -145,9 +147,10 @@ class Library:
 
 
 def _unload(engine: Any, tracker: Any) -> None:
-    # the engine frees what the tracker points at, so the tracker goes first
-    tracker.close()
-    engine.close()
+    with llvm_lock:
+        # the engine frees what the tracker points at, so the tracker goes first
+        tracker.close()
+        engine.close()
 
 
 def load(objects: Sequence[bytes]) -> Library:
@@ -191,12 +194,14 @@ def _link(builder: Any, exports: set[str]) -> Library:
 
 def define_symbol(name: str, address: int) -> None:
     """Let object code loaded from now on refer to ``address`` by name, whatever else the process calls so."""
-    llvm.add_symbol(name, address)
+    with llvm_lock:
+        llvm.add_symbol(name, address)
 
 
 def _process_address(name: str) -> int:
     """Where a name is: as given to ``define_symbol``, else as the dynamic linker finds it."""
-    address = llvm.address_of_symbol(name)
+    with llvm_lock:
+        address = llvm.address_of_symbol(name)
     if address:
         return int(address)
     try:

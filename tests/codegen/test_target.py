@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,10 +126,10 @@ def test_a_library_gives_its_code_back_when_collected():
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_full_vector_is_one_register(name):
     machine, register = MACHINES[name]
-    body = target.emit_assembly(vector_sum(machine), machine)
-    adds = [line for line in body.splitlines() if "add" in line.split("\t")[1:2][0:1].__str__()]
-    assert len(adds) == 1
-    assert register in adds[0]
+    instructions = [line.strip() for line in target.emit_assembly(vector_sum(machine), machine).splitlines()]
+    sums = [line for line in instructions if line.startswith(("addps", "vaddps", "fadd"))]
+    assert len(sums) == 1
+    assert register in sums[0]
 
 
 def test_the_vectors_of_this_machine_are_among_those_it_has():
@@ -153,9 +154,9 @@ def test_products_and_sums_are_not_contracted(machine):
 def test_subnormal_numbers_are_kept(kind, c_type, dtype):
     library = target.load([emit(SCALE.format(kind))])
     scale = ctypes.CFUNCTYPE(c_type, c_type, c_type)(library.address("scale"))
-    for x in np.geomspace(np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny, 20).astype(dtype):
-        assert dtype == "f8" or scale(x, 0.5) == np.float32(x) * np.float32(0.5)
-        assert scale(x, 1.0) == x != 0
+    least = np.finfo(dtype).smallest_subnormal
+    assert all(scale(least * k, 1.0) == least * k != 0 for k in (1, 3, 1000))
+    assert scale(np.finfo(dtype).tiny, 0.5) == np.finfo(dtype).tiny / 2 != 0
 
 
 def test_what_lives_in_an_alloca_of_constant_index_lives_in_registers():
@@ -253,6 +254,6 @@ sys.exit(any(codes))
 """
 
 
-@pytest.mark.skipif(not hasattr(target.os, "fork"), reason="this platform does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 def test_a_child_can_compile_though_other_threads_compiled_at_the_fork():
     subprocess.run([sys.executable, "-c", FORK], cwd=ROOT, check=True, timeout=120)
