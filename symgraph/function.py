@@ -28,6 +28,7 @@ from symgraph.graph import (
     substitute,
 )
 from symgraph.op import as_variable
+from symgraph.rewrite import Step
 from symgraph.shapes import prelude
 from symgraph.types import TensorType
 
@@ -319,6 +320,11 @@ class Function:
     def compile(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for arguments of these shapes, compiled if need be, without running it."""
         return self._program(self._bind(args, kwargs))
+
+    @property
+    def trace(self) -> list[Step]:
+        """What the rewriter did to make the programs compiled so far, in order."""
+        return [step for program in self.programs.values() for step in program.trace]
 
     def copy(self) -> Function:
         """The same function with programs and profile of its own; shared variables stay shared."""

@@ -1,0 +1,40 @@
+"""Logistic regression on MNIST: one matrix product and a softmax."""
+
+import numpy as np
+
+import symgraph as sg
+from tutorials.common import load_data, parse_options, train_epochs
+from tutorials.report import explain
+
+
+def softmax(x):
+    """The textbook's formula. It overflows beyond exp(88), which is repaired before it is compiled."""
+    e = sg.exp(x)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def model(x, w):
+    return softmax(x @ w)
+
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=10, lr=0.05, argv=argv)
+    data = load_data(options)
+    random = np.random.default_rng(options.seed)
+
+    x, y = sg.fmatrices("x y")
+    w = sg.shared((0.01 * random.standard_normal((784, 10))).astype("float32"), name="w")
+
+    p = model(x, w)
+    cost = -(y * sg.log(p)).sum(axis=1).mean()
+    updates = [(w, w - options.lr * sg.grad(cost, w))]
+
+    train = sg.function([x, y], cost, updates=updates, name="train")
+    predict = sg.function([x], p.argmax(axis=1), name="predict")
+
+    train_epochs(train, predict, data, options)
+    explain(train)
+
+
+if __name__ == "__main__":
+    main()
