@@ -29,8 +29,8 @@ from codegen.kernel import (
 )
 from codegen.unroll import inline_calls
 from symgraph import expression
-from symgraph.formula import Combiner, Terms
 from symgraph.expression import INDEX, PRIMS, Expr
+from symgraph.formula import Combiner, Terms
 from symgraph.types import is_float
 
 Order = Callable[[int], Iterable[int]]

@@ -10,8 +10,9 @@
                 | Sync()
                 | Call(intrinsic, operands)
 
-Indices and Let names are ``expression.axis`` terms, elements ``expression.load`` terms whose slot is the buffer's name. A Let
-may have any dtype: it is read as ``axis(name, dtype)``. Names of indices, Lets and buffers are unique in a kernel.
+Indices and Let names are ``expression.axis`` terms, elements ``expression.load`` terms whose slot is the buffer's
+name. A Let may have any dtype: it is read as ``axis(name, dtype)``. Names of indices, Lets and buffers are unique in a
+kernel.
 
 * Every load of a statement is done, those in the arms of a select too, so each must be in bounds; only If guards.
 * A ``vector`` loop has a constant extent (the number of lanes); its body holds Let, Store, Accumulate and If only. If
@@ -34,8 +35,8 @@ from functools import lru_cache
 
 from symgraph import expression
 from symgraph.errors import DTypeError, SymgraphError
-from symgraph.formula import Combiner, Terms
 from symgraph.expression import INDEX, Expr
+from symgraph.formula import Combiner, Terms
 from symgraph.types import DTYPES
 
 KINDS = ("serial", "parallel", "vector", "unroll", "block", "thread")

@@ -143,8 +143,13 @@ def _inline_lets(body: Body, known: dict[str, Expr]) -> Body:
     known, result = dict(known), []
     for s in body:
         terms = expression.rename(ir.exprs_of(s), known) if known else ir.exprs_of(s)
-        if isinstance(s, Let) and terms[0].dtype == INDEX and not any(e.prim == "load" for e in expression.toposort(terms)):
+        if isinstance(s, Let) and _is_index(terms[0]):
             known[s.name] = terms[0]
         else:
             result.append(ir.with_exprs(with_block(s, _inline_lets(block_of(s), known)), terms))
     return tuple(result)
+
+
+def _is_index(e: Expr) -> bool:
+    """Whether ``e`` is index arithmetic: of loops and constants alone."""
+    return e.dtype == INDEX and not any(t.prim == "load" for t in expression.toposort([e]))

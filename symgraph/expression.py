@@ -139,6 +139,8 @@ def _make(prim: str, args: tuple[Expr, ...], dtype: str, value: Number | str | N
 
 def const(value: Number | np.generic, dtype: str) -> Expr:
     """A constant; ``value`` is rounded (float) or wrapped (integer) to ``dtype``."""
+    if type(value) is int and dtype == INDEX and abs(value) < 2**63:  # most constants are: spare them NumPy
+        return _make("const", (), dtype, value)
     with np.errstate(over="ignore"):
         exact = np.asarray(value).astype(dtype).item()
     return _make("const", (), dtype, exact)

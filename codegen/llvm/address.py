@@ -59,20 +59,35 @@ class Address:
 class Accesses(Terms):
     """Terms with loads and stores."""
 
+    def __init__(self, fresh: Callable[[], str], declares: set[str], stored: frozenset[str]) -> None:
+        super().__init__(fresh, declares, stored)
+        self.addresses: dict[tuple[str, tuple[Expr, ...]], Address] = {}
+        self.parts: dict[Sequence[tuple[Expr, int]], tuple[Expr, int, Expr | None]] = {}
+
     def address(self, name: str, at: Sequence[Expr]) -> Address:
         """The address of ``name[at]``."""
-        b = self.storage[name].buffer
-        form = linear(flat_index(at, b.shape))
+        key = name, tuple(at)
+        if key not in self.addresses:
+            b = self.storage[name].buffer
+            form = linear(flat_index(at, b.shape))
+            if form.terms not in self.parts:
+                self.parts[form.terms] = self.split(form.terms)
+            base, step, scattered = self.parts[form.terms]
+            self.addresses[key] = Address(b, base, form.offset, step, scattered, self.is_inside(at, b.shape))
+        return self.addresses[key]
+
+    def split(self, terms: Sequence[tuple[Expr, int]]) -> tuple[Expr, int, Expr | None]:
+        """(what all lanes share, the step of a lane, a further part that varies); outer loops' terms first."""
         zero = const(0, INDEX)
         base, scattered, step = zero, None, 0
-        for atom, factor in sorted(form.terms, key=lambda term: self.depth(term[0])):
+        for atom, factor in sorted(terms, key=lambda term: self.depth(term[0])):
             if is_lane(atom):
                 step = factor
             elif self.varying(atom):
                 scattered = (scattered or zero) + atom * factor
             else:
                 base = base + atom * factor
-        return Address(b, base, form.offset, step, scattered, self.is_inside(at, b.shape))
+        return base, step, scattered
 
     def is_inside(self, at: Sequence[Expr], shape: Sequence[int]) -> bool:
         spans = [self.span(i) for i in at]

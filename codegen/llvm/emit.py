@@ -111,12 +111,12 @@ class _Kernel:
         self.tasks = 0
 
     def emit(self) -> None:
-        f = _Function(self)
+        f = _Function(self, self.stored)
         f.body(self.kernel.body)
-        self.define(f"void @{self.kernel.name}({self.parameters()})", f)
+        self.define(f"void @{self.kernel.name}({self.parameters(f)})", f)
 
-    def parameters(self, extra: Iterable[str] = ()) -> str:
-        pointers = [f"ptr noalias{'' if b.name in self.stored else ' readonly'} %B{n}" for n, b in self.buffers()]
+    def parameters(self, f: _Function, extra: Iterable[str] = ()) -> str:
+        pointers = [f"ptr noalias{'' if b.name in f.stored else ' readonly'} %B{n}" for n, b in self.buffers()]
         return ", ".join([*pointers, "ptr %scratch", *extra])
 
     def buffers(self) -> list[tuple[int, Buffer]]:
@@ -145,16 +145,16 @@ class _Kernel:
         w.line(f"call void @sg_parallel(ptr @{name}.task, ptr {context}, i64 {s.extent})")
 
     def loop_function(self, s: Loop, name: str, lets: list[Expr]) -> None:
-        f = _Function(self)
+        f = _Function(self, writes(s.body))
         for n, e in enumerate(lets):
             f.bind(e, Value(f"%let{n}"))
         f.turns(s, "%begin", "%end")
         extra = [f"{element(e.dtype)} %let{n}" for n, e in enumerate(lets)]
-        head = f"internal void @{name}({self.parameters([*extra, 'i64 %begin', 'i64 %end'])}) noinline"
+        head = f"internal void @{name}({self.parameters(f, [*extra, 'i64 %begin', 'i64 %end'])}) noinline"
         self.define(head, f)
 
     def task_function(self, name: str, lets: list[Expr]) -> None:
-        f = _Function(self)
+        f = _Function(self, self.stored)
         w = f.here.writer
         kinds = ["ptr"] * (len(self.kernel.buffers) + 1) + [element(e.dtype) for e in lets]
         values = [w.value(f"load {k}, ptr {w.value(_slot('%context', n))}, align 8") for n, k in enumerate(kinds)]
@@ -184,9 +184,9 @@ def _free(s: Loop) -> list[Expr]:
 class _Function(Accesses):
     """A function under construction: its statements."""
 
-    def __init__(self, owner: _Kernel) -> None:
+    def __init__(self, owner: _Kernel, stored: frozenset[str]) -> None:
         self.count = 0
-        super().__init__(self._fresh, owner.module.declares, owner.stored)
+        super().__init__(self._fresh, owner.module.declares, stored)
         self.owner = owner
         self.entry = self.writer()
         widest = max((s.extent for s in walk(owner.kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)

@@ -42,6 +42,7 @@ class Scope:
 
     writer: Writer
     memo: dict[object, Value] = field(default_factory=dict)
+    volatile: set[Expr] = field(default_factory=set)  # the terms that were read from written buffers
     mask: Value | None = None
     guarded: bool = False  # entered under a condition: an access may not move out
     sealed: bool = False  # no term may move out: a slow path
@@ -110,11 +111,14 @@ class Terms:
 
     def bind(self, e: Expr, value: Value, level: int = -1) -> None:
         self.scopes[level].memo[e] = value
+        if self.reads.get(e):
+            self.scopes[level].volatile.add(e)
 
     def forget(self, buffers: frozenset[str]) -> None:
         """Drop what was read from ``buffers``: they are written now."""
         for scope in self.scopes:
-            stale = [e for e in scope.memo if isinstance(e, Expr) and self.reads.get(e, _NOTHING) & buffers]
+            stale = {e for e in scope.volatile if self.reads[e] & buffers}
+            scope.volatile -= stale
             for e in stale:
                 del scope.memo[e]
 
