@@ -15,6 +15,7 @@ Sums are not regrouped. ``(t + m) + log(sum(exp(x - m)))`` with t = -m = 1e8 is 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,13 @@ def build(pattern: object, env: Env) -> Variable:
     return made
 
 
+def make(op: str, *inputs: object, **attrs: object) -> Variable:
+    """The op of that name, called: inputs meet in dtype and rank."""
+    made = OPS[op](*inputs, **attrs)  # type: ignore[operator]
+    assert isinstance(made, Variable)
+    return made
+
+
 def _build(pattern: object, env: Env, memo: dict[Pattern, object]) -> object:
     if not isinstance(pattern, Pattern):
         return pattern
@@ -53,7 +61,7 @@ def _build(pattern: object, env: Env, memo: dict[Pattern, object]) -> object:
     if pattern not in memo:
         inputs = [_build(p, env, memo) for p in pattern.inputs]
         attrs = {k: _build(a, env, memo) for k, a in pattern.attrs.items()}
-        memo[pattern] = OPS[pattern.op](*inputs, **attrs)  # type: ignore[operator]
+        memo[pattern] = make(pattern.op, *inputs, **attrs)
     return memo[pattern]
 
 
@@ -136,7 +144,7 @@ class Matcher:
         (inner,) = pattern.inputs
         if not self.views:
             yield from self._match_op(pattern, v, env)
-        elif isinstance(inner, Pattern) and inner.op is None or self._shows_negation(v):
+        elif (isinstance(inner, Pattern) and inner.op is None) or self._shows_negation(v):
             yield from self.match(inner, self.negated(v), env)
 
     def _shows_negation(self, v: Variable) -> bool:
@@ -157,7 +165,7 @@ class Matcher:
         if node is not None and node.op.name == "mul" and any(map(_is_negative, node.inputs)):
             k = 0 if _is_negative(node.inputs[0]) else 1
             return _again(node, [self.negated(u) if j == k else u for j, u in enumerate(node.inputs)])
-        return OPS["neg"](v)  # type: ignore[operator, no-any-return]
+        return make("neg", v)
 
     def _match_shuffled(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
         """An elementwise op under a dimshuffle is that op on dimshuffled inputs."""
@@ -287,12 +295,7 @@ def _take(
 
 def multiply(new: Variable, negative: bool, rest: Sequence[Factor]) -> Variable:
     """``new`` put back among the other factors of a product."""
-    mul, div, neg = OPS["mul"], OPS["true_div"], OPS["neg"]
-    above = [f.value for f in rest if not f.below]
-    result = above[0] if above else new
-    for v in [*above[1:], *([new] if above else [])]:
-        result = mul(result, v)  # type: ignore[operator]
-    for f in rest:
-        if f.below:
-            result = div(result, f.value)  # type: ignore[operator]
-    return neg(result) if negative else result  # type: ignore[operator, no-any-return]
+    first, *more = [*(f.value for f in rest if not f.below), new]
+    above = functools.reduce(functools.partial(make, "mul"), more, first)
+    result = functools.reduce(functools.partial(make, "true_div"), [f.value for f in rest if f.below], above)
+    return make("neg", result) if negative else result

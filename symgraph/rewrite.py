@@ -10,8 +10,8 @@ specialize    as accurate and cheaper
 ============  ========================================================================================
 
 Each phase runs to its fixpoint, operands before the ops on them, so the inputs of a node that is tried are in normal
-form. Stabilize runs the rules of canonicalize too, on what its own rules make. Results are kept for as long as the graph
-they are of, so rewriting a graph again, or a larger one around it, costs only what is new.
+form. Stabilize runs the rules of canonicalize too, on what its own rules make. Results are kept for as long as the
+graph they are of, so rewriting a graph again, or a larger one around it, costs only what is new.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from dataclasses import dataclass, field
 
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Origin, Variable, apply, made_at
-from symgraph.match import Env, Matcher, Owner, build, match_product, multiply, owner_of
-from symgraph.op import OPS
+from symgraph.match import Env, Matcher, Owner, build, make, match_product, multiply, owner_of
 from symgraph.pattern import Pattern
 from symgraph.types import TensorType
 
@@ -46,7 +45,7 @@ class RewriteError(SymgraphError, RuntimeError):
 
 @dataclass(frozen=True)
 class Step:
-    """One rewrite: ``rule`` of ``phase`` put ``after`` in the place of ``before``, which the user wrote at ``origin``."""
+    """One rewrite: ``rule`` of ``phase`` put ``after`` in the place of ``before``, written at ``origin``."""
 
     phase: str
     rule: str
@@ -90,6 +89,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {}
 """Every rule and rewriter by name, in order of declaration: the order in which they are tried."""
+
 
 def _register(new: Rule) -> None:
     """Enter a rule; results kept from before may not be normal forms any more."""
@@ -179,7 +179,7 @@ def _candidates(pair: Rule, left: Pattern, node: Apply, matcher: Matcher) -> Ite
         return
     if left.op == "sub":
         for env in matcher.match_all(left.inputs, node.inputs[::-1], {}):
-            yield OPS["neg"](_right(pair, env))  # type: ignore[operator]
+            yield make("neg", _right(pair, env))
     if left.op in ("mul", "true_div"):
         for env, negative, rest in match_product(matcher, left, node):
             yield multiply(_right(pair, env), negative, rest)
@@ -190,16 +190,22 @@ def _right(pair: Rule, env: Env) -> Variable:
 
 
 def _fits(pair: Rule, new: Variable, old: Variable) -> bool:
-    """Whether ``new`` may stand for ``old``: not where the rule would have to know that broadcasting changes nothing."""
+    """Whether ``new`` may stand for ``old``: not if another operand may have stretched ``old``."""
     if new.dtype != old.dtype or (new.ndim != old.ndim and new.owner is not None):
-        raise RewriteError(f"rule {pair.name} makes {new.type} of {old.type}; a rewrite keeps the type")
+        raise _wrong_type(pair.name, new.type, old.type)
     return new.ndim == old.ndim and is_as_precise(new.type, old.type)
+
+
+def _wrong_type(name: str, new: TensorType, old: TensorType) -> RewriteError:
+    return RewriteError(f"{name} makes {new} of {old}; a rewrite keeps the type")
 
 
 def is_as_precise(new: TensorType, old: TensorType) -> bool:
     """Whether every extent known in ``old`` is the same in ``new``."""
-    return new.dtype == old.dtype and len(new.shape) == len(old.shape) and all(
-        b is None or a == b for a, b in zip(new.shape, old.shape, strict=True)
+    return (
+        new.dtype == old.dtype
+        and len(new.shape) == len(old.shape)
+        and all(b is None or a == b for a, b in zip(new.shape, old.shape, strict=True))
     )
 
 
@@ -344,7 +350,7 @@ class _Run:
             if after is None or all(a is b for a, b in zip(after, node.outputs, strict=True)):
                 continue
             if not all(map(_same_type, after, node.outputs)):
-                raise RewriteError(f"{r.name} makes {after[0].type} of {node.outputs[0].type}; a rewrite keeps the type")
+                raise _wrong_type(r.name, after[0].type, node.outputs[0].type)
             self.last = r.name
             self._record(r, node, after)
             return after

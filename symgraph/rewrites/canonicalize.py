@@ -1,8 +1,8 @@
 """Canonicalize: one spelling for each value, exact bit for bit.
 
-The measure that each rule lowers: the number of ops, then of negations, then the size of constants, then of ops that are
-not in canonical spelling. What is *not* here changes an answer: x + 0 (makes 0.0 of -0.0), x * 0, x - x, x / x (lose a NaN
-or an infinity), a + b - a (loses the rounding of the sum).
+The measure that each rule lowers: the number of ops, then of negations, then the size of what is computed, then of
+ops that are not in canonical spelling. What is *not* here changes an answer: x + 0 (makes 0.0 of -0.0), x * 0, x - x,
+x / x (lose a NaN or an infinity), a + b - a (loses the rounding of the sum).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Owner
 from symgraph.op import OPS, Elementwise, Reduction
-from symgraph.pattern import Pattern, absolute, identity, inv, maximum, minimum, sgn, sqr, switch
+from symgraph.pattern import Pattern, identity, inv, maximum, minimum, neg, sgn, sqr, switch
+from symgraph.pattern import abs as absolute
 from symgraph.reference import folder
 from symgraph.rewrite import rewriter, rule
 from symgraph.types import is_float, is_integer
@@ -33,7 +34,7 @@ _fold = folder(FOLD_BYTES)
 @rule("canonicalize")
 def double_negation(x: Pattern) -> Pair:
     """--x is x."""
-    return -(-x), x
+    return neg(neg(x)), x
 
 
 @rule("canonicalize")
@@ -139,6 +140,12 @@ def square_of_negation(x: Pattern) -> Pair:
 
 
 @rule("canonicalize")
+def square(x: Pattern) -> Pair:
+    """x * x is x²."""
+    return x * x, sqr(x)
+
+
+@rule("canonicalize")
 def sign_of_sign(x: Pattern) -> Pair:
     """sgn(sgn(x)) is sgn(x)."""
     return sgn(sgn(x)), sgn(x)
@@ -199,6 +206,26 @@ def known_extents(node: Apply, owner: Owner) -> Sequence[Variable] | None:
     return node.op.resolve(node)
 
 
+@rewriter("canonicalize", "maximum")
+def extents_are_positive(node: Apply, owner: Owner) -> Variable | None:
+    """maximum(n, 0) is n for an extent."""
+    extent = [k for k, v in enumerate(node.inputs) if (made := owner(v)) is not None and made.op.name == "shape_of"]
+    if not extent:
+        return None
+    other = node.inputs[1 - extent[0]]
+    return node.inputs[extent[0]] if isinstance(other, Constant) and int(other) <= 0 else None
+
+
+@rewriter("canonicalize", "slice")
+def whole_slice(node: Apply, owner: Owner) -> Variable | None:
+    """x[0:n] is x where n is the extent."""
+    x, start, length, step = node.inputs
+    made, axis = owner(length), node.attrs["axis"]
+    whole = made is not None and made.op.name == "shape_of" and made.inputs[0] is x and made.attrs["axis"] == axis
+    first = isinstance(start, Constant) and int(start) == 0 and isinstance(step, Constant) and int(step) == 1
+    return x if whole and first else None
+
+
 @rewriter("canonicalize", "switch")
 def known_choice(node: Apply, owner: Owner) -> Variable | None:
     """switch with a constant condition is the branch taken."""
@@ -239,8 +266,10 @@ def _before_broadcast(v: Variable, owner: Owner) -> Variable | None:
 def _follows(v: Variable, node: Apply, k: int, owner: Owner) -> bool:
     """Whether ``v`` was stretched like another operand of ``node``, so that the shape stays without it."""
     made = owner(v)
-    return made is not None and made.op.name == "broadcast_like" and any(
-        u is made.inputs[1] for j, u in enumerate(node.inputs) if j != k
+    return (
+        made is not None
+        and made.op.name == "broadcast_like"
+        and any(u is made.inputs[1] for j, u in enumerate(node.inputs) if j != k)
     )
 
 
@@ -264,7 +293,7 @@ def merged_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
 
 @rewriter("canonicalize", "dimshuffle")
 def keepdims_by_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
-    """``x.sum(axis=1)[:, None]`` is ``x.sum(axis=1, keepdims=True)``, and dropping the kept axes is not keeping them."""
+    """``x.sum(axis=1)[:, None]`` is ``x.sum(axis=1, keepdims=True)``; dropping the kept axes is not keeping them."""
     reduced = owner(node.inputs[0])
     if reduced is None or "keepdims" not in reduced.attrs or len(reduced.outputs) > 1:
         return None
@@ -275,6 +304,32 @@ def keepdims_by_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
     if pattern != (tuple(others) if keepdims else inserted):
         return None
     return apply(reduced.op, reduced.inputs, {**reduced.attrs, "keepdims": not keepdims}).outputs[0]
+
+
+@rewriter("canonicalize", "dimshuffle")
+def dimshuffle_beside_reduction(node: Apply, owner: Owner) -> Variable | None:
+    """``(1 / x.sum(axis=1))[:, None]`` is ``1 / x.sum(axis=1)[:, None]``: inserted axes stand beside the reduction that
+    removed them."""
+    (x,), pattern = node.inputs, node.attrs["pattern"]
+    made = owner(x)
+    if made is None or None not in pattern or not _is_of_reductions(x, owner):
+        return None
+    moved = [v if isinstance(v, Constant) and v.ndim == 0 else _shuffled(v, pattern) for v in made.inputs]
+    return apply(made.op, moved, made.attrs).outputs[0]
+
+
+def _is_of_reductions(v: Variable, owner: Owner, depth: int = 6) -> bool:
+    """Whether ``v`` is an elementwise function of reductions without keepdims, and of constants."""
+    made = owner(v)
+    if made is None or not isinstance(made.op, Elementwise) or not depth:
+        return False
+    open_ = [u for u in made.inputs if not (isinstance(u, Constant) and u.ndim == 0)]
+    return bool(open_) and all(_is_reduced(u, owner) or _is_of_reductions(u, owner, depth - 1) for u in open_)
+
+
+def _is_reduced(v: Variable, owner: Owner) -> bool:
+    made = owner(v)
+    return made is not None and made.attrs.get("keepdims") is False
 
 
 @rewriter("canonicalize", "reshape")
