@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # other as long as there is no cycle. nn and linalg only gather public names.
 ORDER = """
     errors config types expression formula graph variables pattern op ops reference shapes match rewrite rewrites batch
-    masks gradient backend arguments function optim random checkpoint printing visualize testing nn linalg cli
+    masks gradient backend arguments function optim random initializers checkpoint printing
+    visualize testing nn linalg cli
 """.split()
 OPTIONAL = {"llvmlite", "cupy", "networkx", "sklearn", "matplotlib", "rich", "scipy", "mpmath"}
 

@@ -6,6 +6,7 @@ from symgraph.ops import (
     conv,
     creation,
     cumulative,
+    einsum,
     elementwise,
     exponentials,
     gather,
@@ -14,6 +15,7 @@ from symgraph.ops import (
     join,
     linalg,
     matrices,
+    nn,
     passing,
     pool,
     random,
@@ -25,8 +27,8 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, broadcast, conv, creation, cumulative, elementwise, exponentials, gather, index, join, linalg,
-    matrices, passing, pool, random, reduce, shape, slicing, special, transcendental,
+    activations, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join, linalg,
+    matrices, nn, passing, pool, random, reduce, shape, slicing, special, transcendental,
 )
 
 interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import AxisError, ShapeError, layout
+from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Apply, Variable, describe, here_excerpt, label
 from symgraph.op import GradResult, as_variable, attach, common_dtype, convert, normalize_axis, structured
@@ -19,7 +20,6 @@ from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped
-from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, TensorType, broadcast_shapes
 
 __all__ = ["dot", "matmul", "tensordot", "batched_dot", "outer"]

@@ -1,0 +1,36 @@
+"""Neural networks: activations, losses, convolution, pooling, normalisation, dropout, first values of weights."""
+
+from symgraph.initializers import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    normal,
+    orthogonal,
+    uniform,
+)
+from symgraph.ops.activations import elu, gelu, hard_sigmoid, leaky_relu, relu, selu, silu, softsign
+from symgraph.ops.conv import conv2d
+from symgraph.ops.exponentials import log_softmax, logsumexp, softmax
+from symgraph.ops.matrices import to_one_hot as one_hot
+from symgraph.ops.nn import (
+    batch_norm_test,
+    batch_norm_train,
+    binary_crossentropy,
+    categorical_crossentropy,
+    dropout,
+    embedding,
+    layer_norm,
+    sigmoid_binary_crossentropy,
+)
+from symgraph.ops.pool import avg_pool2d, max_pool2d
+from symgraph.ops.transcendental import log_sigmoid, sigmoid, softplus, tanh
+
+__all__ = [
+    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "hard_sigmoid", "softsign", "softplus",
+    "log_sigmoid", "softmax", "log_softmax", "logsumexp",
+    "categorical_crossentropy", "binary_crossentropy", "sigmoid_binary_crossentropy",
+    "conv2d", "max_pool2d", "avg_pool2d", "batch_norm_train", "batch_norm_test", "layer_norm", "dropout",
+    "one_hot", "embedding",
+    "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
+]  # fmt: skip
