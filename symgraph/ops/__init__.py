@@ -2,6 +2,7 @@
 
 from symgraph.ops import (
     activations,
+    axes,
     broadcast,
     conv,
     creation,
@@ -16,6 +17,7 @@ from symgraph.ops import (
     linalg,
     matrices,
     nn,
+    pad,
     passing,
     pool,
     random,
@@ -27,8 +29,8 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join, linalg,
-    matrices, nn, passing, pool, random, reduce, shape, slicing, special, transcendental,
+    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join, linalg,
+    matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, transcendental,
 )
 
 interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import ShapeError, layout
+from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Variable, describe, here_excerpt, label
 from symgraph.op import OPS, as_variable, attach, convert, extent_of, structured
 from symgraph.ops.extents import Size, same, sizes_of, variables
 from symgraph.ops.shape import extents, permute
-from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, Shape, TensorType
 
 __all__ = ["broadcast_to", "specify_shape"]

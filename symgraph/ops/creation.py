@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError, layout
+from symgraph.expression import cast
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Constant, Variable, constant, describe, here_excerpt, label
 from symgraph.op import OPS, as_variable, attach, common_dtype, convert, extent_of, structured
@@ -15,7 +16,6 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
 from symgraph.ops.shape import extents, permute
-from symgraph.expression import cast
 from symgraph.types import TensorType, canonical, is_float, is_integer
 
 __all__ = [

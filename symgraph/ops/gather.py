@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import ShapeError, layout
+from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, select
 from symgraph.formula import LAST, SUM, Compute, Operand, compute, scatter
 from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
 from symgraph.op import OPS, Guard, Structured, convert, pad_rank
@@ -17,7 +18,6 @@ from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped, shape_of
 from symgraph.ops.slicing import check_index
-from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, select
 from symgraph.types import Shape, TensorType, broadcast_shapes
 
 __all__: list[str] = []

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError, layout
+from symgraph.expression import Expr, const, eq, maximum, minimum, select
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
 from symgraph.op import as_variable, attach, convert, extent_of, normalize_axis, structured
 from symgraph.ops import elementwise as ew
+from symgraph.ops.axes import moveaxis
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.creation import arange, arange_of
 from symgraph.ops.extents import Size, add, sizes_of, variables
-from symgraph.ops.shape import extents, moveaxis, permute, shape_of
-from symgraph.expression import Expr, const, eq, maximum, minimum, select
+from symgraph.ops.shape import extents, permute, shape_of
 from symgraph.types import Extent, TensorType, canonical, is_integer
 
 __all__ = [

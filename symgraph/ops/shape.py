@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import AxisError, ShapeError, layout
+from symgraph.errors import ShapeError, layout
+from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, extent_of, normalize_axis, structured
+from symgraph.op import Elementwise, as_variable, attach, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
-from symgraph.expression import INDEX, Expr, const
 from symgraph.types import Extent, TensorType
 
-__all__ = [
-    "shape", "dimshuffle", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "shape_padleft",
-    "shape_padright", "shape_padaxis", "reshape", "flatten",
-]  # fmt: skip
+__all__ = ["shape", "dimshuffle", "reshape", "flatten"]
 
 # ------------------------------------------------------------------------------------------------ extents
 
@@ -39,7 +36,26 @@ def _shape_of(x: Operand, axis: int) -> Compute:
 def shape_of(x: Variable, axis: int) -> Variable:
     """The extent of ``axis`` as an int64 scalar: a constant where it is known."""
     n = x.type.shape[axis]
-    return _shape_of(x, axis=axis) if n is None else constant(n, "int64")
+    if n is not None:
+        return constant(n, "int64")
+    source: tuple[Variable, int] | None = (x, axis)
+    while source is not None:
+        x, axis = source
+        source = _same_extent(x, axis)
+    return _shape_of(x, axis=axis)
+
+
+def _same_extent(x: Variable, axis: int) -> tuple[Variable, int] | None:
+    """An axis of an input that plainly has the extent of ``axis``: no more of the graph than that needs to be known."""
+    node = x.owner
+    if node is None:
+        return None
+    if node.op is _dimshuffle:
+        return node.inputs[0], node.attrs["pattern"][axis]
+    if not isinstance(node.op, Elementwise):
+        return None
+    open_ = {v for v in node.inputs if v.ndim and v.type.shape[axis] is None}
+    return (open_.pop(), axis) if len(open_) == 1 else None
 
 
 def shape(x: Any) -> tuple[Variable, ...]:
@@ -150,202 +166,16 @@ def dimshuffle(x: Any, *pattern: object) -> Variable:
         given = pattern[0]
     axes = [p for p in given if not _is_new(p)]
     normalize_axis(tuple(axes), v.ndim, "dimshuffle", v)
-    return permute(v, tuple(None if _is_new(p) else _one_axis(p, v, "dimshuffle") for p in given))
+    return permute(v, tuple(None if _is_new(p) else one_axis(p, v, "dimshuffle") for p in given))
 
 
 def _is_new(p: object) -> bool:
     return p is None or (isinstance(p, str) and p == "x")
 
 
-def _one_axis(axis: object, x: Variable, name: str) -> int:
+def one_axis(axis: object, x: Variable, name: str) -> int:
+    """A single axis, checked and counted from the front."""
     return normalize_axis((axis,), x.ndim, name, x)[0]
-
-
-def transpose(x: Any, *axes: Any) -> Variable:
-    """The axes of ``x`` permuted, reversed by default.
-
-    Parameters
-    ----------
-    x : Variable, shape (n0, n1, ...)
-    *axes : int, or one sequence of int
-        A permutation of the axes of ``x``.
-
-    Returns
-    -------
-    Variable, same dtype.
-
-    Raises
-    ------
-    AxisError
-        If ``axes`` is no permutation.
-    """
-    v = as_variable(x)
-    given: Any = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes
-    if given is None or (not given and not axes):
-        return permute(v, tuple(range(v.ndim))[::-1])
-    order = normalize_axis(tuple(given), v.ndim, "transpose", v)
-    if len(order) != v.ndim:
-        raise AxisError(
-            layout(f"transpose({label(v)}): {len(order)} axes are given for a rank of {v.ndim}", [describe(v)],
-                   here_excerpt(), "name every axis once; x.dimshuffle(...) drops axes of extent 1")
-        )  # fmt: skip
-    return permute(v, tuple(int(a) % v.ndim for a in given))
-
-
-def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
-    """``x`` with two axes exchanged.
-
-    Parameters
-    ----------
-    x : Variable
-    axis1, axis2 : int
-
-    Returns
-    -------
-    Variable, same dtype.
-
-    Raises
-    ------
-    AxisError
-        If an axis is out of range.
-    """
-    v = as_variable(x)
-    a, b = _one_axis(axis1, v, "swapaxes"), _one_axis(axis2, v, "swapaxes")
-    order = list(range(v.ndim))
-    order[a], order[b] = b, a
-    return permute(v, tuple(order))
-
-
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
-    """``x`` with axes moved to other places; the others keep their order.
-
-    Parameters
-    ----------
-    x : Variable
-    source, destination : int or sequence of int
-
-    Returns
-    -------
-    Variable, same dtype.
-
-    Raises
-    ------
-    AxisError
-        If an axis is out of range or named twice, or the two differ in length.
-    """
-    v = as_variable(x)
-    sources = (source,) if isinstance(source, int) else tuple(source)
-    targets = (destination,) if isinstance(destination, int) else tuple(destination)
-    if len(sources) != len(targets):
-        raise AxisError(f"moveaxis: {len(sources)} source axes, {len(targets)} destinations\ngive one for each")
-    normalize_axis(sources, v.ndim, "moveaxis", v), normalize_axis(targets, v.ndim, "moveaxis", v)
-    order = [k for k in range(v.ndim) if k not in {a % v.ndim for a in sources}]
-    for to, axis in sorted((b % v.ndim, a % v.ndim) for a, b in zip(sources, targets, strict=True)):
-        order.insert(to, axis)
-    return permute(v, tuple(order))
-
-
-def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
-    """``x`` with new axes of extent 1.
-
-    Parameters
-    ----------
-    x : Variable
-    axis : int or sequence of int
-        Places of the new axes in the result.
-
-    Returns
-    -------
-    Variable, same dtype.
-
-    Raises
-    ------
-    AxisError
-        If a place is out of range for the result.
-    """
-    v = as_variable(x)
-    many = (axis,) if isinstance(axis, int) else tuple(axis)
-    places = normalize_axis(many, v.ndim + len(many), "expand_dims", v)
-    old = iter(range(v.ndim))
-    return permute(v, tuple(None if k in places else next(old) for k in range(v.ndim + len(many))))
-
-
-def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
-    """``x`` without axes of extent 1.
-
-    Parameters
-    ----------
-    x : Variable
-    axis : int or sequence of int, optional
-        The axes to drop; by default all that are known to have extent 1 when the graph is built.
-
-    Returns
-    -------
-    Variable, same dtype.
-
-    Raises
-    ------
-    ShapeError
-        If an axis to drop has another extent.
-    """
-    v = as_variable(x)
-    if axis is None:
-        return permute(v, tuple(k for k, n in enumerate(v.type.shape) if n != 1))
-    gone = normalize_axis(axis, v.ndim, "squeeze", v)
-    for k in gone:
-        if v.type.shape[k] not in (1, None):
-            raise ShapeError(
-                layout(f"squeeze({label(v)}): axis {k} has extent {v.type.shape[k]}, not 1", [describe(v)],
-                       here_excerpt(), "squeeze only axes of extent 1; x[0] takes one element of a longer one")
-            )  # fmt: skip
-    return permute(v, tuple(k for k in range(v.ndim) if k not in gone))
-
-
-def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
-    """``x`` with ``n_ones`` axes of extent 1 before the others.
-
-    Parameters
-    ----------
-    x : Variable
-    n_ones : int
-
-    Returns
-    -------
-    Variable, same dtype.
-    """
-    v = as_variable(x)
-    return permute(v, (None,) * n_ones + tuple(range(v.ndim)))
-
-
-def shape_padright(x: Any, n_ones: int = 1) -> Variable:
-    """``x`` with ``n_ones`` axes of extent 1 after the others.
-
-    Parameters
-    ----------
-    x : Variable
-    n_ones : int
-
-    Returns
-    -------
-    Variable, same dtype.
-    """
-    v = as_variable(x)
-    return permute(v, tuple(range(v.ndim)) + (None,) * n_ones)
-
-
-def shape_padaxis(x: Any, axis: int) -> Variable:
-    """``x`` with a new axis of extent 1 at ``axis``; the same as ``expand_dims``.
-
-    Parameters
-    ----------
-    x : Variable
-    axis : int
-
-    Returns
-    -------
-    Variable, same dtype.
-    """
-    return expand_dims(x, axis)
 
 
 # ------------------------------------------------------------------------------------------------ reshape
@@ -509,11 +339,7 @@ def flatten(x: Any, ndim: int = 1, *, outdim: int | None = None) -> Variable:
     return reshaped(v, (*sizes[: rank - 1], product(sizes[rank - 1 :])))
 
 
-for _name, _method in (
-    ("dimshuffle", dimshuffle), ("transpose", transpose), ("swapaxes", swapaxes), ("squeeze", squeeze),
-    ("reshape", reshape), ("flatten", flatten), ("ravel", flatten),
-):  # fmt: skip
+for _name, _method in (("dimshuffle", dimshuffle), ("reshape", reshape), ("flatten", flatten), ("ravel", flatten)):
     attach(_name, _method)
 Variable.shape = property(shape)  # type: ignore[attr-defined]
 Variable.size = property(elements)  # type: ignore[attr-defined]
-Variable.T = property(transpose)  # type: ignore[attr-defined]

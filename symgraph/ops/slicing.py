@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DTypeError, IndexOutOfRange, ShapeError, layout
+from symgraph.expression import INDEX, Expr, const, eq
+from symgraph.expression import maximum as highest_of
+from symgraph.expression import minimum as least_of
+from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
 from symgraph.op import Guard, Structured, as_variable, extent_of
@@ -19,10 +23,6 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
 from symgraph.ops.shape import extents, shape_of
-from symgraph.expression import INDEX, Expr, const, eq
-from symgraph.expression import maximum as highest_of
-from symgraph.expression import minimum as least_of
-from symgraph.expression import select as either
 from symgraph.types import Shape, TensorType, is_integer
 
 __all__: list[str] = []

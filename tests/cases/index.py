@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
-from symgraph.ops.join import concatenate, flip, pad, repeat, roll, split, stack, tile
+from symgraph.ops.join import concatenate, flip, repeat, roll, split, stack, tile
+from symgraph.ops.pad import pad
 from tests.cases import Arrays, Case
 from tests.cases.shape import drawn, normal
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from symgraph.ops.axes import moveaxis, squeeze, transpose
 from symgraph.ops.broadcast import broadcast_like, broadcast_to, specify_shape, sum_to
-from symgraph.ops.shape import dimshuffle, flatten, moveaxis, reshape, shape_of, squeeze, transpose
+from symgraph.ops.shape import dimshuffle, flatten, reshape, shape_of
 from tests.cases import Arrays, Case
 
 Draw = Callable[[np.random.Generator, str], Arrays]

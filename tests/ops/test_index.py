@@ -13,7 +13,8 @@ from symgraph.graph import SharedVariable, Variable
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
-from symgraph.ops.join import concatenate, pad, repeat, roll, split, stack
+from symgraph.ops.join import concatenate, repeat, roll, split, stack
+from symgraph.ops.pad import pad
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
 

@@ -11,13 +11,9 @@ from symgraph.function import function
 from symgraph.gradient import grad
 from symgraph.graph import Constant, Variable
 from symgraph.op import OPS
-from symgraph.ops.broadcast import broadcast_like, broadcast_to, specify_shape, sum_to
-from symgraph.ops.shape import (
-    dimshuffle,
+from symgraph.ops.axes import (
     expand_dims,
-    flatten,
     moveaxis,
-    reshape,
     shape_padaxis,
     shape_padleft,
     shape_padright,
@@ -25,6 +21,8 @@ from symgraph.ops.shape import (
     swapaxes,
     transpose,
 )
+from symgraph.ops.broadcast import broadcast_like, broadcast_to, specify_shape, sum_to
+from symgraph.ops.shape import dimshuffle, flatten, reshape
 from symgraph.reference import evaluate
 from symgraph.shapes import settle
 from symgraph.types import TensorType
@@ -60,6 +58,14 @@ def test_shape_of_an_expression_needs_only_shapes():
     x = tensor(None, 3)
     (settled,) = settle([(x * 2).shape[0]], {x: tensor(5, 3)})
     assert isinstance(settled, Constant) and int(settled) == 5
+
+
+def test_the_extent_of_a_map_is_that_of_what_it_maps():
+    x, row = tensor(None, 3), tensor(1, 3, name="row")
+    n = (-(x.T) * 2 + row.T).shape[1]
+    assert n is x.shape[0]
+    both = x + tensor(None, 3, name="y")
+    assert both.shape[0].owner.inputs[0] is both
 
 
 # ------------------------------------------------------------------------------------------------ dimshuffle

@@ -1,0 +1,147 @@
+"""Padding: with a value, with the outermost element, or mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import ShapeError, layout
+from symgraph.expression import Expr, const, select
+from symgraph.expression import maximum as highest_of
+from symgraph.expression import minimum as least_of
+from symgraph.formula import Compute, Operand, compute
+from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.op import OPS, as_variable, convert, structured
+from symgraph.ops import elementwise as ew
+from symgraph.ops.broadcast import expanded
+from symgraph.ops.creation import zeros_like
+from symgraph.ops.extents import Size, sub
+from symgraph.ops.join import concatenate
+from symgraph.ops.shape import extents
+from symgraph.ops.slicing import section, take_slice
+from symgraph.types import TensorType
+
+__all__ = ["pad"]
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _padded_type(x: Variable, value: Variable, widths: Widths) -> TensorType:
+    pairs = zip(x.type.shape, widths, strict=True)
+    return TensorType(x.dtype, tuple(None if n is None else n + sum(w) for n, w in pairs))
+
+
+def _padded_grad(g: Variable, x: Variable, value: Variable, y: Variable, widths: Widths) -> list[Variable | None]:
+    inner = g
+    for k, (before, _) in enumerate(widths):
+        inner = section(inner, before, extents(x)[k], k)
+    outside = _pad(zeros_like(x, "bool"), constant(True), widths=widths)
+    return [inner, OPS["sum"](ew.switch(outside, g, 0))]  # type: ignore[operator]
+
+
+@structured(
+    name="pad",
+    infer=_padded_type,
+    reference=lambda x, value, widths: np.pad(x, widths, constant_values=value) if widths else x,
+    grad=_padded_grad,
+)
+def _pad(x: Operand, value: Operand, widths: Widths) -> Compute:
+    """x, surrounded by a value: a choice between the two at clamped indices."""
+
+    def element(*out: Expr) -> Expr:
+        if 0 in x.shape:
+            return value[()]
+        inside, at = const(True, "bool"), []
+        for i, n, (before, after) in zip(out, x.shape, widths, strict=True):
+            own = i - before
+            if before:
+                inside = inside & (own >= 0)
+            if after:
+                inside = inside & (own < n)
+            at.append(highest_of(least_of(own, n - 1), 0) if before or after else own)
+        return select(inside, x[tuple(at)], value[()])
+
+    shape = [n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)]
+    return compute(shape, element)
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Variable:
+    """``x`` with elements put before and after it along each axis.
+
+    Parameters
+    ----------
+    x : Variable
+    pad_width : int, (before, after), or a sequence of such pairs, one for each axis
+    mode : str
+        "constant"; "edge": the outermost element again; "reflect": the elements mirrored at the outermost one.
+    constant_values : number or scalar Variable
+        What is put, in the dtype of ``x``.
+
+    Returns
+    -------
+    Variable, same dtype.
+
+    Raises
+    ------
+    ShapeError
+        If a width is negative, or there are neither one pair nor one for each axis; or if there is nothing to repeat.
+    """
+    v = as_variable(x)
+    widths = _widths(v, pad_width)
+    if mode == "constant":
+        value = convert(as_variable(constant_values), v.dtype)
+        if value.ndim:
+            raise ShapeError(f"pad: constant_values is {value.type}, it must be a scalar\npad once for each value")
+        return _pad(v, value, widths=widths) if any(map(any, widths)) else v
+    if mode not in _BORDERS:
+        raise ValueError(f"pad: mode is {mode!r}; it must be 'constant', 'edge' or 'reflect'")
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            _check_border(v, axis, max(before, after), mode)
+            v = concatenate(_BORDERS[mode](v, axis, before, after), axis)
+    return v
+
+
+def _widths(x: Variable, given: Any) -> Widths:
+    try:
+        pairs = np.broadcast_to(np.asarray(given), (x.ndim, 2)).tolist()
+    except ValueError:
+        pairs = None
+    if pairs is None or not all(isinstance(w, int) and w >= 0 for pair in pairs for w in pair):
+        raise ShapeError(
+            layout(f"pad({label(x)}): pad_width is {given!r}", [describe(x)], here_excerpt(),
+                   f"give an int of 0 or more, (before, after), or {x.ndim} such pairs")
+        )  # fmt: skip
+    return tuple((before, after) for before, after in pairs)
+
+
+def _check_border(x: Variable, axis: int, width: int, mode: str) -> None:
+    n = x.type.shape[axis]
+    least = 1 if mode == "edge" else width + 1
+    if n is not None and n < least:
+        raise ShapeError(
+            layout(f"pad({label(x)}, mode={mode!r}): axis {axis} has extent {n}, it must be {least} or more",
+                   [describe(x)], here_excerpt(), "pad by less, or with a constant")
+        )  # fmt: skip
+
+
+def _edges(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    n, shape = extents(x)[axis], list(extents(x))
+
+    def repeated(start: Size, times: int) -> Variable:
+        return expanded(take_slice(x, start, 1, 1, axis, checked=True), [*shape[:axis], times, *shape[axis + 1 :]])
+
+    return [repeated(0, before), x, repeated(sub(n, 1), after)]
+
+
+def _mirrors(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    n = extents(x)[axis]
+    return [
+        take_slice(x, before, before, -1, axis, checked=True), x,
+        take_slice(x, sub(n, 2) if after else 0, after, -1, axis, checked=bool(after)),
+    ]  # fmt: skip
+
+
+_BORDERS: dict[str, Callable[[Variable, int, int, int], list[Variable]]] = {"edge": _edges, "reflect": _mirrors}
