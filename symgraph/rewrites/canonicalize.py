@@ -16,6 +16,7 @@ from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Owner
 from symgraph.op import OPS, Elementwise, Reduction
+from symgraph.ops.shape import shape_of
 from symgraph.pattern import Pattern, identity, inv, maximum, minimum, neg, sgn, sqr, switch
 from symgraph.pattern import abs as absolute
 from symgraph.reference import folder
@@ -206,6 +207,13 @@ def known_extents(node: Apply, owner: Owner) -> Sequence[Variable] | None:
     return node.op.resolve(node)
 
 
+@rewriter("canonicalize", "shape_of")
+def extent_of_source(node: Apply, owner: Owner) -> Variable | None:
+    """The extent of an axis is that of the variable the axis comes from."""
+    found = shape_of(node.inputs[0], node.attrs["axis"])
+    return None if found is node.outputs[0] else found
+
+
 @rewriter("canonicalize", "maximum")
 def extents_are_positive(node: Apply, owner: Owner) -> Variable | None:
     """maximum(n, 0) is n for an extent."""
@@ -220,10 +228,8 @@ def extents_are_positive(node: Apply, owner: Owner) -> Variable | None:
 def whole_slice(node: Apply, owner: Owner) -> Variable | None:
     """x[0:n] is x where n is the extent."""
     x, start, length, step = node.inputs
-    made, axis = owner(length), node.attrs["axis"]
-    whole = made is not None and made.op.name == "shape_of" and made.inputs[0] is x and made.attrs["axis"] == axis
     first = isinstance(start, Constant) and int(start) == 0 and isinstance(step, Constant) and int(step) == 1
-    return x if whole and first else None
+    return x if first and length is shape_of(x, node.attrs["axis"]) else None
 
 
 @rewriter("canonicalize", "switch")
@@ -344,7 +350,7 @@ def reshape_by_ones(node: Apply, owner: Owner) -> Variable | None:
     for size in node.inputs[1:]:
         if isinstance(size, Constant) and int(size) == 1:
             pattern.append(None)
-        elif old and _is_extent(size, x, old[0], owner):
+        elif old and size is shape_of(x, old[0]):
             pattern.append(old.pop(0))
         else:
             return None
@@ -357,13 +363,6 @@ def _with_ones_in_place(x: Variable, pattern: Sequence[int | None]) -> Variable:
     full = tuple(pattern)
     kept = tuple(ones.pop(0) if p is None and ones else p for p in full)
     return x if kept == tuple(range(x.ndim)) else _shuffled(x, full)
-
-
-def _is_extent(size: Variable, x: Variable, axis: int, owner: Owner) -> bool:
-    if isinstance(size, Constant):
-        return x.type.shape[axis] == int(size)
-    made = owner(size)
-    return made is not None and made.op.name == "shape_of" and made.inputs[0] is x and made.attrs["axis"] == axis
 
 
 # ------------------------------------------------------------------------------------------------ casts
