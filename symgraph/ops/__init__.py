@@ -29,8 +29,8 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join, linalg,
-    matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, transcendental,
+    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join,
+    linalg, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, transcendental,
 )
 
 interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})
