@@ -6,7 +6,7 @@ statement gets a suffix of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from codegen import kernel as ir
@@ -49,39 +49,49 @@ def unroll(kernel: Kernel) -> Kernel:
 
     What turns out empty is dropped: loops of no turn, bodies of conditions that are never true.
     """
-    return replace(kernel, body=_settle(_unroll(kernel.body)))
+    return replace(kernel, body=_unroll(kernel.body, "", {}, {}))
 
 
-def _settle(body: Body) -> Body:
-    """Conditions that constants decide, decided."""
-    return tuple(new for s in body for new in _settle_one(with_block(s, _settle(block_of(s)))))
+def _unroll(body: Body, suffix: str, names: Mapping[str, str], constants: Mapping[str, int]) -> Body:
+    """The copy ``suffix`` of ``body``; ``names`` and ``constants`` are what was bound around it."""
+    names = dict(names)
+    result: list[Statement] = []
+    for s in body:
+        if isinstance(s, Loop) and _is_unrolled(s):
+            for n in range(s.extent):
+                turn = f"{suffix}_{n}" if s.extent > 1 else suffix
+                result += _unroll(s.body, turn, names, {**constants, s.index: n})
+            continue
+        names.update({name: name + suffix for name in _bound(s) if suffix})
+        new = _renamed(s, names, constants)
+        inner = () if _never(new) else _unroll(block_of(s), suffix, names, constants)
+        result += inner if isinstance(new, If) and new.cond.prim == "const" else [with_block(new, inner)]
+    return tuple(result)
 
 
-def _settle_one(s: Statement) -> Body:
-    if isinstance(s, If) and s.cond.prim == "const":
-        return s.body if s.cond.value else ()
-    return (s,)
+def _is_unrolled(s: Loop) -> bool:
+    return s.kind not in ("block", "thread") and (s.kind == "unroll" or s.extent < 2)
 
 
-def _unroll(body: Body) -> Body:
-    return tuple(new for s in body for new in _unroll_one(s))
+def _never(s: Statement) -> bool:
+    return isinstance(s, If) and s.cond.prim == "const" and not s.cond.value
 
 
-def _unroll_one(s: Statement) -> Body:
-    inner = _unroll(block_of(s))
-    if not isinstance(s, Loop) or s.kind in ("block", "thread"):
-        return (with_block(s, inner),)
-    if s.extent == 0:
-        return ()
-    if s.extent == 1:
-        return rename(inner, lambda e: _constant(e, s.index, 0))
-    if s.kind != "unroll":
-        return (with_block(s, inner),)
-    return tuple(new for n in range(s.extent) for new in copy(inner, f"_{n}", {s.index: n}))
+def _renamed(s: Statement, names: Mapping[str, str], constants: Mapping[str, int]) -> Statement:
+    """``s``, what is inside aside, in other names, with constants for indices."""
+    if not names and not constants:
+        return s
+    terms = expression.substitute(ir.exprs_of(s), lambda e: _renamed_term(e, names, constants))
+    return _relabel_one(ir.with_exprs(s, terms), lambda name: names.get(name, name))
 
 
-def _constant(e: Expr, name: str, n: int) -> Expr | None:
-    return const(n, INDEX) if e.prim == "axis" and e.value == name else None
+def _renamed_term(e: Expr, names: Mapping[str, str], constants: Mapping[str, int]) -> Expr | None:
+    name = str(e.value)
+    if e.prim == "axis" and name in constants:
+        return const(constants[name], INDEX)
+    if e.prim in ("axis", "load") and name in names:
+        return axis(names[name], e.dtype) if e.prim == "axis" else expression.load(names[name], e.args, e.dtype)
+    return None
 
 
 def rename(body: Body, new: Callable[[Expr], Expr | None]) -> Body:
@@ -91,19 +101,14 @@ def rename(body: Body, new: Callable[[Expr], Expr | None]) -> Body:
     )
 
 
-def copy(body: Body, suffix: str, constants: dict[str, int]) -> Body:
+def copy(body: Body, suffix: str, constants: Mapping[str, int]) -> Body:
     """``body`` with a suffix on each name that it binds, and ``constants`` for indices bound outside."""
     names = {name: name + suffix for s in walk(body) for name in _bound(s)}
+    return _copied(body, names, constants)
 
-    def new(e: Expr) -> Expr | None:
-        if e.prim == "axis":
-            name = str(e.value)
-            return const(constants[name], INDEX) if name in constants else axis(names.get(name, name), e.dtype)
-        if e.prim == "load" and str(e.value) in names:
-            return expression.load(names[str(e.value)], e.args, e.dtype)
-        return None
 
-    return _relabel(rename(body, new), lambda name: names.get(name, name))
+def _copied(body: Body, names: Mapping[str, str], constants: Mapping[str, int]) -> Body:
+    return tuple(with_block(_renamed(s, names, constants), _copied(block_of(s), names, constants)) for s in body)
 
 
 def _bound(s: Statement) -> Sequence[str]:
@@ -113,10 +118,6 @@ def _bound(s: Statement) -> Sequence[str]:
         case Alloc(buffer):
             return (buffer.name,)
     return ()
-
-
-def _relabel(body: Body, name: Callable[[str], str]) -> Body:
-    return tuple(with_block(_relabel_one(s, name), _relabel(block_of(s), name)) for s in body)
 
 
 def _relabel_one(s: Statement, name: Callable[[str], str]) -> Statement:

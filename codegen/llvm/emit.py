@@ -83,7 +83,9 @@ def emit(kernel: Kernel) -> str:
 
 def scratch_bytes(kernel: Kernel) -> int:
     """Bytes of thread storage that each worker needs, a multiple of the cache line."""
-    return _scratch(inline_lets(unroll(inline_calls(kernel))))[1]
+    if not any(b.space == "thread" for b in allocs(kernel)):
+        return 0
+    return _scratch(unroll(inline_calls(kernel)))[1]
 
 
 def _scratch(kernel: Kernel) -> tuple[dict[str, int], int]:

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.kernel import Accumulate, Buffer, If, Kernel, KernelError, Let, Loop, Store, check, show
+from codegen.legalize import legalize
 from codegen.llvm import target
 from codegen.llvm.emit import Module, emit, scratch_bytes
 from codegen.llvm.spell import SPELL
+from codegen.numerics import EXPANSIONS, expand
 from codegen.unroll import unroll
 from symgraph import expression
 from symgraph.expression import PRIMS, apply, axis, const, fma, kind_of, load, rare, select
@@ -158,9 +160,19 @@ def test_a_constant_operand_changes_nothing(prim):
                     assert_primitive(prim, dtype, None, "vector", (position, value.item()))
 
 
-def test_every_primitive_is_spelled_or_expanded():
-    from codegen.numerics import expand
+@pytest.mark.parametrize("kind", ["serial", "vector"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("prim", sorted(EXPANSIONS))
+def test_an_expansion_is_the_same_in_machine_code(prim, dtype, kind):
+    operands = [element(name, i, dtype=dtype) for name in "ab"[: PRIMS[prim].arity]]
+    arrays = dict(zip("ab", grid(*[SPECIAL[dtype]] * len(operands)), strict=False))
+    n = len(arrays["a"])
+    buffers = tuple(Buffer(name, dtype, (n,)) for name in ("o", *arrays))
+    body = (Loop("i", n, kind, (Store("o", (i,), apply(prim, *operands)),)),)
+    assert_agree(legalize(Kernel("k", buffers, body)), {"o": np.zeros(n, dtype), **arrays})
 
+
+def test_every_primitive_is_spelled_or_expanded():
     for prim, row in PRIMS.items():
         for dtype in DTYPES:
             if kind_of(dtype) in row.kinds:
