@@ -84,7 +84,7 @@ class Accesses(Terms):
             if is_lane(atom):
                 step = factor
             elif self.varying(atom):
-                scattered = (scattered or zero) + atom * factor
+                scattered = atom * factor if scattered is None else scattered + atom * factor
             else:
                 base = base + atom * factor
         return base, step, scattered
