@@ -1,0 +1,131 @@
+"""The laws that every op keeps, as functions that raise AssertionError; the tests draw over the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symgraph.gradient import vjp
+from symgraph.graph import Variable, constant
+from symgraph.types import TensorType, is_float
+from tests.cases import Case
+from tests.programs import by_reference, interpreted, native
+
+STEP = 1e-5  # central differences in float64: their error is about STEP**2 + 1e-16 / STEP, some 1e-10
+
+
+def symbols(arrays: Sequence[np.ndarray]) -> list[Variable]:
+    """An input of open extents for each array."""
+    return [
+        Variable(TensorType(a.dtype.name, tuple(1 if n == 1 else None for n in a.shape)), name=f"x{k}")
+        for k, a in enumerate(arrays)
+    ]
+
+
+def built(case: Case, seed: int, dtype: str) -> tuple[list[Variable], Variable, list[np.ndarray]]:
+    """(inputs, output, drawn arrays) of a case."""
+    arrays = [np.asarray(a) for a in case.draw(np.random.default_rng(seed), dtype)]
+    inputs = symbols(arrays)
+    return inputs, case.build(*inputs), arrays
+
+
+def check_value(case: Case, seed: int, dtype: str) -> None:
+    """The reference is the oracle, to a few units in the last place."""
+    inputs, y, arrays = built(case, seed, dtype)
+    (found,) = by_reference([y], dict(zip(inputs, arrays, strict=True)))
+    assert found.dtype.name == y.dtype, f"{found.dtype} where the type says {y.dtype}"
+    assert_close(found, np.asarray(case.oracle(*arrays)), case.ulp, arrays)
+
+
+def check_compiled(case: Case, seed: int, dtype: str) -> None:
+    """Machine code is the interpreter bit by bit, and the oracle to a few units in the last place."""
+    inputs, y, arrays = built(case, seed, dtype)
+    values = dict(zip(inputs, arrays, strict=True))
+    (machine,), (slow,) = native([y], values), interpreted([y], values)
+    assert machine.dtype.name == y.dtype and machine.shape == slow.shape
+    assert same_bits(machine, slow), f"native {machine} differs from the interpreter's {slow}"
+    assert_close(machine, np.asarray(case.oracle(*arrays)), case.ulp, arrays)
+
+
+def check_gradient(case: Case, seed: int) -> None:
+    """The gradient is that of central differences, and the second gradient that of the first."""
+    inputs, y, arrays = built(case, seed, "float64")
+    if not is_float(y.dtype) or not case.differentiable:
+        return
+    wrt = [inputs[k] for k in case.differentiable]
+    weight = _weights(seed, y, inputs, arrays)
+    first = vjp(y, wrt, weight, disconnected_inputs="ignore")
+    _check_differences([y], [weight], first, case.differentiable, inputs, arrays, tolerance=1e-6)
+    seconds = [_weights(seed + 1 + k, g, inputs, arrays) for k, g in enumerate(first)]
+    again = vjp(first, wrt, seconds, disconnected_inputs="ignore")
+    _check_differences(first, seconds, again, case.differentiable, inputs, arrays, tolerance=1e-5)
+
+
+def check_compiled_gradient(case: Case, seed: int, dtype: str) -> None:
+    """The compiled gradient is the reference's, to rounding of the sums in it."""
+    inputs, y, arrays = built(case, seed, dtype)
+    if not is_float(y.dtype) or not case.differentiable:
+        return
+    weight = _weights(seed, y, inputs, arrays)
+    found = vjp(y, [inputs[k] for k in case.differentiable], weight, disconnected_inputs="ignore")
+    values = dict(zip(inputs, arrays, strict=True))
+    for g, a, b in zip(found, native(found, values), by_reference(found, values), strict=True):
+        assert a.dtype.name == g.dtype
+        assert_close(a, b, 64, [*arrays, b])
+
+
+def _weights(seed: int, y: Variable, inputs: Sequence[Variable], arrays: Sequence[np.ndarray]) -> Variable:
+    """A drawn cotangent of the shape of ``y``."""
+    (value,) = by_reference([y], dict(zip(inputs, arrays, strict=True)))
+    return constant(np.random.default_rng(seed + 7).uniform(0.5, 1.5, value.shape).astype(y.dtype))
+
+
+def _check_differences(
+    outputs: Sequence[Variable], weights: Sequence[Variable], gradients: Sequence[Variable],
+    which: Sequence[int], inputs: Sequence[Variable], arrays: Sequence[np.ndarray], tolerance: float,
+) -> None:  # fmt: skip
+    """Along a drawn direction: (f(x + h d) - f(x - h d)) / 2h is the gradient times d."""
+    found = by_reference(list(gradients), dict(zip(inputs, arrays, strict=True)))
+    for k, v, g in zip(which, gradients, found, strict=True):
+        assert g.shape == arrays[k].shape and v.dtype == arrays[k].dtype.name
+        direction = np.random.default_rng(k + 3).uniform(-1, 1, arrays[k].shape)
+        up, down = (_weighted(outputs, weights, inputs, arrays, k, s * STEP * direction) for s in (1, -1))
+        expected, scale = (up - down) / (2 * STEP), np.abs(g * direction).sum() + 1
+        error = abs((g * direction).sum() - expected)
+        assert error <= tolerance * scale, f"gradient by input {k}: {(g * direction).sum()} for {expected}"
+
+
+def _weighted(
+    outputs: Sequence[Variable], weights: Sequence[Variable], inputs: Sequence[Variable],
+    arrays: Sequence[np.ndarray], k: int, change: np.ndarray,
+) -> float:  # fmt: skip
+    moved = [a + change if i == k else a for i, a in enumerate(arrays)]
+    found = by_reference([*outputs, *weights], dict(zip(inputs, moved, strict=True)))
+    n = len(outputs)
+    return float(sum((a * w).sum() for a, w in zip(found[:n], found[n:], strict=True)))
+
+
+# ------------------------------------------------------------------------------------------------ comparing
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal, zeros of one sign with zeros of that sign, and NaN with NaN."""
+    if a.dtype.kind != "f":
+        return bool(np.array_equal(a, b))
+    nan = np.isnan(a) & np.isnan(b)
+    return bool(np.all(nan | ((a == b) & (np.signbit(a) == np.signbit(b)))))
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray, ulp: float, arrays: Sequence[np.ndarray]) -> None:
+    """Within ``ulp`` units in the last place of the larger of the result and, for sums, the largest operand."""
+    assert found.shape == expected.shape, f"shape {found.shape}, expected {expected.shape}"
+    if found.dtype.kind != "f":
+        assert np.array_equal(found, expected), f"{found} for {expected}"
+        return
+    with np.errstate(all="ignore"):
+        rounded = expected.astype(found.dtype)
+        unit = np.maximum(np.spacing(np.abs(rounded)), np.finfo(found.dtype).smallest_subnormal)
+        error = np.abs(found.astype("float64") - expected.astype("float64"))
+        fine = (error <= ulp * unit.astype("float64")) | (found == rounded) | (np.isnan(found) & np.isnan(rounded))
+    assert fine.all(), f"{found[~fine][:4]} for {expected[~fine][:4]}, more than {ulp} ulp"

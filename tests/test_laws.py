@@ -1,0 +1,57 @@
+"""Every op of the registry keeps the laws, on drawn shapes, dtypes and values."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import tests.cases
+from symgraph.op import OPS, Elementwise
+from tests import laws
+from tests.cases import Case
+
+CASES: dict[str, list[Case]] = {}
+for _module in pkgutil.iter_modules(tests.cases.__path__):
+    for _name, _list in importlib.import_module(f"tests.cases.{_module.name}").CASES.items():
+        CASES.setdefault(_name, []).extend(_list)
+
+EACH = [pytest.param(case, id=f"{name}-{k}") for name, cases in CASES.items() for k, case in enumerate(cases)]
+SEEDS = range(4)
+
+
+def test_every_op_has_a_case():
+    assert not [name for name in OPS if name not in CASES]
+
+
+@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_reference_is_the_oracle(case, dtype):
+    for seed in SEEDS:
+        laws.check_value(case, seed, dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in EACH if isinstance(OPS[c.id.rpartition("-")[0]], Elementwise)])
+def test_elementwise_ops_take_half_precision(case):
+    for seed in SEEDS:
+        laws.check_value(case, seed, "float16")
+
+
+@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_machine_code_is_the_interpreter_and_the_oracle(case, dtype):
+    for seed in SEEDS[:2]:
+        laws.check_compiled(case, seed, dtype)
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_gradients_are_those_of_central_differences(case):
+    for seed in SEEDS:
+        laws.check_gradient(case, seed)
+
+
+@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_gradients_are_the_references(case, dtype):
+    laws.check_compiled_gradient(case, 0, dtype)
