@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph import expression
+from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Variable, apply, constant
 from symgraph.op import OPS
-from symgraph.expression import Expr
 from symgraph.types import TensorType
 
 
