@@ -89,6 +89,8 @@ def _check_differences(
     found = by_reference(list(gradients), dict(zip(inputs, arrays, strict=True)))
     for k, v, g in zip(which, gradients, found, strict=True):
         assert g.shape == arrays[k].shape and v.dtype == arrays[k].dtype.name
+        if not g.size:
+            continue
         direction = np.random.default_rng(k + 3).uniform(-1, 1, arrays[k].shape)
         up, down = (_weighted(outputs, weights, inputs, arrays, k, s * STEP * direction) for s in (1, -1))
         expected, scale = (up - down) / (2 * STEP), np.abs(g * direction).sum() + 1
