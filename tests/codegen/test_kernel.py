@@ -71,10 +71,14 @@ WRONG: dict[str, tuple[Body, str]] = {
     "alloc in vector": (in_loop(*with_register(STORE), kind="vector"), "not allowed in a vector loop"),
     "loop in masked vector": (in_loop(If(i < 2, in_loop(STORE)), kind="vector"), "not allowed in a vector loop"),
     "parallel inside": ((Loop("j", 2, "serial", in_loop(STORE, kind="parallel")),), "stands at the top"),
-    "parallel under If": ((If(const(1, "int64") < load("n", at_zero, "int64"), in_loop(STORE, kind="parallel")),),
-                          "stands at the top"),
-    "parallel with outer storage": (with_register(*in_loop(Store("s", at_zero, zero()), kind="parallel")),
-                                    "s is no buffer here"),
+    "parallel under If": (
+        (If(const(1, "int64") < load("n", at_zero, "int64"), in_loop(STORE, kind="parallel")),),
+        "stands at the top",
+    ),
+    "parallel with outer storage": (
+        with_register(*in_loop(Store("s", at_zero, zero()), kind="parallel")),
+        "s is no buffer here",
+    ),
     "thread without block": (in_loop(STORE, kind="thread"), "inside a block loop"),
     "block inside": ((Loop("j", 2, "serial", in_loop(STORE, kind="block")),), "stands at the top"),
     "sync": (in_loop(Sync()), "Sync outside of a thread loop"),
@@ -110,7 +114,9 @@ def test_an_error_shows_the_statement():
 
 
 def test_kernels_read_as_loops():
-    assert show(tile()) == """\
+    assert (
+        show(tile())
+        == """\
 kernel tile(out c: float32[28, 64], a: float32[28, 24], b: float32[24, 64]):
   parallel j < 2:
     serial i < 2:
@@ -129,6 +135,7 @@ kernel tile(out c: float32[28, 64], a: float32[28, 24], b: float32[24, 64]):
           vector x2 < 16:
             c[((i * 14) + r2), ((j * 32) + ((v2 * 16) + x2))] = acc[r2, ((v2 * 16) + x2)]
 """
+    )
 
 
 def test_long_shared_terms_are_shown_once():
