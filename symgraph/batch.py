@@ -10,7 +10,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
-from symgraph.op import OPS, Attrs, GradResult, Op
+from symgraph.op import OPS, Attrs, GradResult, Guard, Op
 from symgraph.expression import Expr
 from symgraph.types import TensorType, broadcast_extents
 
@@ -57,7 +57,7 @@ class Batched(Op):
         made = self.inner.define(inner)
         if made is None:
             return None
-        assert extent is not None and made.into is None, f"{self.name}: scatters are batched through their own axes"
+        assert extent is not None, f"{self.name}: the batch must have a known extent"
         row = expression.axis(BATCH_AXIS)
 
         def lift(e: Expr) -> Expr | None:
@@ -65,7 +65,16 @@ class Batched(Op):
                 return expression.load(e.value, (row, *e.args), e.dtype)  # type: ignore[arg-type]
             return None
 
-        return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=tuple(expression.substitute(made.exprs, lift)))
+        at = None if made.at is None else (row, *expression.substitute(made.at, lift))
+        exprs = tuple(expression.substitute(made.exprs, lift))
+        return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=exprs, at=at)
+
+    def guards(self, node: Apply) -> Sequence[Guard]:
+        """What must hold for every row."""
+        inner, _ = self._rows(node.inputs, node.attrs)
+        rows = {a: b for a, b, w in zip(inner.inputs, node.inputs, node.attrs["which"], strict=True) if w}
+        every = OPS["all"]
+        return [Guard(every(batch([g.ok], rows)[0]), g.message) for g in self.inner.guards(inner)]  # type: ignore[operator]
 
     def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         inner, _ = self._rows(node.inputs, node.attrs)
@@ -128,8 +137,12 @@ def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Vari
     if expanded is not None:
         inside = {v: done[v] for v in node.inputs if v in done}
         return batch(expanded, inside)
-    inputs = [done.get(v, v) for v in node.inputs]
-    which = tuple(v in done for v in node.inputs)
+    rows = dict(done)
+    if node.op.into is not None:  # each row writes into a copy of its own
+        start = node.inputs[node.op.into]
+        rows[start] = done[start] if start in done else _repeat(start, next(done[v] for v in node.inputs if v in done))
+    inputs = [rows.get(v, v) for v in node.inputs]
+    which = tuple(v in rows for v in node.inputs)
     return apply(batched_op(node.op), inputs, {**node.attrs, "which": which}).outputs
 
 

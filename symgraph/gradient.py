@@ -279,7 +279,8 @@ def _product(extents: Sequence[Variable]) -> Variable:
 
 def _units(f: Variable, size: Variable) -> Variable:
     """The unit cotangents of ``f``: (size, *f.shape), row i one at flat position i."""
-    flat = OPS["arange"](size_variable(size))  # type: ignore[operator]
+    ends = constant(np.int64(0)), constant(np.int64(1))
+    flat = OPS["arange"](*ends, size_variable(size), dtype="int64")  # type: ignore[operator]
     one = OPS["eq"](_reshape(flat, (size, 1)), _reshape(flat, (1, size)))  # type: ignore[operator]
     return _reshape(convert(one, f.dtype), (size, *f.shape))
 

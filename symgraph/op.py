@@ -37,6 +37,7 @@ from symgraph.graph import (
 from symgraph.pattern import Pattern
 from symgraph.expression import Expr
 from symgraph.types import (
+    Shape,
     TensorType,
     broadcast_shapes,
     canonical,
@@ -76,11 +77,14 @@ class Op:
         Inputs from this one on are extents: int64 scalars that must be known when a program is compiled.
     is_view : bool
         Whether the output is the first input's elements in the same row-major order: it may share its storage.
+    into : int or None
+        The input that a scatter's output starts as a copy of.
     """
 
     name: str
     sizes_from: int | None = None
     is_view: bool = False
+    into: int | None = None
     doc: str | None = None
 
     def register(self) -> None:
@@ -312,6 +316,7 @@ class Elementwise(Op):
         if len(xs) != self.arity:
             raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity > 1)}, got {len(xs)}")
         inputs = self.prepare(xs)
+        self._broadcast(inputs)
         rank = max(v.ndim for v in inputs)
         return apply(self, [pad_rank(v, rank) for v in inputs]).outputs[0]
 
@@ -340,8 +345,12 @@ class Elementwise(Op):
             dtype = self.expr(tuple(v.dtype for v in inputs)).dtype
         except DTypeError:
             self._reject(inputs[0].dtype, inputs, self.mend)
+        return [TensorType(dtype, self._broadcast(inputs))]
+
+    def _broadcast(self, inputs: Sequence[Variable]) -> Shape:
+        """The shape of the result; checked before ranks are padded too, so that a message names the user's variables."""
         try:
-            return [TensorType(dtype, broadcast_shapes([v.type.shape for v in inputs]))]
+            return broadcast_shapes([v.type.shape for v in inputs])
         except ShapeError as error:
             names = ", ".join(map(label, inputs))
             raise ShapeError(

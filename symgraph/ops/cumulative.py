@@ -265,6 +265,9 @@ def _bincount(start: Operand, bins: Operand, weights: Operand) -> Compute:
     return scatter(bins.shape, lambda i: ((bins[i],), weights[i]), into=0, combiner=formula.SUM)
 
 
+_bincount.into = 0
+
+
 @structured(
     name="read_bins",
     infer=lambda x, bins: TensorType(x.dtype, bins.type.shape),

@@ -200,6 +200,8 @@ def _put_numpy(x: np.ndarray, y: np.ndarray, *indices: np.ndarray, axes: Axes, i
 
 
 class _Put(Structured):
+    into = 0
+
     def define(self, node: Apply) -> Compute:
         return self.formula(Operand(0, node.inputs[0].type), Operand(1, node.inputs[1].type), node, _finder(node, 2))
 
