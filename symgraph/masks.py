@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.op import PRIMITIVES, Elementwise, GradResult, convert
+from symgraph.op import OPS, PRIMITIVES, Elementwise, GradResult, convert
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
@@ -53,16 +53,19 @@ def _any_to(node: Apply) -> Variable | None:
 
 
 def _split_view(node: Apply, g: Variable) -> Masked:
-    cond, value = split(node.inputs[0])
+    x = node.inputs[0]
+    cond, value = split(x)
     if cond is None:
         return None, g
     if node.op.name == "cast":
         return cond, convert(value, g.dtype)
-    full = node.inputs[0].type
-    if any(v.type.shape != full.shape for v in (cond, value)) or (node.op.name == "reshape" and not full.is_static):
-        return None, g
-    moved = [apply(node.op, [v, *node.inputs[1:]], node.attrs).outputs[0] for v in (cond, value)]
-    return moved[0], moved[1]
+    if x.type.is_static and cond.type.shape == value.type.shape == x.type.shape:
+        return _moved(node, cond), _moved(node, value)
+    return _moved(node, OPS["broadcast_like"](cond, x)), g  # type: ignore[operator]
+
+
+def _moved(node: Apply, v: Variable) -> Variable:
+    return apply(node.op, [v, *node.inputs[1:]], node.attrs).outputs[0]
 
 
 def join(cond: Variable | None, value: Variable) -> Variable:

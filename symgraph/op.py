@@ -22,6 +22,7 @@ import numpy as np
 
 from symgraph import expression
 from symgraph.errors import AxisError, DTypeError, GradientError, ShapeError, layout
+from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand
 from symgraph.graph import (
     Apply,
@@ -35,7 +36,6 @@ from symgraph.graph import (
     label,
 )
 from symgraph.pattern import Pattern
-from symgraph.expression import Expr
 from symgraph.types import (
     Shape,
     TensorType,
@@ -348,7 +348,7 @@ class Elementwise(Op):
         return [TensorType(dtype, self._broadcast(inputs))]
 
     def _broadcast(self, inputs: Sequence[Variable]) -> Shape:
-        """The shape of the result; checked before ranks are padded too, so that a message names the user's variables."""
+        """The shape of the result; asked for before ranks are padded, so that a message names the user's variables."""
         try:
             return broadcast_shapes([v.type.shape for v in inputs])
         except ShapeError as error:
