@@ -135,6 +135,13 @@ def minimax(fit: Fit, degree: int, dtype: str) -> tuple[list[Real], float]:
 
 # ------------------------------------------------------------------------------------------------ the fits
 
+
+def scaled_erfc(q: Real) -> Real:
+    """(1 + 2a) exp(a^2) erfc(a) at a = 4 (1 + q)/(1 - q): between 1 and 1.3 for every a >= 0."""
+    a = 4 * (1 + q) / (1 - q)
+    return (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a)
+
+
 LN2 = 0.34667  # a little over log(2)/2: the rounded reduction may overshoot
 
 
@@ -156,6 +163,32 @@ FITS = [
     # tanh(x) = x + x z p(z), z = x^2
     Fit("TANH", lambda z: (mp.tanh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.36,
         {"float32": 4, "float64": 10}, lambda z: mp.sqrt(z) ** 3 / mp.tanh(mp.sqrt(z))),
+    # sinh(x) = x + x z p(z), z = x^2 < 1
+    Fit("SINH", lambda z: (mp.sinh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 1, {"float32": 3, "float64": 7},
+        lambda z: mp.sqrt(z) ** 3 / mp.sinh(mp.sqrt(z))),
+    # sin(r) = r + r z p(z) and cos(r) = 1 + z p(z), z = r^2, |r| <= pi/4 and a little
+    Fit("SIN", lambda z: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.79**2, {"float32": 2, "float64": 5},
+        lambda z: mp.sqrt(z) ** 3 / mp.sin(mp.sqrt(z))),
+    Fit("COS", lambda z: (mp.cos(mp.sqrt(z)) - 1) / z, 0, 0.79**2, {"float32": 3, "float64": 6},
+        lambda z: z / mp.cos(mp.sqrt(z))),
+    # log(1 + f) = 2/3 s (3 + z + z^2 p(z)), s = f/(2 + f), z = s^2
+    Fit("POW", lambda z: (3 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 3 - z) / z**2, 0, 0.04, {"float32": 2, "float64": 7},
+        lambda z: z**2 / 3),
+    # erf(x) = x + x p(z), z = x^2 < 1
+    Fit("ERF_NEAR", lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, 0, 1, {"float32": 6, "float64": 12},
+        lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z))),
+    # log(erfc(a)) = p(a) for 1 <= a <= 6, where erf becomes 1
+    Fit("ERF_FAR", lambda a: mp.log(mp.erfc(a)), 1, 6, {"float32": 6, "float64": 18},
+        lambda a: mp.erfc(a) / mp.erf(a)),
+    # (1 + 2a) exp(a^2) erfc(a) = 1 + (1 + q) p(q), q = (a - 4)/(a + 4), a < 28
+    Fit("ERFC", lambda q: (scaled_erfc(q) - 1) / (1 + q), -1, 0.75, {"float32": 11, "float64": 21},
+        lambda q: (1 + q) / scaled_erfc(q)),
+    # arctan(t) = t + t z p(z), z = t^2 <= 1
+    Fit("ARCTAN", lambda z: (mp.atan(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 1, {"float32": 7, "float64": 18},
+        lambda z: mp.sqrt(z) ** 3 / mp.atan(mp.sqrt(z))),
+    # arcsin(s) = s + s z p(z), z = s^2 <= 1/4
+    Fit("ARCSIN", lambda z: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.25, {"float32": 4, "float64": 11},
+        lambda z: mp.sqrt(z) ** 3 / mp.asin(mp.sqrt(z))),
 ]  # fmt: skip
 
 

@@ -12,10 +12,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from codegen.numerics.division import floordiv, mod
+from codegen.numerics.error_function import erf, erfc
 from codegen.numerics.exponential import exp, exp2, expm1
 from codegen.numerics.half import touches_half, widened
-from codegen.numerics.hyperbolic import tanh
+from codegen.numerics.hyperbolic import arccosh, arcsinh, arctanh, cosh, sinh, tanh
+from codegen.numerics.inverse_trigonometric import arccos, arcsin, arctan, arctan2
 from codegen.numerics.logarithm import log, log1p, log2, log10
+from codegen.numerics.power import pow
+from codegen.numerics.trigonometric import cos, sin, tan
 from symgraph.expression import Expr, kind_of, load, substitute
 
 BASIC = frozenset(
@@ -24,8 +28,10 @@ BASIC = frozenset(
 )
 
 EXPANSIONS: dict[str, Callable[..., Expr]] = {
-    "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2, "log10": log10, "tanh": tanh,
-    "floordiv": floordiv, "mod": mod,
+    "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2, "log10": log10, "pow": pow,
+    "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan, "arctan2": arctan2,
+    "sinh": sinh, "cosh": cosh, "tanh": tanh, "arcsinh": arcsinh, "arccosh": arccosh, "arctanh": arctanh,
+    "erf": erf, "erfc": erfc, "floordiv": floordiv, "mod": mod,
 }  # fmt: skip
 
 _expanded: weakref.WeakKeyDictionary[Expr, Expr] = weakref.WeakKeyDictionary()

@@ -6,6 +6,7 @@ import math
 
 from codegen.numerics.parts import (
     Table,
+    Two,
     above,
     below,
     format_of,
@@ -56,8 +57,8 @@ _EXPM1: Table = {
     ),
 }  # fmt: skip
 
-# beyond these the result is 0, inf or -1
-_EXP_RANGE = {"float32": (-104.0, 89.0), "float64": (-746.0, 710.0)}
+# beyond these the result is 0, inf or -1; that of exp also where it is halved
+_EXP_RANGE = {"float32": (-104.0, 90.0), "float64": (-746.0, 711.0)}
 _EXP2_RANGE = {"float32": (-151.0, 129.0), "float64": (-1076.0, 1025.0)}
 _EXPM1_RANGE = {"float32": (-18.0, 89.0), "float64": (-38.0, 710.0)}
 
@@ -73,18 +74,29 @@ def remainder(x: Expr, n: Expr) -> Expr:
     return fma(n, -tail, fma(n, -head, x))
 
 
+def remainder_of_sum(x: Two, n: Expr) -> Expr:
+    """x.high + x.low - n*log(2)."""
+    head, tail = LN2[n.dtype]
+    return fma(n, -head, x.high) + fma(n, -tail, x.low)
+
+
 def exp_kernel(r: Expr) -> Expr:
     """exp(r) for |r| <= log(2)/2: 1 + r + r^2 p(r), by Horner's rule (tools/minimax.py, EXP: 2^-28.3, 2^-57.9)."""
     return polynomial(r, (1.0, 1.0, *_EXP[r.dtype]))
 
 
-def exp(x: Expr) -> Expr:
-    """2^n exp(x - n*log(2)), n = rint(x/log(2)); at most 0.9 ulp.
+def exp_less_one(r: Expr) -> Expr:
+    """exp(r) - 1 for |r| <= log(2)/2, right to an ulp of exp(r)."""
+    return fma(r * r, polynomial(r, _EXP[r.dtype]), r)
+
+
+def exp(x: Expr, halvings: int = 0) -> Expr:
+    """2^n exp(x - n*log(2)), n = rint(x/log(2)); at most 0.9 ulp. Divided by 2**halvings.
 
     The range reduction is that of Cody and Waite (1980), with fma.
     """
     x = clamped(x, _EXP_RANGE[x.dtype])
-    n, biased = nearest(x, LOG2_E, 2 * format_of(x).bias)
+    n, biased = nearest(x, LOG2_E, 2 * format_of(x).bias - halvings)
     return times_wide_power(exp_kernel(remainder(x, n)), biased)
 
 
@@ -94,14 +106,16 @@ def moderate_exp(x: Expr) -> Expr:
     return times_power(exp_kernel(remainder(x, n)), low_bits)
 
 
-def exp2(x: Expr) -> Expr:
-    """2^n 2^(x - n), n = rint(x); at most 0.9 ulp, and exact for integers.
+def exp2_kernel(r: Expr) -> Expr:
+    """2^r = 1 + r p(r) for |r| <= 1/2 (tools/minimax.py, EXP2: 2^-28.3, 2^-57.8)."""
+    return polynomial(r, (1.0, *_EXP2[r.dtype]))
 
-    2^r = 1 + r p(r) (tools/minimax.py, EXP2: 2^-28.3, 2^-57.8).
-    """
+
+def exp2(x: Expr) -> Expr:
+    """2^n 2^(x - n), n = rint(x); at most 0.8 ulp, and exact for integers."""
     x = clamped(x, _EXP2_RANGE[x.dtype])
     n, biased = nearest(x, 1.0, 2 * format_of(x).bias)
-    return times_wide_power(polynomial(x - n, (1.0, *_EXP2[x.dtype])), biased)
+    return times_wide_power(exp2_kernel(x - n), biased)
 
 
 def expm1_kernel(r: Expr) -> Expr:
@@ -110,7 +124,7 @@ def expm1_kernel(r: Expr) -> Expr:
 
 
 def expm1(x: Expr) -> Expr:
-    """2^n expm1(x - n*log(2)) + (2^n - 1); at most 1.5 ulp.
+    """2^n expm1(x - n*log(2)) + (2^n - 1); at most 1.4 ulp.
 
     n changes at log(3/2) and not at log(2)/2, so that |expm1(r)| is below 1/4 for n = 1 and below 1/2 for n = -1, where
     it cancels. All is done at 2^(n - 1), which is finite where the result is. A tiny ``x`` is its own result: that

@@ -47,22 +47,19 @@ def quarters(x: Expr) -> Expr:
     return bitcast(x, f.unsigned) + (1 << (f.mantissa - 1))
 
 
-def exponent(moved: Expr, f: Format, excess: Expr | float = 0.0) -> Expr:
-    """k - excess as a float, from ``quarters``; through the bits of a float, as AVX2 casts no int64."""
-    base = 2.0**f.mantissa
-    field = (moved >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa)
-    return bitcast(field, f.dtype) - (excess + (base + f.bias))
+def exponent(moved: Expr, f: Format) -> Expr:
+    """k from ``quarters``, as the float 2^mantissa + bias + k: AVX2 casts no int64, but a float can be put together."""
+    return bitcast((moved >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa), f.dtype)
 
 
 def split(x: Expr) -> tuple[Expr, Expr]:
-    """k, f with x = 2^k (1 + f), for a positive finite ``x``; subnormals are scaled first."""
+    """k, f with x = 2^k (1 + f) and 3/4 <= 1 + f < 3/2, for positive finite ``x``; subnormals are scaled first."""
     f = format_of(x)
     lift = f.mantissa + 1
+    base = 2.0**f.mantissa + f.bias
     small = x < same(x, f.tiny)
     moved = quarters(select(small, x * 2.0**lift, x))
-    base = 2.0**f.mantissa + f.bias
-    field = bitcast((moved >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa), f.dtype)
-    k = field - select(small, same(x, base + lift), same(x, base))
+    k = exponent(moved, f) - select(small, same(x, base + lift), same(x, base))
     fraction = bitcast((moved & ((1 << f.mantissa) - 1)) + (f.one - (1 << (f.mantissa - 1))), f.dtype)
     return k, fraction - 1
 
@@ -82,12 +79,12 @@ def log_of(k: Expr, f: Expr) -> Expr:
 
 
 def log(x: Expr) -> Expr:
-    """k log(2) + log(1 + f); at most 0.9 ulp."""
+    """k log(2) + log(1 + f); at most 1 ulp."""
     return with_specials(x, log_of(*split(x)))
 
 
-def log1p(x: Expr) -> Expr:
-    """k log(2) + log(1 + f), 1 + x = 2^k (1 + f); at most 1.4 ulp.
+def split_log1p(x: Expr) -> tuple[Expr, Expr]:
+    """k, f with 1 + x = 2^k (1 + f) and 3/4 <= 1 + f < 3/2, for finite x > -1.
 
     k is read from 1 + x rounded, and f = x/2^k + (1/2^k - 1) rounded once: nothing of a small ``x`` is lost. x/2^k is
     formed in the exponent field (k is 0 where ``x`` is zero or subnormal), 1/2^k as a quarter of a normal number.
@@ -98,18 +95,22 @@ def log1p(x: Expr) -> Expr:
     power = (bitcast(moved, f.integer) & f.exponent_mask) - f.one
     scaled = bitcast(bits(x) - power, f.dtype)
     inverse = bitcast((f.one + (2 << f.mantissa)) - power, f.dtype)
-    result = log_of(exponent(moved, f), scaled + fma(inverse, 0.25, -1))
-    return with_specials(x, select(eq(x, 0), x, result), -1.0)
+    return exponent(moved, f) - (2.0**f.mantissa + f.bias), scaled + fma(inverse, 0.25, -1)
+
+
+def log1p(x: Expr) -> Expr:
+    """k log(2) + log(1 + f); at most 1 ulp. A zero keeps its sign."""
+    return with_specials(x, select(eq(x, 0), x, log_of(*split_log1p(x))), -1.0)
 
 
 def log2(x: Expr) -> Expr:
-    """k + (f + tail(f)) log2(e) in two words; at most 0.8 ulp, and exact for powers of two."""
+    """k + (f + tail(f)) log2(e) in two words; at most 1.3 ulp, and exact for powers of two."""
     k, f = split(x)
     return with_specials(x, _other_base(k, f, same(x, 0), _LOG2_E[x.dtype]))
 
 
 def log10(x: Expr) -> Expr:
-    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 0.8 ulp, and exact for powers of ten."""
+    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 1.1 ulp, and exact for powers of ten."""
     k, f = split(x)
     head, rest = _LOG10_2[x.dtype]
     return with_specials(x, _other_base(k * head, f, k * rest, _LOG10_E[x.dtype]))

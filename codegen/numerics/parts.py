@@ -31,6 +31,11 @@ class Format:
     bias: int
 
     @property
+    def width(self) -> int:
+        """All its bits."""
+        return self.mantissa + self.bias.bit_length() + 2
+
+    @property
     def shifter(self) -> float:
         """1.5 * 2**mantissa: adding it rounds to an integer, which then stands in the low bits."""
         return 1.5 * 2.0**self.mantissa

@@ -5,31 +5,69 @@ from __future__ import annotations
 import math
 
 from codegen.numerics.parts import Table, bits, format_of, nearest, polynomial, same
-from codegen.numerics.reduction import reduced
+from codegen.numerics.reduction import far_quadrant
 from symgraph.expression import Expr, absolute, bitcast, eq, fma, rare, select
 
 _SIN: Table = {
+    "float32": (
+        -0.16666654, 0.008332106, -0.00019507874,
+    ),
+    "float64": (
+        -0.16666666666666627, 0.008333333333321157, -0.00019841269828820712, 2.7557313354885152e-06,
+        -2.5050706017894087e-08, 1.589380637022814e-10,
+    ),
 }  # fmt: skip
 
 _COS: Table = {
+    "float32": (
+        -0.5, 0.041666646, -0.0013887304, 2.4431201e-05,
+    ),
+    "float64": (
+        -0.5, 0.04166666666666659, -0.0013888888888872167, 2.480158728827481e-05, -2.755731400738796e-07,
+        2.087567684502681e-09, -1.1357264698479751e-11,
+    ),
 }  # fmt: skip
 
-# pi/2 in three words, and up to where x - n*pi/2 with them is right to the last bit (n < 2^16, 2^30)
+# pi/2 in three words
 _PI_2: Table = {
     "float32": (1.5707964, -4.371139e-08, -1.7151245e-15),
     "float64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
 }
-_NEAR = {"float32": 1e5, "float64": 1e9}
+# and up to where x - n*pi/2 is right with them: n < 2^16, 2^30
+_FAR = {"float32": 1e5, "float64": 1e9}
 
 
-def quadrant(x: Expr) -> tuple[Expr, Expr]:
+def sin(x: Expr) -> Expr:
+    """sin(j*pi/2 + r); at most 1.5 ulp for every finite ``x``. A zero keeps its sign."""
+    near = _sin(*near_quadrant(x))
+    return rare(_is_far(x), _sin(*far_quadrant(x)), select(eq(x, 0), x, near))
+
+
+def cos(x: Expr) -> Expr:
+    """sin((j + 1)*pi/2 + r); at most 1.5 ulp for every finite ``x``."""
+    (near_j, near_r), (far_j, far_r) = near_quadrant(x), far_quadrant(x)
+    return rare(_is_far(x), _sin(far_j + 1, far_r), _sin(near_j + 1, near_r))
+
+
+def tan(x: Expr) -> Expr:
+    """sin(r)/cos(r), or -cos(r)/sin(r) for odd j; at most 3 ulp for every finite ``x``. A zero keeps its sign."""
+    near = _tan(*near_quadrant(x))
+    return rare(_is_far(x), _tan(*far_quadrant(x)), select(eq(x, 0), x, near))
+
+
+def near_quadrant(x: Expr) -> tuple[Expr, Expr]:
     """j, r with x = j*pi/2 + r and |r| <= pi/4, for moderate ``x``; of ``j`` only the low bits count.
 
     The first product is exact in fma, and so is the difference: both stand on the grid of the first word.
+    Inf gives NaN. Method: Cody and Waite (1980), with fma.
     """
     n, j = nearest(x, 2 / math.pi)
     first, second, third = _PI_2[x.dtype]
     return j, fma(n, -third, fma(n, -second, fma(n, -first, x)))
+
+
+def _is_far(x: Expr) -> Expr:
+    return (same(x, _FAR[x.dtype]) <= absolute(x)) & (absolute(x) < same(x, math.inf))
 
 
 def sin_kernel(r: Expr) -> Expr:
@@ -39,19 +77,18 @@ def sin_kernel(r: Expr) -> Expr:
 
 
 def cos_kernel(r: Expr) -> Expr:
-    """cos(r) = 1 + z p(z), z = r^2 (tools/minimax.py, COS: 2^-32.9, 2^-56.7)."""
+    """cos(r) = 1 + z p(z), z = r^2 (tools/minimax.py, COS: 2^-32.9, 2^-63.8)."""
     return polynomial(r * r, (1.0, *_COS[r.dtype]))
 
 
-def _of_quadrant(j: Expr, r: Expr) -> Expr:
+def _sin(j: Expr, r: Expr) -> Expr:
     """sin(j*pi/2 + r)."""
-    f = format_of(r)
     wave = select(eq(j & 1, 0), sin_kernel(r), cos_kernel(r))
-    return bitcast(bits(wave) ^ ((j & 2) << (f.mantissa + f.exponent_bits - 1)), r.dtype)
+    return bitcast(bits(wave) ^ ((j & 2) << (format_of(r).width - 2)), r.dtype)
 
 
-def sin(x: Expr) -> Expr:
-    """sin of the remainder by its quadrant; at most 1.2 ulp. A tiny ``x`` is its own result."""
-    far = rare_far(x)
-    j, r = quadrant(x)
-    fast = select(absolute(r) ...
+def _tan(j: Expr, r: Expr) -> Expr:
+    """tan(j*pi/2 + r)."""
+    even = eq(j & 1, 0)
+    s, c = sin_kernel(r), cos_kernel(r)
+    return select(even, s, -c) / select(even, c, s)
