@@ -7,7 +7,7 @@
 >>> train = sg.function([x, y], cost, updates=sg.optim.sgd(cost, [w], lr=0.05))
 """
 
-from symgraph import errors, ops
+from symgraph import errors, linalg, nn, ops, optim, random
 from symgraph.arguments import In
 from symgraph.backend import register_backend
 from symgraph.config import configure, floatX, using
