@@ -142,6 +142,15 @@ def scaled_erfc(q: Real) -> Real:
     return (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a)
 
 
+def odd(name: str, function: Function, high: float, degrees: dict[str, int]) -> Fit:
+    """function(x) = x + x z p(z), z = x^2 <= high, relative."""
+
+    def rest(z: Real) -> Real:
+        return (function(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3
+
+    return Fit(name, rest, 0, high, degrees, lambda z: mp.sqrt(z) ** 3 / function(mp.sqrt(z)))
+
+
 LN2 = 0.34667  # a little over log(2)/2: the rounded reduction may overshoot
 
 
@@ -160,15 +169,10 @@ FITS = [
     Fit("LOG", lambda f: (mp.log1p(f) - f) / f**2, -0.25, 0.5, {"float32": 8}, lambda f: f**2 / mp.log1p(f)),
     Fit("LOG_ODD", lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.04,
         {"float64": 6}, lambda z: mp.sqrt(z) ** 3 / mp.atanh(mp.sqrt(z)) / 2),
-    # tanh(x) = x + x z p(z), z = x^2
-    Fit("TANH", lambda z: (mp.tanh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.36,
-        {"float32": 4, "float64": 10}, lambda z: mp.sqrt(z) ** 3 / mp.tanh(mp.sqrt(z))),
-    # sinh(x) = x + x z p(z), z = x^2 < 1
-    Fit("SINH", lambda z: (mp.sinh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 1, {"float32": 3, "float64": 7},
-        lambda z: mp.sqrt(z) ** 3 / mp.sinh(mp.sqrt(z))),
-    # sin(r) = r + r z p(z) and cos(r) = 1 + z p(z), z = r^2, |r| <= pi/4 and a little
-    Fit("SIN", lambda z: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.79**2, {"float32": 2, "float64": 5},
-        lambda z: mp.sqrt(z) ** 3 / mp.sin(mp.sqrt(z))),
+    odd("TANH", mp.tanh, 0.36, {"float32": 4, "float64": 10}),
+    odd("SINH", mp.sinh, 1, {"float32": 3, "float64": 7}),
+    odd("SIN", mp.sin, 0.79**2, {"float32": 2, "float64": 5}),
+    # cos(r) = 1 + z p(z), z = r^2, |r| <= pi/4 and a little, relative; the same for sin
     Fit("COS", lambda z: (mp.cos(mp.sqrt(z)) - 1) / z, 0, 0.79**2, {"float32": 3, "float64": 6},
         lambda z: z / mp.cos(mp.sqrt(z))),
     # log(1 + f) = 2/3 s (3 + z + z^2 p(z)), s = f/(2 + f), z = s^2
@@ -183,12 +187,8 @@ FITS = [
     # (1 + 2a) exp(a^2) erfc(a) = 1 + (1 + q) p(q), q = (a - 4)/(a + 4), a < 28
     Fit("ERFC", lambda q: (scaled_erfc(q) - 1) / (1 + q), -1, 0.75, {"float32": 11, "float64": 21},
         lambda q: (1 + q) / scaled_erfc(q)),
-    # arctan(t) = t + t z p(z), z = t^2 <= 1
-    Fit("ARCTAN", lambda z: (mp.atan(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 1, {"float32": 7, "float64": 18},
-        lambda z: mp.sqrt(z) ** 3 / mp.atan(mp.sqrt(z))),
-    # arcsin(s) = s + s z p(z), z = s^2 <= 1/4
-    Fit("ARCSIN", lambda z: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.25, {"float32": 4, "float64": 11},
-        lambda z: mp.sqrt(z) ** 3 / mp.asin(mp.sqrt(z))),
+    odd("ARCTAN", mp.atan, 1, {"float32": 7, "float64": 18}),
+    odd("ARCSIN", mp.asin, 0.25, {"float32": 4, "float64": 11}),
 ]  # fmt: skip
 
 
