@@ -125,16 +125,41 @@ class _Planner:
                 self.storage[root] = storage
 
     def place_updates(self) -> None:
-        """Write new values where the old ones are, if every reader of the old ones can run before."""
-        for v, target in zip(self.prepared.updates, self.prepared.targets, strict=True):
-            storage, root = f"sh{target}", self._root(v)
-            if self.storage.get(root) == storage:
+        """Write new values where the old ones are, if every reader of the old ones can run before.
+
+        Values that are somewhere already go first: what their copies read must not be written in place.
+        """
+        pairs = [(f"sh{t}", self._root(v)) for v, t in zip(self.prepared.updates, self.prepared.targets, strict=True)]
+        moved = {target: root for target, root in pairs if root in self.storage}
+        self.late = [Copy(target, self.storage[root]) for target, root in moved.items() if self.storage[root] != target]
+        for target, root in pairs:
+            if target in moved:
                 continue
-            if root not in self.storage and self._can_overwrite(root, storage):
-                self.storage[root] = storage
+            if root not in self.storage and self._can_overwrite(root, target):
+                self.storage[root] = target
                 self.committing.add(self.maker[root])
             else:
-                self.late.append(Copy(storage, self._home(root)))
+                self.late.append(Copy(target, self._home(root)))
+
+    def moves(self) -> list[Copy]:
+        """The copies into shared variables as if they were done at once: a cycle goes through the arena."""
+        left, done = list(self.late), []
+        while left:
+            free = next((c for c in left if not any(c.target == d.source for d in left)), None)
+            if free is None:
+                free = self._set_aside(left)
+            else:
+                left.remove(free)
+            done.append(free)
+        return done
+
+    def _set_aside(self, left: list[Copy]) -> Copy:
+        """Copy what the first of ``left`` would overwrite into the arena, for those that still read it."""
+        storage = left[0].target
+        aside = f"m_{storage}"
+        self.buffers[aside] = Buffer(aside, self.buffers[storage].dtype, self.buffers[storage].shape)
+        left[:] = [Copy(c.target, aside if c.source == storage else c.source) for c in left]
+        return Copy(aside, storage)
 
     def _home(self, root: str) -> str:
         """The storage of a value, in the arena if it has none yet."""
@@ -194,7 +219,7 @@ class _Planner:
         first = self._sorted(k for k in self.before if k not in committing)
         last = self._sorted(committing)
         early: list[Step] = [*[self.fused.groups[k] for k in first], *self.copies_of(committing, False)]
-        late: list[Step] = [*[self.fused.groups[k] for k in last], *self.copies_of(committing, True), *self.late]
+        late: list[Step] = [*[self.fused.groups[k] for k in last], *self.copies_of(committing, True), *self.moves()]
         return early + late, len(early)
 
     def copies_of(self, committing: set[int], late: bool) -> list[Step]:

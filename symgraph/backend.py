@@ -19,7 +19,7 @@ from symgraph.graph import Constant, SharedVariable, Variable, toposort
 from symgraph.op import Op
 from symgraph.reference import evaluate
 from symgraph.rewrite import Step, expand_composites, rewrite
-from symgraph.shapes import fix, settle
+from symgraph.shapes import check_update, fix, settle
 from symgraph.types import TensorType
 
 BACKENDS: dict[str, str] = {
@@ -74,7 +74,9 @@ class Prepared:
     inputs, shared
         Stand-ins of the task's leaves, in its order.
     outputs, updates
-        Results; ``updates[i]`` is the new value of ``shared[targets[i]]``.
+        Results; ``updates[i]`` is the new value of ``shared[targets[i]]`` and has its shape.
+    renewed : tuple of int
+        The last outputs are new values of these shared variables, which change their shapes.
     trace : list of Step
         What the rewriter did.
     """
@@ -84,6 +86,7 @@ class Prepared:
     outputs: tuple[Variable, ...]
     updates: tuple[Variable, ...]
     targets: tuple[int, ...]
+    renewed: tuple[int, ...] = ()
     trace: list[Step] = field(default_factory=list, compare=False)
 
 
@@ -92,14 +95,20 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     leaves = [*task.inputs, *task.shared]
     types = dict(zip(leaves, (*signature.inputs, *signature.shared), strict=True))
     results, stand_ins = fix(task.results, types, dict(signature.sizes))
+    count = len(task.outputs)
+    for (target, _), new in zip(task.updates, results[count:], strict=True):
+        check_update(target, new)
     trace: list[Step] = []
     results = rewrite(results, PHASES, trace=trace)
     results = settle(expand_composites(results))
     results = settle(rewrite(results, ("specialize",), trace=trace))
-    count = len(task.outputs)
+    new = list(zip((task.shared.index(s) for s, _ in task.updates), results[count:], strict=True))
+    shared = tuple(stand_ins[v] for v in task.shared)
+    same = [(k, v) for k, v in new if v.type == shared[k].type]
+    other = [(k, v) for k, v in new if v.type != shared[k].type]
     return Prepared(
-        tuple(stand_ins[v] for v in task.inputs), tuple(stand_ins[v] for v in task.shared), tuple(results[:count]),
-        tuple(results[count:]), tuple(task.shared.index(s) for s, _ in task.updates), trace,
+        tuple(stand_ins[v] for v in task.inputs), shared, (*results[:count], *(v for _, v in other)),
+        tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other), trace,
     )  # fmt: skip
 
 
@@ -203,11 +212,11 @@ class NumpyExecutable:
         held = [s.get_value(borrow=True) for s in shared]
         values = dict(zip((*p.inputs, *p.shared), (*inputs, *held), strict=True))
         found = evaluate([*p.outputs, *p.updates], {v: a for v, a in values.items() if not isinstance(v, Constant)})
-        outputs = [np.array(a) for a in found[: len(p.outputs)]]
-        new = [np.array(a) for a in found[len(p.outputs) :]]
-        for target, value in zip(p.targets, new, strict=True):
+        results = [np.array(a) for a in found]
+        count = len(p.outputs) - len(p.renewed)
+        for target, value in zip((*p.renewed, *p.targets), results[count:], strict=True):
             shared[target].set_value(value, borrow=True)
-        return outputs
+        return results[:count]
 
     def code(self, kind: str) -> str:
         """The graph, a line a node."""

@@ -29,11 +29,29 @@ from symgraph.graph import (
 )
 from symgraph.op import as_variable
 from symgraph.rewrite import Step
-from symgraph.shapes import prelude
+from symgraph.shapes import check_update, prelude
 from symgraph.types import TensorType
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a call returns: "one" array, a "list", a "dict" with ``keys``, or "none"."""
+
+    kind: str
+    keys: tuple[Any, ...] = ()
+
+    def __call__(self, found: list[np.ndarray]) -> Any:
+        match self.kind:
+            case "one":
+                return found[0]
+            case "dict":
+                return dict(zip(self.keys, found, strict=True))
+            case "none":
+                return None
+        return found
 
 
 @dataclass
@@ -81,6 +99,8 @@ def function(
     ------
     ArgumentError, UnusedInputError, UpdateError, ShapeError, DTypeError
     """
+    if on_unused_input not in ("raise", "warn", "ignore"):
+        raise ValueError(f"on_unused_input is {on_unused_input!r}; it must be 'raise', 'warn' or 'ignore'")
     declared = as_inputs(inputs)
     form, flat = _flatten_outputs(outputs)
     pairs = _check_updates(updates)
@@ -105,15 +125,15 @@ def function(
 # ------------------------------------------------------------------------------------------------ building
 
 
-def _flatten_outputs(outputs: Outputs) -> tuple[Any, list[Variable]]:
-    """The form of the result (None, a list of keys, or "one"), and the variables."""
+def _flatten_outputs(outputs: Outputs) -> tuple[Form, list[Variable]]:
+    """The form of the result, and the variables."""
     if outputs is None:
-        return [], []
+        return Form("none"), []
     if isinstance(outputs, Mapping):
-        return list(outputs), [as_variable(v) for v in outputs.values()]
+        return Form("dict", tuple(outputs)), [as_variable(v) for v in outputs.values()]
     if isinstance(outputs, list | tuple):
-        return [], [as_variable(v) for v in outputs]
-    return "one", [as_variable(outputs)]
+        return Form("list"), [as_variable(v) for v in outputs]
+    return Form("one"), [as_variable(outputs)]
 
 
 def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
@@ -133,12 +153,7 @@ def _check_updates(updates: Pairs) -> list[tuple[SharedVariable, Variable]]:
 
 def _fit_update(target: SharedVariable, new: object) -> Variable:
     value = as_variable(new, target.dtype) if not isinstance(new, Variable) else new
-    if not target.type.accepts(value.type):
-        mend = f"cast it: new.astype({target.dtype!r})" if value.dtype != target.dtype else "give the new value its shape"
-        raise UpdateError(
-            layout(f"updates: the new value of {label(target)} is {value.type}, the variable is {target.type}",
-                   [describe(target), describe(value)], value.origin.excerpt() if value.origin else [], mend)
-        )  # fmt: skip
+    check_update(target, value)
     return value
 
 
@@ -193,8 +208,6 @@ def _check_leaves(free: Sequence[Variable], inputs: Sequence[Variable], on_unuse
     )  # fmt: skip
     if on_unused == "raise":
         raise UnusedInputError(message)
-    if on_unused != "warn":
-        raise ValueError(f"on_unused_input is {on_unused!r}; it must be 'raise', 'warn' or 'ignore'")
     warnings.warn(message, stacklevel=4)
 
 
@@ -213,7 +226,7 @@ class Function:
     """
 
     def __init__(
-        self, task: Task, declared: Sequence[In], form: Any, backend: str, downcast: bool, profile: bool
+        self, task: Task, declared: Sequence[In], form: Form, backend: str, downcast: bool, profile: bool
     ) -> None:
         self.task, self.declared, self.form, self.backend, self.downcast = task, tuple(declared), form, backend, downcast
         self.name = task.name
@@ -235,12 +248,7 @@ class Function:
         if self.profile:
             self.profile.calls += 1
             self.profile.seconds += perf_counter() - start
-        return self._formed(found)
-
-    def _formed(self, found: list[np.ndarray]) -> Any:
-        if self.form == "one":
-            return found[0]
-        return dict(zip(self.form, found, strict=True)) if self.form else found
+        return self.form(found)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ Reverse accumulation walks the nodes once; each op states its own gradient.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from symgraph.errors import DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import (
     Apply,
     Variable,
+    apply,
     constant,
     describe,
     here_excerpt,
@@ -174,8 +176,6 @@ def _expand_for_gradient(outputs: Sequence[Variable]) -> list[Variable]:
 
 
 def _again(node: Apply, inputs: Sequence[Variable]) -> Apply:
-    from symgraph.graph import apply
-
     with made_at(node.origin):
         return apply(node.op, inputs, node.attrs)
 
@@ -256,8 +256,6 @@ def _disconnected(v: Variable, policy: str, returned: str) -> Any:
                    [describe(v)], here_excerpt(), "leave it out of wrt, or pass disconnected_inputs='ignore'")
         )  # fmt: skip
     if policy == "warn":
-        import warnings
-
         warnings.warn(f"grad: the cost does not depend on {label(v)}", stacklevel=4)
     elif policy != "ignore":
         raise ValueError(f"disconnected_inputs is {policy!r}; it must be 'raise', 'warn' or 'ignore'")

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgraph.errors import ShapeError
+from symgraph.errors import ShapeError, UpdateError, layout
 from symgraph.graph import (
     Apply,
     Constant,
+    SharedVariable,
     Variable,
     apply,
     constant,
     describe,
+    label,
     leaves,
     made_at,
     toposort,
@@ -136,6 +138,17 @@ def fix(
                 + "\n".join(f"  {describe(v)}" for v in node.inputs)
             )
     return fixed, stand_ins
+
+
+def check_update(target: SharedVariable, new: Variable) -> None:
+    """Raise UpdateError if ``new`` is no value that ``target`` may take."""
+    if target.type.accepts(new.type):
+        return
+    mend = f"cast it: new.astype({target.dtype!r})" if new.dtype != target.dtype else "give the new value its shape"
+    raise UpdateError(
+        layout(f"updates: the new value of {label(target)} is {new.type}, the variable is {target.type}",
+               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [], mend)
+    )  # fmt: skip
 
 
 def _like(v: Variable, type: TensorType) -> Variable:

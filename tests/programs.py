@@ -63,7 +63,9 @@ def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence
     arena = np.full(program.arena + 1, 0xA5, np.uint8)
     sizes = {b.name: b for k in program.kernels for b in k.buffers}
     for name, offset in program.offsets.items():
-        b = sizes[name]
+        b = sizes.get(name)
+        if b is None:  # no kernel touches it: set aside by a Move
+            continue
         count = int(np.prod(b.shape))
         memory[name] = arena[offset : offset + count * np.dtype(b.dtype).itemsize].view(b.dtype)
     for step in program.steps:
@@ -71,7 +73,7 @@ def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence
             case Launch(kernel):
                 run(legal(program.kernels[kernel]), memory)
             case Move(target, source):
-                memory[target][...] = memory[source]
+                memory.setdefault(target, np.empty_like(memory[source]))[...] = memory[source]
             case Check(_, storage):
                 assert memory[storage].all(), "a guard failed"
     return [memory[f"out{k}"][: a.size].reshape(a.shape) for k, a in enumerate(outputs)]

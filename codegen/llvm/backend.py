@@ -59,6 +59,8 @@ class Image:
     object : bytes
         Object code that defines the entry.
     outputs : tuple of TensorType
+    renewed : tuple of int
+        The last outputs are new values of these shared variables.
     constants : tuple of ndarray
     arena, live, scratch : int
         Bytes: of the arena, alive in it at once, and of scratch for one worker.
@@ -66,6 +68,7 @@ class Image:
 
     object: bytes
     outputs: tuple[TensorType, ...]
+    renewed: tuple[int, ...]
     constants: tuple[np.ndarray, ...]
     arena: int
     live: int
@@ -76,6 +79,7 @@ def pack(image: Image) -> bytes:
     """An image as bytes: a JSON line, the constants, the object code."""
     head = {
         "outputs": [(t.dtype, t.shape) for t in image.outputs],
+        "renewed": image.renewed,
         "constants": [(a.dtype.name, a.shape) for a in image.constants],
         **{name: getattr(image, name) for name in ("arena", "live", "scratch")},
     }
@@ -92,7 +96,8 @@ def unpack(data: bytes) -> Image:
         constants.append(np.frombuffer(rest, dtype, count, at).reshape(shape).copy())
         at += count * np.dtype(dtype).itemsize
     outputs = tuple(TensorType(dtype, tuple(shape)) for dtype, shape in head["outputs"])
-    return Image(rest[at:], outputs, tuple(constants), head["arena"], head["live"], head["scratch"])
+    renewed = tuple(head["renewed"])
+    return Image(rest[at:], outputs, renewed, tuple(constants), head["arena"], head["live"], head["scratch"])
 
 
 class LlvmBackend:
@@ -141,7 +146,7 @@ class LlvmExecutable:
         scratch = max((scratch_bytes(legal(k)) for k in program.kernels), default=0)
         return Image(
             self._timed("compile", lambda: emit_object(text, self.target)), program.outputs,
-            tuple(constant_data(program.constants)), program.arena, program.live, scratch,
+            self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, scratch,
         )  # fmt: skip
 
     @cached_property
@@ -181,7 +186,10 @@ class LlvmExecutable:
         self._arenas.append(arena)
         if failed:
             raise guard_error(self.prepared, failed - 1)
-        return outputs
+        count = len(outputs) - len(self.image.renewed)
+        for target, value in zip(self.image.renewed, outputs[count:], strict=True):
+            shared[target].set_value(value, borrow=True)
+        return outputs[:count]
 
     def _new_arena(self) -> np.ndarray:
         return np.empty(self.image.arena + self.image.scratch * pool.capacity() + ALIGNMENT, np.uint8)
