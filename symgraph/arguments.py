@@ -135,11 +135,11 @@ def _check_lossless(value: Any, given: np.ndarray, declared: In, function: str) 
     """Arrays convert where NumPy calls it safe; Python numbers and lists, where the kind and the range fit."""
     wanted = declared.variable.dtype
     weak = isinstance(value, bool | int | float | list | tuple)
-    if weak and is_float(wanted) or np.can_cast(given.dtype, wanted, "safe"):
+    if weak and (is_float(wanted) or not given.size) or np.can_cast(given.dtype, wanted, "safe"):
         return
     if weak and is_integer(wanted) and given.dtype.kind in "iu":
         info = np.iinfo(wanted)
-        if given.size == 0 or (info.min <= int(given.min()) and int(given.max()) <= info.max):
+        if info.min <= int(given.min()) and int(given.max()) <= info.max:
             return
     raise DTypeError(
         f"{function}: the input {declared.label} is {given.dtype}, it must be {wanted}: the conversion may lose values\n"

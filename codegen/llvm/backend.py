@@ -128,6 +128,7 @@ class LlvmExecutable:
         self._library = self._timed("load", lambda: load([self.image.object]))
         self.entry: Callable[[int], int] = _ENTRY(self._library.address(NAME))
         self._outputs = [(t.shape, np.dtype(t.dtype)) for t in self.image.outputs]
+        self._written = [task.shared.index(s) for s, _ in task.updates]
         self._arenas: list[np.ndarray] = []
 
     def _image(self, cache: Cache) -> Image:
@@ -179,6 +180,7 @@ class LlvmExecutable:
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]  # type: ignore[arg-type]
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._arenas.pop() if self._arenas else self._new_arena()
+        inputs = _apart(inputs, [held[k] for k in self._written])
         pointers = [address(a) for a in (*inputs, *held, *outputs, *self.image.constants)]
         first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
         io = (ctypes.c_void_p * (1 + len(pointers)))(first, *pointers)
@@ -221,6 +223,11 @@ class LlvmExecutable:
         if kind not in writers:
             raise BackendError(f"the llvm backend has no {kind!r} code; it has {', '.join(writers)}")
         return writers[kind]()
+
+
+def _apart(inputs: Sequence[np.ndarray], written: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Inputs, copied where a caller's array is storage that the program writes."""
+    return [a.copy() if any(np.may_share_memory(a, w) for w in written) else a for a in inputs]
 
 
 def address(a: np.ndarray) -> int:
