@@ -17,8 +17,9 @@ from codegen.kernel import Accumulate, Alloc, Body, Loop, Store, exprs_of, walk
 from symgraph import expression
 from symgraph.expression import INDEX, SIZES, Expr
 
-GATHER = 4.0  # cost of a strided or gathered lane beside one of a contiguous vector
+GATHER = 0.6  # cost of a strided or gathered lane beside a scalar access
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
+HEAVY = 6  # terms of a summand beyond which its own values want the registers
 LATENCY = 8  # independent accumulators that keep the adders busy
 
 
@@ -120,7 +121,7 @@ def choose(nest: Nest, machine: Machine) -> Plan:
     """The plan with the least cost."""
     order = tuple(name for name, _ in nest.axes)
     accs = tuple(s.buffer.dtype for s in walk(nest.core) if isinstance(s, Alloc))
-    work = nest.turns * max(1, terms_of(nest))
+    work = nest.turns * max(1, arithmetic([e for s in walk(nest.core) for e in exprs_of(s)]))
     plain = Plan(order, acc_dtypes=accs, work=work)
     if not nest.independent:
         return _scatter_plan(nest, machine, plain)
@@ -128,9 +129,8 @@ def choose(nest: Nest, machine: Machine) -> Plan:
     return best[1] if best is not None and best[0] < 1.0 else plain
 
 
-def terms_of(nest: Nest) -> int:
-    """Arithmetic in the innermost statements."""
-    exprs = [e for s in walk(nest.core) for e in exprs_of(s)]
+def arithmetic(exprs: Sequence[Expr]) -> int:
+    """Terms that compute something, index arithmetic left out."""
     return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in expression.toposort(exprs))
 
 
@@ -163,13 +163,12 @@ def _is_plain_reduction(nest: Nest) -> bool:
     return len(tops) == 1 and len(nest.steps) == 1 and not inside
 
 
-def _move_cost(accesses: Sequence[Expr], name: str) -> float:
-    """Cost of the moves of one vector of lanes along an axis, for each lane and access; 1 is what scalar code costs."""
-    if not accesses:
-        return 0.1
-    prices = {0: 0.05, 1: 0.1}
+def _move_cost(accesses: Sequence[Expr], name: str, width: int) -> float:
+    """Cost of an element's accesses in vectors along an axis, beside those of scalar code."""
+    prices = {0: 0.5 / width, 1: 1 / width}
     strides = [linear(i).stride(name) for i in accesses]
-    return sum(GATHER / 8 if s is None else prices.get(s, GATHER / 8) for s in strides) / len(accesses)
+    moved = sum(GATHER if s is None else prices.get(s, GATHER) for s in strides)
+    return (moved + 1 / width) / (len(accesses) + 1)
 
 
 def _use(extent: int, width: int) -> float:
@@ -184,8 +183,9 @@ def _outer_vector(
     if width < 2 or extent < 2:
         return
     accesses = nest.inner_accesses or nest.accesses
-    outer = _move_cost(nest.accesses, name) if nest.sequential else 0.0
-    base = (_move_cost(accesses, name) + outer * 0.1) / _use(extent, width)
+    share = nest.sequential and prod(n for _, n in nest.sequential)
+    once = _move_cost(nest.accesses, name, width) / share if share else 0.0
+    base = (_move_cost(accesses, name, width) + once) / _use(extent, width)
     if not nest.steps:
         order = _with_last(plain.order, name)
         yield base, _planned(plain, order, {name: Tile(1, width)})
@@ -204,7 +204,7 @@ def _lane_vector(
         return
     # one merge of the lanes for each result: dear beside a short loop
     merge = 1 + 12 * width.bit_length() / max(1, prod(n for _, n in nest.sequential))
-    base = _move_cost(nest.inner_accesses, name) / _use(extent, width) * merge
+    base = _move_cost(nest.inner_accesses, name, width) / _use(extent, width) * merge
     for vectors in (1, 2, 4):
         if vectors > 1 and extent < vectors * width:
             continue
@@ -228,7 +228,7 @@ def _row_tiles(
     forms = [linear(i) for i in nest.inner_accesses]
     touched = [{n for n, _ in (*nest.axes, *nest.sequential) if f.stride(n) != 0} for f in forms]
     accs = max(1, len([s for s in walk(nest.core) if isinstance(s, Alloc)]))
-    heavy = terms_of(nest) > 6
+    heavy = arithmetic([e for s in nest.steps for e in s.exprs]) > HEAVY
     room = (4 if heavy else machine.registers * 3 // 4) // accs
     axes = [(n, e) for n, e in nest.axes if n != vector and any(n not in t for t in touched)]
     for first, second in _axis_pairs(axes):
