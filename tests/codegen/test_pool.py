@@ -36,10 +36,14 @@ def _keep_threads():
     pool.set_threads(before)
 
 
+# A process whose pool is broken waits for ever, and would outlive the test: this ends it.
+ALARM = "import signal\nif hasattr(signal, 'alarm'): signal.alarm(60)\n"
+
+
 def python(code: str, **environment: str) -> None:
     """Run ``code`` in an interpreter of its own; it must end well and say nothing."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", ALARM + code],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
@@ -215,6 +219,7 @@ def work():
         tasks.pieces(100)
 
 def child():
+    signal.alarm(30)
     for extent in range(50):
         assert is_partition(tasks.pieces(extent), extent, 3)
     tasks.meet(3)

@@ -228,7 +228,7 @@ def test_a_cut_object_is_an_error(machine):
 
 
 FORK = """
-import os, sys, threading
+import os, signal, sys, threading
 from codegen.llvm import target
 
 text = "define i64 @f() {\\n  ret i64 7\\n}\\n"
@@ -245,6 +245,7 @@ children = []
 for _ in range(10):
     child = os.fork()
     if not child:
+        signal.alarm(30)  # one that waits for a lock for ever would outlive the test
         target.load([target.emit_object(text, target.host())])
         os._exit(0)
     children.append(child)
