@@ -142,6 +142,11 @@ def scaled_erfc(q: Real) -> Real:
     return (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a)
 
 
+def stirling_rest(u: Real) -> Real:
+    """log(gamma(x)) - ((x - 1/2) log(x) - x + log(2 pi)/2) at x = 1/u, over u."""
+    return (mp.loggamma(1 / u) + (1 / u - 0.5) * mp.log(u) + 1 / u - mp.log(2 * mp.pi) / 2) / u
+
+
 def odd(name: str, function: Function, high: float, degrees: dict[str, int]) -> Fit:
     """function(x) = x + x z p(z), z = x^2 <= high, relative."""
 
@@ -189,6 +194,13 @@ FITS = [
         lambda q: (1 + q) / scaled_erfc(q)),
     odd("ARCTAN", mp.atan, 1, {"float32": 7, "float64": 18}),
     odd("ARCSIN", mp.asin, 0.25, {"float32": 4, "float64": 11}),
+    # log(gamma(1/u)) less the first terms of Stirling's series = u p(u), absolute
+    Fit("STIRLING", stirling_rest, 0, 1 / 3, {"float64": 12}, lambda u: u),
+    # log(gamma(2 + d)) = d p(d), relative
+    Fit("GAMMALN", lambda d: mp.loggamma(2 + d) / d, -0.5, 1, {"float64": 20}, lambda d: d / mp.loggamma(2 + d)),
+    # log(1/u) - digamma(1/u) = u p(u), relative to digamma
+    Fit("DIGAMMA_FAR", lambda u: -(mp.digamma(1 / u) + mp.log(u)) / u, 0, 1 / 2, {"float64": 16},
+        lambda u: u / mp.digamma(1 / u)),
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from codegen.numerics.division import floordiv, mod
 from codegen.numerics.error_function import erf, erfc
 from codegen.numerics.exponential import exp, exp2, expm1
+from codegen.numerics.gamma_functions import digamma, gamma, gammaln
 from codegen.numerics.half import touches_half, widened
 from codegen.numerics.hyperbolic import arccosh, arcsinh, arctanh, cosh, sinh, tanh
 from codegen.numerics.inverse_trigonometric import arccos, arcsin, arctan, arctan2
@@ -31,7 +32,8 @@ EXPANSIONS: dict[str, Callable[..., Expr]] = {
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2, "log10": log10, "pow": pow,
     "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan, "arctan2": arctan2,
     "sinh": sinh, "cosh": cosh, "tanh": tanh, "arcsinh": arcsinh, "arccosh": arccosh, "arctanh": arctanh,
-    "erf": erf, "erfc": erfc, "floordiv": floordiv, "mod": mod,
+    "erf": erf, "erfc": erfc, "gamma": gamma, "gammaln": gammaln, "digamma": digamma,
+    "floordiv": floordiv, "mod": mod,
 }  # fmt: skip
 
 _expanded: weakref.WeakKeyDictionary[Expr, Expr] = weakref.WeakKeyDictionary()

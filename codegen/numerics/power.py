@@ -43,7 +43,7 @@ def pow(x: Expr, y: Expr) -> Expr:
     and fractional ``y``; the sign of ``x`` (of a zero too) for odd ``y``.
     """
     a = absolute(x)
-    magnitude = _exp2(_times(_log2(a), y))
+    magnitude = exp2_of_two(_times(log2_in_two(a), y))
     integral = eq(trunc(y), y)
     odd = integral & ne(trunc(0.5 * y), 0.5 * y)
     signed = select(odd, copysign(magnitude, x), magnitude)
@@ -52,7 +52,7 @@ def pow(x: Expr, y: Expr) -> Expr:
     return select(one, same(x, 1), select(fractional, same(x, math.nan), signed))
 
 
-def _log2(a: Expr) -> Two:
+def log2_in_two(a: Expr) -> Two:
     """log2(a) in two words, to 2^-34 or 2^-63 relative; -inf at 0, inf at inf, a NaN stays.
 
     With s = f/(2 + f) and z = s^2, all in two words, log(1 + f) = 2/3 s (3 + z + z^2 p(z)), as in fdlibm's e_pow.c
@@ -93,7 +93,12 @@ def _times(a: Two, y: Expr) -> Two:
     return Two(clamped(p.high, (low, high)), select(inside, fma(a.low, y, p.low), same(y, 0)))
 
 
-def _exp2(x: Two) -> Expr:
+def exp2_of_two(x: Two) -> Expr:
     """2^(high + low), rounded once into the subnormals."""
+    return times_wide_power(*split_exp2(x))
+
+
+def split_exp2(x: Two) -> tuple[Expr, Expr]:
+    """m, k with 2^(high + low) = m 2^(k - 2*bias) and 1/2 < m^2 < 2."""
     n, biased = nearest(x.high, 1.0, 2 * format_of(x.high).bias)
-    return times_wide_power(exp2_kernel(x.high - n + x.low), biased)
+    return exp2_kernel(x.high - n + x.low), biased
