@@ -374,7 +374,7 @@ def _each(f: Callable[[float], float]) -> Callable[..., object]:
 
 
 def _gamma(x: float) -> float:
-    if x == 0:
+    if abs(x) < 5.5e-309:  # 1/x overflows
         return math.copysign(math.inf, x)
     return math.gamma(x)
 
@@ -385,7 +385,7 @@ def _gammaln(x: float) -> float:
 
 def _digamma(x: float) -> float:
     """Reflection below 1/2, recurrence to 16, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
-    if x <= 0 and x == math.floor(x):
+    if x == -math.inf or (x <= 0 and x == math.floor(x)):
         return math.copysign(math.inf, -x) if x == 0 else math.nan
     if x < 0.5:
         return _digamma(1 - x) - math.pi / math.tan(math.pi * math.remainder(x, 1))
