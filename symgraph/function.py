@@ -235,6 +235,7 @@ class Function:
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
         self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
         self._prelude = prelude(task.results)
+        self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
         find_backend(backend)
@@ -296,12 +297,21 @@ class Function:
 
     def _program(self, arrays: Sequence[np.ndarray]) -> Executable:
         held = [self.task.shared[k].get_value(borrow=True) for k in self._open]
-        sizes = self._prelude.values(self._known(arrays)) if self._prelude.sizes else ()
-        key = (*[a.shape for a in arrays], *[a.shape for a in held], sizes)
+        shapes = (*[a.shape for a in arrays], *[a.shape for a in held])
+        sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
+        key = (shapes, sizes)
         found = self.programs.get(key)
         if found is None:
             found = self.programs[key] = self._compile(arrays, sizes)
         return found
+
+    def _sizes(self, arrays: Sequence[np.ndarray], shapes: Any) -> tuple[int, ...]:
+        """The extents that this call's integers decide."""
+        known = self._known(arrays)
+        if shapes not in self._preludes:
+            types = {v: TensorType(v.dtype, a.shape) for v, a in known.items()}
+            self._preludes[shapes] = self._prelude.on(types)
+        return self._preludes[shapes].values(known)
 
     def _known(self, arrays: Sequence[np.ndarray]) -> dict[Variable, np.ndarray]:
         values: dict[Variable, np.ndarray] = dict(zip(self.task.inputs, arrays, strict=True))

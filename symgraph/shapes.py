@@ -84,25 +84,36 @@ class Prelude:
     Attributes
     ----------
     sizes : tuple of Variable
-        In terms of the function's inputs; their values are part of the signature.
+        Their values are part of the signature.
     inputs : tuple of Variable
-        The inputs and shared variables they read.
+        The function's inputs and shared variables that they read.
+    stand_ins : tuple of Variable
+        What ``sizes`` has in the place of each of ``inputs``.
     """
 
     sizes: tuple[Variable, ...]
     inputs: tuple[Variable, ...]
+    stand_ins: tuple[Variable, ...]
+
+    def on(self, types: Mapping[Variable, TensorType]) -> Prelude:
+        """The same for inputs of these types: what followed from shapes is a number, integers are what is left."""
+        typed = {v: _like(v, types[v]) for v in self.inputs}
+        sizes = settle(self.sizes, typed)
+        read = set(leaves(sizes))
+        kept = [v for v in self.inputs if typed[v] in read]
+        return Prelude(tuple(sizes), tuple(kept), tuple(typed[v] for v in kept))
 
     def values(self, known: Mapping[Variable, np.ndarray]) -> tuple[int, ...]:
-        """The sizes at this call."""
-        if not self.sizes:
-            return ()
-        return tuple(int(a) for a in evaluate(self.sizes, {v: known[v] for v in self.inputs}))
+        """The sizes at this call, from the values of ``inputs``."""
+        given = {s: known[v] for s, v in zip(self.stand_ins, self.inputs, strict=True)}
+        return tuple(int(a) for a in evaluate(self.sizes, given)) if self.sizes else ()
 
 
 def prelude(outputs: Sequence[Variable]) -> Prelude:
     """The prelude of a function's outputs."""
     sizes = from_values(extents(outputs))
-    return Prelude(tuple(sizes), tuple(v for v in leaves(sizes) if not isinstance(v, Constant)))
+    read = tuple(v for v in leaves(sizes) if not isinstance(v, Constant))
+    return Prelude(tuple(sizes), read, read)
 
 
 def fix(
