@@ -28,8 +28,9 @@ from symgraph.graph import (
     substitute,
 )
 from symgraph.op import as_variable
+from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
-from symgraph.shapes import check_update, prelude
+from symgraph.shapes import check_update
 from symgraph.types import TensorType
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
@@ -363,7 +364,7 @@ def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, ba
     """The value of an expression: ``x.eval({a: 1.0})``; keys are variables or their names."""
     given = dict(inputs or {})
     by_name = {leaf.name: leaf for leaf in leaves([v]) if leaf.name}
-    keys = [by_name.get(k, None) if isinstance(k, str) else k for k in given]
+    keys = [by_name.get(k) if isinstance(k, str) else k for k in given]
     unknown = [k for k, found in zip(given, keys, strict=True) if found is None]
     if unknown:
         raise ArgumentError(f"eval: {label(v)} has no input named {unknown[0]!r}")

@@ -8,52 +8,27 @@ A length that cancels, as in ``x[i*b:(i+1)*b]``, is the same number at each call
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
 from symgraph.graph import (
     Apply,
-    Constant,
     SharedVariable,
     Variable,
     apply,
     constant,
     describe,
     label,
-    leaves,
     made_at,
     toposort,
     transform,
 )
-from symgraph.op import OPS
-from symgraph.reference import evaluate, folder
+from symgraph.reference import folder
 from symgraph.types import TensorType
 
 FOLD_BYTES = 1024
 _fold = folder(FOLD_BYTES)
-
-
-def extents(outputs: Sequence[Variable]) -> list[Variable]:
-    """The variables whose values are extents, or other integers that must be known to compile."""
-    found: dict[Variable, None] = {}
-    for node in toposort(outputs):
-        if node.op.sizes_from is not None:
-            found.update({v: None for v in node.inputs[node.op.sizes_from :] if not isinstance(v, Constant)})
-    return list(found)
-
-
-def from_values(sizes: Sequence[Variable]) -> list[Variable]:
-    """Those of ``sizes`` that depend on the value of an input, not on shapes alone."""
-    return [v for v in sizes if _reads_a_value(v)]
-
-
-def _reads_a_value(v: Variable) -> bool:
-    shapes = [n.outputs[0] for n in toposort([v]) if n.op is OPS["shape_of"]]
-    below = toposort([v], shapes)
-    read = {i for node in below for i in node.inputs if i not in set(shapes)} | {v}
-    return any(i.owner is None and not isinstance(i, Constant) for i in read)
 
 
 def settle(outputs: Sequence[Variable], replace: Mapping[Variable, Variable] | None = None) -> list[Variable]:
@@ -75,45 +50,6 @@ def _settled(node: Apply) -> Sequence[Variable]:
     if simpler is None:
         return node.outputs
     return settle(simpler, {v: v for v in node.inputs})
-
-
-@dataclass(frozen=True)
-class Prelude:
-    """The host's part of a call: integers that decide extents.
-
-    Attributes
-    ----------
-    sizes : tuple of Variable
-        Their values are part of the signature.
-    inputs : tuple of Variable
-        The function's inputs and shared variables that they read.
-    stand_ins : tuple of Variable
-        What ``sizes`` has in the place of each of ``inputs``.
-    """
-
-    sizes: tuple[Variable, ...]
-    inputs: tuple[Variable, ...]
-    stand_ins: tuple[Variable, ...]
-
-    def on(self, types: Mapping[Variable, TensorType]) -> Prelude:
-        """The same for inputs of these types: what followed from shapes is a number, integers are what is left."""
-        typed = {v: _like(v, types[v]) for v in self.inputs}
-        sizes = settle(self.sizes, typed)
-        read = set(leaves(sizes))
-        kept = [v for v in self.inputs if typed[v] in read]
-        return Prelude(tuple(sizes), tuple(kept), tuple(typed[v] for v in kept))
-
-    def values(self, known: Mapping[Variable, np.ndarray]) -> tuple[int, ...]:
-        """The sizes at this call, from the values of ``inputs``."""
-        given = {s: known[v] for s, v in zip(self.stand_ins, self.inputs, strict=True)}
-        return tuple(int(a) for a in evaluate(self.sizes, given)) if self.sizes else ()
-
-
-def prelude(outputs: Sequence[Variable]) -> Prelude:
-    """The prelude of a function's outputs."""
-    sizes = from_values(extents(outputs))
-    read = tuple(v for v in leaves(sizes) if not isinstance(v, Constant))
-    return Prelude(tuple(sizes), read, read)
 
 
 def fix(
@@ -138,7 +74,7 @@ def fix(
     ShapeError
         If the shapes do not fit (with the user's line), or an extent still depends on data.
     """
-    stand_ins = {v: v if v.type == t else _like(v, t) for v, t in types.items()}
+    stand_ins = {v: v if v.type == t else like(v, t) for v, t in types.items()}
     known = {v: constant(np.int64(n)) for v, n in sizes.items()}
     fixed = settle(outputs, {**stand_ins, **known})
     for node in toposort(fixed):
@@ -162,7 +98,7 @@ def check_update(target: SharedVariable, new: Variable) -> None:
     )  # fmt: skip
 
 
-def _like(v: Variable, type: TensorType) -> Variable:
+def like(v: Variable, type: TensorType) -> Variable:
     new = Variable(type, name=v.name)
     new.origin = v.origin
     return new

@@ -16,7 +16,7 @@ from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
 from symgraph.reference import evaluate
-from symgraph.shapes import prelude
+from symgraph.prelude import prelude
 from symgraph.types import TensorType
 
 Values = Mapping[Variable, np.ndarray]
