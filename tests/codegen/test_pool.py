@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.llvm import pool, target
+from codegen.llvm.parallel import pool_text
 from codegen.llvm.target import Target, host
 from tests.codegen.pool_tasks import Tasks, empty_log, is_partition, rows, shared_tasks
 
@@ -171,7 +172,7 @@ def test_a_number_of_threads_that_cannot_be_is_refused(count):
 
 
 def test_one_thread_on_platforms_without_posix_threads():
-    tasks = Tasks([target.emit_object(pool.pool_text(host(), parallel=False), host())])
+    tasks = Tasks([target.emit_object(pool_text(host(), parallel=False), host())])
     assert tasks.pieces(0).tolist() == []
     assert tasks.pieces(100).tolist() == [[0, 100, 0]]
     assert pool.load_pool(parallel=False).capacity == 1
@@ -180,7 +181,7 @@ def test_one_thread_on_platforms_without_posix_threads():
 @pytest.mark.parametrize("triple", ["x86_64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64-apple-darwin"])
 def test_the_pool_needs_nothing_but_posix(triple):
     machine = Target(triple)
-    needed = target.undefined_symbols(target.emit_object(pool.pool_text(machine, parallel=True), machine))
+    needed = target.undefined_symbols(target.emit_object(pool_text(machine, parallel=True), machine))
     assert all(name.startswith("pthread_") or name in ("sigfillset", "sigdelset") for name in needed)
 
 
@@ -267,6 +268,7 @@ def test_workers_keep_subnormal_numbers_though_their_maker_does_not():
 import ctypes
 import numpy as np
 from codegen.llvm import pool, target
+from codegen.llvm.parallel import pool_text
 from tests.codegen.pool_tasks import Tasks
 
 flush = target.load([target.emit_object('''
