@@ -2,9 +2,9 @@
 
 The caller publishes a job, then opens it by one store to ``@state``. A worker that sees an open job of a new generation
 enters by adding one to ``@state``; all take pieces from one counter; at the end the caller closes the job and waits for
-the workers that entered, and for no other. One that is still asleep, or not scheduled, costs nothing: the pool is right
-with no worker at all, which is what a child has after fork. A worker that finds no job spins for a while, then sleeps on
-a condition variable.
+the workers that entered, and for no other. One that is still asleep, or not scheduled, costs nothing: the pool works
+with no worker at all, which is what a child has after fork. A worker that finds no job spins for a while, then sleeps
+on a condition variable.
 """
 
 from __future__ import annotations
