@@ -174,7 +174,7 @@ class LlvmExecutable:
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """One native call. Arrays must be contiguous and native, of the signature's types."""
-        threads = config.threads()
+        threads = min(config.threads(), pool.capacity())
         if pool.threads() != threads:
             pool.set_threads(threads)
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]  # type: ignore[arg-type]
