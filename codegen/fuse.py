@@ -20,7 +20,8 @@ from symgraph.graph import Apply, Constant, Variable, toposort
 from symgraph.expression import Expr
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
-LARGEST_GROUP = 200  # distinct scalar terms
+LARGEST_GROUP = 200  # distinct scalar terms; a transcendental function is worth as many as its polynomial
+POLYNOMIAL = 20
 MEMORY_PRIMS = ("load", "axis", "const", "cast")
 COSTLY = {
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
@@ -135,6 +136,11 @@ def cost(exprs: Sequence[Expr]) -> int:
     return sum(10 if e.prim in COSTLY else 1 for e in terms)
 
 
+def size(exprs: Sequence[Expr]) -> int:
+    """What compiling costs, in terms."""
+    return sum(POLYNOMIAL if e.prim in COSTLY else 1 for e in expression.toposort(exprs))
+
+
 # ------------------------------------------------------------------------------------------------ inlining
 
 
@@ -193,7 +199,7 @@ class _Inliner:
         return expression.load(_name(self.fused, v), at, v.dtype)
 
     def _is_inlined(self, v: Variable, body: Compute) -> bool:
-        if v in self.must or not body.is_map or len(expression.toposort(body.exprs)) > LARGEST_GROUP:
+        if v in self.must or not body.is_map or size(body.exprs) > LARGEST_GROUP:
             return False
         price = cost(body.exprs)
         readers = self.readers.get(v, [])
@@ -264,8 +270,7 @@ def _fits(stage: Stage, group: Sequence[Stage], home: Mapping[str, int], place: 
     first = group[0].compute
     if first.at is not None or first.prefix is not None or first.shape != stage.compute.shape:
         return False
-    here = expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])
-    if len(here) > LARGEST_GROUP:
+    if size([e for s in (*group, stage) for e in s.compute.exprs]) > LARGEST_GROUP:
         return False
     own = [expression.axis(name) for name, _ in stage.compute.axes]
     for e in loads_in(stage.compute.exprs):

@@ -7,6 +7,7 @@ branch does where it was not taken never meets the result.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,11 +21,33 @@ VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 Masked = tuple[Variable | None, Variable]
 
 
+_found: weakref.WeakKeyDictionary[Variable, tuple[Variable | None, Variable | None]] = weakref.WeakKeyDictionary()
+"""Cotangent -> what ``split`` gave; None in the place of the cotangent itself, which must not keep its own entry."""
+
+
 def split(g: Variable) -> Masked:
     """(condition, value) if ``g`` is the value where the condition holds and zero elsewhere; (None, g) if not.
 
     The value may be ``g`` itself, if it is known to be zero elsewhere.
     """
+    chain = [g]
+    while chain[-1] not in _found and _passes(chain[-1]):
+        chain.append(chain[-1].owner.inputs[0])  # type: ignore[union-attr]
+    for v in reversed(chain):
+        if v not in _found:
+            cond, value = _split_one(v)
+            _found[v] = cond, None if value is v else value
+    cond, other = _found[g]
+    return cond, g if other is None else other
+
+
+def _passes(v: Variable) -> bool:
+    """Whether a condition on the first operand of ``v``'s op is one on ``v``."""
+    return v.owner is not None and (v.owner.op.name in ("sum_to", "cast") or v.owner.op.name in VIEWS)
+
+
+def _split_one(g: Variable) -> Masked:
+    """``split`` where that of the first operand is known."""
     node = g.owner
     if node is None:
         return None, g
@@ -35,9 +58,7 @@ def split(g: Variable) -> Masked:
         return (PRIMITIVES["not"](cond), b) if _is_zero(a) else (None, g)
     if node.op.name == "sum_to":
         return _any_to(node), g
-    if node.op.name == "cast" or node.op.name in VIEWS:
-        return _split_view(node, g)
-    return None, g
+    return _split_view(node, g) if _passes(g) else (None, g)
 
 
 def _any_to(node: Apply) -> Variable | None:
