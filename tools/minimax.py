@@ -108,29 +108,52 @@ def horner(coefficients: list[Real], x: Real) -> Real:
     return total
 
 
-def minimax(fit: Fit, degree: int, dtype: str) -> tuple[list[Real], float]:
-    """Machine coefficients, lowest power first, and the largest weighted error they leave."""
-    low, high = mp.mpf(fit.low), mp.mpf(fit.high)
-    points = chebyshev_points(low, high, 24 * (degree + 2))
-    values = [value(fit.function, x) for x in points]
-    weights = [value(fit.weight, x) for x in points]
+@dataclass(frozen=True)
+class Sample:
+    """Function and weight of a fit at many points."""
+
+    points: list[Real]
+    values: list[Real]
+    weights: list[Real]
+
+    def errors(self, coefficients: list[Real]) -> list[Real]:
+        """The weighted errors of a polynomial."""
+        rows = zip(self.points, self.values, self.weights, strict=True)
+        return [w * (v - horner(coefficients, x)) for x, v, w in rows]
+
+
+def sample(fit: Fit, count: int) -> Sample:
+    """``fit`` at ``count`` Chebyshev points."""
+    points = chebyshev_points(mp.mpf(fit.low), mp.mpf(fit.high), count)
+    return Sample(points, [value(fit.function, x) for x in points], [value(fit.weight, x) for x in points])
+
+
+def largest_error(fit: Fit, coefficients: list[Real]) -> Real:
+    """The largest weighted error of a polynomial."""
+    return max(abs(e) for e in sample(fit, 24 * (len(coefficients) + 1)).errors(coefficients))
+
+
+def minimax(fit: Fit, degree: int, dtype: str) -> list[Real]:
+    """Machine coefficients, lowest power first."""
+    at = sample(fit, 24 * (degree + 2))
     found = interpolate(fit, degree)
-
-    def errors() -> list[Real]:
-        return [w * (v - horner(found, x)) for x, v, w in zip(points, values, weights, strict=True)]
-
     for k in range(degree + 1):
-        e = errors()
-        scale = max(abs(x) for x in e)
-        shapes = chebyshev_monomials(degree + 1 - k, low, high)
-        scaled = [(x, w * x**k) for x, w in zip(points, weights, strict=True)]
-        basis = np.array([[float(w * horner(t, x)) for t in shapes] for x, w in scaled])
-        change = lawson(basis, np.array([float(x / scale) for x in e]))
-        for c, t in zip(change, shapes, strict=True):
-            for j, m in enumerate(t):
-                found[k + j] += mp.mpf(float(c)) * scale * m
+        refit(at, found, k, fit)
         found[k] = round_to(found[k], dtype)
-    return found, float(max(abs(x) for x in errors()))
+    return found
+
+
+def refit(at: Sample, found: list[Real], k: int, fit: Fit) -> None:
+    """Move the coefficients from ``k`` on so that the largest error is least."""
+    errors = at.errors(found)
+    scale = max(abs(e) for e in errors)
+    shapes = chebyshev_monomials(len(found) - k, mp.mpf(fit.low), mp.mpf(fit.high))
+    scaled = [(x, w * x**k) for x, w in zip(at.points, at.weights, strict=True)]
+    basis = np.array([[float(w * horner(t, x)) for t in shapes] for x, w in scaled])
+    change = lawson(basis, np.array([float(e / scale) for e in errors]))
+    for c, t in zip(change, shapes, strict=True):
+        for j, m in enumerate(t):
+            found[k + j] += mp.mpf(float(c)) * scale * m
 
 
 # ------------------------------------------------------------------------------------------------ the fits
@@ -176,7 +199,7 @@ FITS = [
         {"float64": 6}, lambda z: mp.sqrt(z) ** 3 / mp.atanh(mp.sqrt(z)) / 2),
     odd("TANH", mp.tanh, 0.36, {"float32": 4, "float64": 10}),
     odd("SINH", mp.sinh, 1, {"float32": 3, "float64": 7}),
-    odd("SIN", mp.sin, 0.79**2, {"float32": 2, "float64": 5}),
+    odd("SIN", mp.sin, 0.79**2, {"float32": 3, "float64": 5}),
     # cos(r) = 1 + z p(z), z = r^2, |r| <= pi/4 and a little, relative; the same for sin
     Fit("COS", lambda z: (mp.cos(mp.sqrt(z)) - 1) / z, 0, 0.79**2, {"float32": 3, "float64": 6},
         lambda z: z / mp.cos(mp.sqrt(z))),
@@ -213,10 +236,10 @@ def table(fit: Fit) -> tuple[str, str]:
     """The table of ``fit`` as Python text, and the errors it reaches."""
     lines, errors = [f"_{fit.name}: Table = {{"], []
     for dtype, degree in fit.degrees.items():
-        coefficients, error = minimax(fit, degree, dtype)
+        coefficients = minimax(fit, degree, dtype)
         inner = textwrap.fill(", ".join(show(c, dtype) for c in coefficients) + ",", 110).splitlines()
         lines += [f'    "{dtype}": (', *(f"        {line}" for line in inner), "    ),"]
-        errors.append(f"{dtype} 2^{np.log2(error):.1f}")
+        errors.append(f"{dtype} 2^{float(mp.log(largest_error(fit, coefficients), 2)):.1f}")
     return "\n".join([*lines, "}  # fmt: skip"]), ", ".join(errors)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codegen.numerics.exponential import LOG2_E, exp_less_one, moderate_exp, remainder_of_sum
-from codegen.numerics.parts import Table, below, exact_product, format_of, nearest, polynomial, same, times_wide_power
+from codegen.numerics.parts import Table, below, exact_product, format_of, nearest, polynomial, same, times_power
 from symgraph.expression import Expr, absolute, copysign, fma, select
 
 _ERF_NEAR: Table = {
@@ -81,5 +81,5 @@ def erfc(x: Expr) -> Expr:
     inverse = 1 / divisor
     q = numerator * inverse
     rest = fma(-q, divisor, numerator) - q * fma(2, a, 1 - divisor)
-    tail = times_wide_power(fma(rest, inverse, q), biased)
+    tail = times_power(fma(rest, inverse, q), biased)
     return select(x < 0, 2 - tail, tail)

@@ -15,7 +15,6 @@ from codegen.numerics.parts import (
     power_of_two,
     same,
     times_power,
-    times_wide_power,
 )  # fmt: skip
 from symgraph.expression import Expr, absolute, fma, select
 
@@ -97,13 +96,14 @@ def exp(x: Expr, halvings: int = 0) -> Expr:
     """
     x = clamped(x, _EXP_RANGE[x.dtype])
     n, biased = nearest(x, LOG2_E, 2 * format_of(x).bias - halvings)
-    return times_wide_power(exp_kernel(remainder(x, n)), biased)
+    return times_power(exp_kernel(remainder(x, n)), biased)
 
 
 def moderate_exp(x: Expr) -> Expr:
     """``exp`` where neither ``x`` nor the result is extreme: |x| < 86, or 700 for float64."""
-    n, low_bits = nearest(x, LOG2_E)
-    return times_power(exp_kernel(remainder(x, n)), low_bits)
+    f = format_of(x)
+    n, biased = nearest(x, LOG2_E, f.bias)
+    return exp_kernel(remainder(x, n)) * power_of_two(biased, f)
 
 
 def exp2_kernel(r: Expr) -> Expr:
@@ -115,7 +115,7 @@ def exp2(x: Expr) -> Expr:
     """2^n 2^(x - n), n = rint(x); at most 0.8 ulp, and exact for integers."""
     x = clamped(x, _EXP2_RANGE[x.dtype])
     n, biased = nearest(x, 1.0, 2 * format_of(x).bias)
-    return times_wide_power(exp2_kernel(x - n), biased)
+    return times_power(exp2_kernel(x - n), biased)
 
 
 def expm1_kernel(r: Expr) -> Expr:

@@ -20,7 +20,7 @@ from codegen.numerics.parts import (
     format_of,
     polynomial,
     same,
-    times_wide_power,
+    times_power,
 )
 from codegen.numerics.power import log2_in_two, split_exp2
 from codegen.numerics.trigonometric import cos_kernel, sin_kernel
@@ -58,6 +58,9 @@ _LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
 _STIRLING_CONSTANT = 0.4189385332046727  # log(2*pi)/2 - 1/2
 _LOG_PI = 1.1447298858494002
 
+# below this gamma(x) is 1/x on both sides; sin(pi*x) of a subnormal would have few bits
+_NEAR_ZERO = 1e-200
+
 
 def _in_float64(build: Callable[[Expr], Expr]) -> Callable[[Expr], Expr]:
     @wraps(build)
@@ -84,7 +87,7 @@ def _stirling_rest(u: Expr) -> Expr:
 
 @_in_float64
 def gamma(x: Expr) -> Expr:
-    """2^log2(gamma(a)) for a = |x| >= 3, with the logarithm in two words; at most 4 ulp.
+    """2^log2(gamma(a)) for a = |x| >= 3, with the logarithm in two words; at most 4.5 ulp.
 
     Below 3 it is gamma(a + 3)/(a (a + 1) (a + 2)), and for negative x it is -pi/(x sin(pi*x) gamma(-x)), whose power of
     two is that of gamma(a) inverted. At the negative integers NaN, at a zero inf with its sign.
@@ -98,8 +101,10 @@ def gamma(x: Expr) -> Expr:
     reflected = math.pi * select(small, rising, same(a, 1)) / (s * m * select(small, same(a, 1), a))
     even = eq(trunc(0.5 * size), 0.5 * trunc(size))
     reflected = select(eq(s, 0), same(x, math.nan), select(even, -reflected, reflected))
-    value = rare(negative, reflected, m / select(small, a * rising, same(a, 1)))
-    result = times_wide_power(value, select(negative, 4 * format_of(a).bias - k, k))
+    direct = m / select(small, a * rising, same(a, 1))
+    pole = a < same(a, _NEAR_ZERO)
+    value = rare(negative, select(pole, -direct, reflected), direct)
+    result = times_power(value, select(negative & ~pole, 4 * format_of(a).bias - k, k))
     return select(eq(x, 0), copysign(same(x, math.inf), x), result)
 
 
@@ -136,6 +141,7 @@ def gammaln(x: Expr) -> Expr:
     s, _, _ = _sin_cos_pi(a)
     # below 1/2 the logarithm of a tiny ``a`` is in both terms: it is left out of both
     mirrored = _LOG_PI - log(select(tiny, s / (a + 1), s * a)) - select(tiny, near, positive)
+    mirrored = select(a < same(a, _NEAR_ZERO), positive, mirrored)
     return select(eq(a, math.inf), a, rare(x < 0, mirrored, positive))
 
 
@@ -144,7 +150,7 @@ def digamma(x: Expr) -> Expr:
     """log(z) - u p(u), u = 1/z, for z >= 2 (tools/minimax.py, DIGAMMA_FAR: 2^-59.5).
 
     Below 2, that of a + 2 less 1/a + 1/(a + 1), where a = |x|; for negative ``x``, with 1/a + pi/tan(pi*a) added. At
-    most 4 ulp of the largest term. NaN at the negative integers and -inf; at a zero inf with the opposite of its sign.
+    most 5 ulp of the largest term. NaN at the negative integers and -inf; at a zero inf with the opposite of its sign.
     """
     a = absolute(x)
     small = a < same(a, 2)

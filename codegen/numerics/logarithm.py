@@ -99,7 +99,7 @@ def split_log1p(x: Expr) -> tuple[Expr, Expr]:
 
 
 def log1p(x: Expr) -> Expr:
-    """k log(2) + log(1 + f); at most 1 ulp. A zero keeps its sign."""
+    """k log(2) + log(1 + f); at most 1.4 ulp. A zero keeps its sign."""
     return with_specials(x, select(eq(x, 0), x, log_of(*split_log1p(x))), -1.0)
 
 
@@ -110,7 +110,7 @@ def log2(x: Expr) -> Expr:
 
 
 def log10(x: Expr) -> Expr:
-    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 1.1 ulp, and exact for powers of ten."""
+    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 1.3 ulp, and exact for powers of ten."""
     k, f = split(x)
     head, rest = _LOG10_2[x.dtype]
     return with_specials(x, _other_base(k * head, f, k * rest, _LOG10_E[x.dtype]))

@@ -111,12 +111,6 @@ def power_of_two(biased: Expr, f: Format) -> Expr:
 
 
 def times_power(x: Expr, n: Expr) -> Expr:
-    """x * 2**n, if both x and the result are normal; of ``n`` only the low bits count."""
-    f = format_of(x)
-    return bitcast(bits(x) + (n << f.mantissa), f.dtype)
-
-
-def times_wide_power(x: Expr, n: Expr) -> Expr:
     """x * 2**(n - 2*bias), rounded once: into the subnormals, and up to inf. 2 <= n < 4*bias in the low bits of ``n``.
 
     Two factors, each normal: n is halved within the exponent field.

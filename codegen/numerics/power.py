@@ -15,7 +15,7 @@ from codegen.numerics.parts import (
     nearest,
     polynomial,
     same,
-    times_wide_power,
+    times_power,
 )
 from symgraph.expression import Expr, absolute, copysign, eq, fma, ne, select, trunc
 
@@ -95,7 +95,7 @@ def _times(a: Two, y: Expr) -> Two:
 
 def exp2_of_two(x: Two) -> Expr:
     """2^(high + low), rounded once into the subnormals."""
-    return times_wide_power(*split_exp2(x))
+    return times_power(*split_exp2(x))
 
 
 def split_exp2(x: Two) -> tuple[Expr, Expr]:

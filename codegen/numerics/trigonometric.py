@@ -10,7 +10,7 @@ from symgraph.expression import Expr, absolute, bitcast, eq, fma, rare, select
 
 _SIN: Table = {
     "float32": (
-        -0.16666654, 0.008332106, -0.00019507874,
+        -0.16666667, 0.008333379, -0.00019853014, 2.831483e-06,
     ),
     "float64": (
         -0.16666666666666627, 0.008333333333321157, -0.00019841269828820712, 2.7557313354885152e-06,
@@ -71,7 +71,7 @@ def _is_far(x: Expr) -> Expr:
 
 
 def sin_kernel(r: Expr) -> Expr:
-    """sin(r) = r + r z p(z), z = r^2 (tools/minimax.py, SIN: 2^-27.8, 2^-57.8)."""
+    """sin(r) = r + r z p(z), z = r^2 (tools/minimax.py, SIN: 2^-32.5, 2^-57.8)."""
     z = r * r
     return fma(r * z, polynomial(z, _SIN[r.dtype]), r)
 
