@@ -10,6 +10,7 @@ from symgraph.expression import (
     absolute,
     bitcast,
     cast,
+    const,
     copysign,
     eq,
     floor,
@@ -21,7 +22,7 @@ from symgraph.expression import (
     rint,
     select,
     trunc,
-)  # fmt: skip
+)
 
 # ------------------------------------------------------------------------------------------------ integers
 
@@ -59,7 +60,7 @@ def _quotient(a: Expr, b: Expr) -> tuple[Expr, Expr, Expr]:
 
 def _has_other_sign(r: Expr, divisor: Expr) -> Expr:
     if r.dtype.startswith("u"):
-        return ne(divisor, divisor)
+        return const(False, "bool")
     if _is_positive_constant(divisor):
         return r < 0
     return ne(r, 0) & ((r ^ divisor) < 0)

@@ -15,7 +15,7 @@ from codegen.numerics.parts import (
     power_of_two,
     same,
     times_power,
-)  # fmt: skip
+)
 from symgraph.expression import Expr, absolute, fma, select
 
 LOG2_E = 1 / math.log(2)
