@@ -27,7 +27,7 @@ from symgraph.graph import (
     leaves,
     substitute,
 )
-from symgraph.op import as_variable
+from symgraph.op import as_variable, attach
 from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update
@@ -374,4 +374,4 @@ def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, ba
     return result
 
 
-Variable.eval = evaluate  # type: ignore[attr-defined]
+attach("eval", evaluate)

@@ -108,6 +108,11 @@ class Variable:
 
     __slots__ = ("__weakref__", "name", "origin", "owner", "slot", "type")
     __array_priority__ = 1000.0
+    type: TensorType
+    owner: Apply | None
+    slot: int
+    name: str | None
+    origin: Origin | None
 
     def __init__(
         self, type: TensorType, owner: Apply | None = None, slot: int = 0, name: str | None = None
@@ -277,11 +282,14 @@ class SharedVariable(Variable):
     """
 
     __slots__ = ("_value", "default_update", "lock", "version")
+    default_update: Variable | None
+    lock: threading.RLock
+    version: int
 
     def __init__(self, value: np.ndarray, type: TensorType, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self._value = value
-        self.default_update: Variable | None = None
+        self.default_update = None
         self.lock = threading.RLock()
         self.version = 0
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, update_wrapper
 from typing import Any, overload
 
 import numpy as np
 
 from symgraph import expression
-from symgraph.errors import AxisError, DTypeError, GradientError, ShapeError, layout
+from symgraph.errors import ArgumentError, AxisError, DTypeError, GradientError, ShapeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand
 from symgraph.graph import (
@@ -51,6 +51,7 @@ Attrs = Mapping[str, Attr]
 Arrays = Sequence[np.ndarray]
 GradResult = Sequence[Variable | None]
 
+PACKAGE = "symgraph."
 OPS: dict[str, Op] = {}
 """Every op by name, in order of declaration."""
 
@@ -77,6 +78,8 @@ class Op:
         Inputs from this one on are extents: int64 scalars that must be known when a program is compiled.
     is_view : bool
         Whether the output is the first input's elements in the same row-major order: it may share its storage.
+    module : str
+        Where it was declared.
     into : int or None
         The input that a scatter's output starts as a copy of.
     """
@@ -85,10 +88,17 @@ class Op:
     sizes_from: int | None = None
     is_view: bool = False
     into: int | None = None
+    module: str = __name__
     doc: str | None = None
 
     def register(self) -> None:
-        """Enter the op into ``OPS``."""
+        """Enter the op into ``OPS``; rules and gradients know the ops of symgraph by name, so none may take theirs."""
+        known = OPS.get(self.name)
+        if known is not None and known.module.startswith(PACKAGE) and not self.module.startswith(PACKAGE):
+            raise ArgumentError(
+                layout(f"there is an op named {self.name!r} in symgraph already", [], here_excerpt(),
+                       "give yours another name, e.g. name='my_" + self.name + "'")
+            )  # fmt: skip
         OPS[self.name] = self
 
     def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
@@ -503,6 +513,7 @@ def elementwise(
             name or f.__name__, f, f.__code__.co_argcount, takes=takes, grad=grad, reference=reference,
             commutes=commutes, doc=f.__doc__,
         )  # fmt: skip
+        op.module = f.__module__
         op.register()
         return op
 
@@ -734,7 +745,15 @@ def composite(
 
 def attach(name: str, function: Callable[..., Any]) -> None:
     """Make ``function`` a method or operator of variables: called on a variable it takes it as first argument."""
-    setattr(Variable, name, lambda self, *args, **kwargs: function(self, *args, **kwargs))
-    getattr(Variable, name).__doc__ = function.__doc__
+
+    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    update_wrapper(method, function, assigned=("__doc__",), updated=())
+    method.__name__ = name
+    setattr(Variable, name, method)
 
 
+def attach_property(name: str, function: Callable[..., Any]) -> None:
+    """Make ``function`` of one variable a property of variables."""
+    setattr(Variable, name, property(function))

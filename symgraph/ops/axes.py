@@ -7,7 +7,7 @@ from typing import Any
 
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, normalize_axis
+from symgraph.op import as_variable, attach, attach_property, normalize_axis
 from symgraph.ops.shape import one_axis, permute
 
 __all__ = [
@@ -204,4 +204,4 @@ def shape_padaxis(x: Any, axis: int) -> Variable:
 
 for _name, _method in (("transpose", transpose), ("swapaxes", swapaxes), ("squeeze", squeeze)):
     attach(_name, _method)
-Variable.T = property(transpose)  # type: ignore[attr-defined]
+attach_property("T", transpose)

@@ -10,6 +10,7 @@ from typing import Any
 
 from symgraph.errors import layout
 from symgraph.graph import Variable, describe, here_excerpt
+from symgraph.op import attach
 
 RENAMED = {
     "subtract": "sub", "multiply": "mul", "divide": "true_div", "floor_divide": "int_div", "remainder": "mod",
@@ -69,6 +70,5 @@ def _refused(what: str, why: str, args: Sequence[Any], mend: str) -> str:
     return layout(f"{what} {why}", [describe(v) for v in args if isinstance(v, Variable)], here_excerpt(), mend)
 
 
-# not through ``attach``: NumPy looks these up on the class and passes the variable itself among the arguments
-Variable.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-Variable.__array_function__ = _array_function  # type: ignore[attr-defined]
+attach("__array_ufunc__", _array_ufunc)
+attach("__array_function__", _array_function)

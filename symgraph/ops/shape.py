@@ -12,7 +12,7 @@ from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
-from symgraph.op import Elementwise, as_variable, attach, extent_of, normalize_axis, structured
+from symgraph.op import Elementwise, as_variable, attach, attach_property, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
 from symgraph.types import Extent, TensorType
 
@@ -341,5 +341,5 @@ def flatten(x: Any, ndim: int = 1, *, outdim: int | None = None) -> Variable:
 
 for _name, _method in (("dimshuffle", dimshuffle), ("reshape", reshape), ("flatten", flatten), ("ravel", flatten)):
     attach(_name, _method)
-Variable.shape = property(shape)  # type: ignore[attr-defined]
-Variable.size = property(elements)  # type: ignore[attr-defined]
+attach_property("shape", shape)
+attach_property("size", elements)
