@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 
 import pytest
 
@@ -12,10 +13,14 @@ from symgraph.op import OPS, Elementwise
 from tests import laws
 from tests.cases import Case
 
+LINEAR = {
+    "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "dot", "batched_dot", "sum_pool", "sum_pool_spread", "sum",
+    "cumsum",
+}  # fmt: skip
 CASES: dict[str, list[Case]] = {}
 for _module in pkgutil.iter_modules(tests.cases.__path__):
     for _name, _list in importlib.import_module(f"tests.cases.{_module.name}").CASES.items():
-        CASES.setdefault(_name, []).extend(_list)
+        CASES.setdefault(_name, []).extend(replace(c, linear=_name in LINEAR) for c in _list)
 
 EACH = [pytest.param(case, id=f"{name}-{k}") for name, cases in CASES.items() for k, case in enumerate(cases)]
 SEEDS = range(4)

@@ -27,7 +27,9 @@ class Case:
     differentiable : tuple of int
         Inputs by which the gradient is checked at the drawn points.
     ulp : float
-        Units in the last place allowed against the oracle, relative to the largest magnitude involved in a sum.
+        Units in the last place allowed against the oracle.
+    linear : bool
+        Whether the op sums products of its inputs: then ``ulp`` is of the sum of their magnitudes.
     """
 
     build: Callable[..., Variable]
@@ -35,3 +37,4 @@ class Case:
     oracle: Callable[..., object]
     differentiable: tuple[int, ...] = ()
     ulp: float = 4.0
+    linear: bool = False
