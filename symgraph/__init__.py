@@ -7,10 +7,11 @@
 >>> train = sg.function([x, y], cost, updates=sg.optim.sgd(cost, [w], lr=0.05))
 """
 
-from symgraph import errors, linalg, nn, ops, optim, random
+from symgraph import errors, linalg, nn, ops, optim, random, rewrites
 from symgraph.arguments import In
 from symgraph.backend import register_backend
 from symgraph.config import configure, floatX, using
+from symgraph.custom import custom_gradient
 from symgraph.errors import (
     ArgumentError,
     AxisError,
