@@ -10,9 +10,13 @@ the result, and the partial derivatives, which are themselves expressions.
 from __future__ import annotations
 
 import math
+import operator
+import os
 import struct
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Union
@@ -23,6 +27,7 @@ from symgraph.errors import DTypeError
 from symgraph.types import SIZES, is_float, is_integer, weak_dtype
 
 Number = Union[bool, int, float]
+Names = frozenset[str | int]
 Operand = Union["Expr", Number]
 INDEX = "int64"
 
@@ -39,13 +44,16 @@ class Expr:
     dtype : str
     value : bool, int, float, str
         The constant, the axis's name, or the load's slot (a number in formulas, a buffer's name in kernels).
+    names : frozenset of str and int
+        The axes and slots that stand in the term: a walk can pass over terms without those it looks for.
     """
 
-    __slots__ = ("__weakref__", "args", "dtype", "prim", "value")
+    __slots__ = ("__weakref__", "args", "dtype", "names", "prim", "value")
     prim: str
     args: tuple[Expr, ...]
     dtype: str
     value: Number | str | None
+    names: Names
 
     def __add__(self, other: Operand) -> Expr:
         return apply("add", self, other)
@@ -119,22 +127,65 @@ class Expr:
 
 # ------------------------------------------------------------------------------------------------ interning
 
-_interned: weakref.WeakValueDictionary[tuple[object, ...], Expr] = weakref.WeakValueDictionary()
+Key = tuple[str, tuple[Expr, ...], str, object]
 
 
-def _bits(value: Number | str | None) -> object:
-    """-0.0 is not 0.0 and 1 is not True: constants differ by type and bits."""
-    return ("f", struct.pack("<d", value)) if isinstance(value, float) else (type(value).__name__, value)
+class _Entry(weakref.ref[Expr]):
+    """A term in the table, and its key there."""
+
+    __slots__ = ("key",)
+    key: Key
+
+
+# What WeakValueDictionary does, at a third of its time: a compilation looks up some hundred thousand terms.
+_interned: dict[Key, _Entry] = {}
+_lock = threading.RLock()  # for changes of the table; taken again where the collector runs inside one
+if hasattr(os, "register_at_fork"):  # a child must not inherit it taken
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def _forget(entry: _Entry) -> None:
+    with _lock:
+        if _interned.get(entry.key) is entry:
+            del _interned[entry.key]
 
 
 def _make(prim: str, args: tuple[Expr, ...], dtype: str, value: Number | str | None = None) -> Expr:
-    key = (prim, tuple(map(id, args)), dtype, _bits(value))
-    found = _interned.get(key)
-    if found is not None:
-        return found
+    # -0.0 is not 0.0: floats differ by bits; 1 is not True by dtype
+    key = (prim, args, dtype, _BITS(value) if type(value) is float else value)
+    entry = _interned.get(key)
+    found = None if entry is None else entry()
+    return _enter(key, value) if found is None else found
+
+
+_BITS = struct.Struct("<d").pack
+
+
+def _enter(key: Key, value: Number | str | None) -> Expr:
     new = object.__new__(Expr)
-    new.prim, new.args, new.dtype, new.value = prim, args, dtype, value
-    return _interned.setdefault(key, new)
+    new.prim, new.args, new.dtype, _ = key
+    new.value = value
+    new.names = _names(new)
+    entry = _Entry(new, _forget)
+    entry.key = key
+    with _lock:
+        other = _interned.get(key)
+        found = None if other is None else other()
+        if found is None:
+            _interned[key] = entry
+    return new if found is None else found
+
+
+def _names(e: Expr) -> Names:
+    """What stands in ``e``; most terms share the set of an operand."""
+    own: Names = frozenset((e.value,)) if e.prim in ("axis", "load") else _NO_NAMES  # type: ignore[arg-type]
+    for a in e.args:
+        if not a.names <= own:
+            own = a.names if own <= a.names else own | a.names
+    return own
+
+
+_NO_NAMES: Names = frozenset()
 
 
 def const(value: Number | np.generic, dtype: str) -> Expr:
@@ -157,7 +208,9 @@ def load(slot: int | str, indices: Sequence[Operand], dtype: str) -> Expr:
 
 
 def _lift(x: Operand, dtype: str) -> Expr:
-    return x if isinstance(x, Expr) else const(x, weak_dtype(x, dtype))
+    if isinstance(x, Expr):
+        return x
+    return const(x, INDEX if type(x) is int and dtype == INDEX else weak_dtype(x, dtype))
 
 
 # ------------------------------------------------------------------------------------------------ the table
@@ -222,15 +275,19 @@ def apply(name: str, *operands: Operand, dtype: str | None = None) -> Expr:
         If the operands' dtypes differ or the primitive does not take them.
     """
     row = PRIMS[name]
-    typed = [x.dtype for x in operands if isinstance(x, Expr)]
     same = operands[1:] if row.result == "second" else operands
-    common = next((x.dtype for x in same if isinstance(x, Expr)), typed[0] if typed else None)
-    args = tuple(_lift(x, common or "float64") for x in operands)
+    common = next((x.dtype for x in (*same, *operands) if isinstance(x, Expr)), "float64")
+    args = tuple([_lift(x, common) for x in operands])
     _check(row, args)
     out = {"same": args[-1].dtype, "bool": "bool", "second": args[-1].dtype, "value": dtype}[row.result]
     assert out is not None, f"{name} needs dtype="
-    folded = _fold(row, args, out)
-    return _make(name, args, out, dtype if row.result == "value" else None) if folded is None else folded
+    return _applied(row, args, out)
+
+
+def _applied(row: Prim, args: tuple[Expr, ...], dtype: str) -> Expr:
+    """A primitive on operands that it takes, simplified."""
+    folded = _fold(row, args, dtype)
+    return _make(row.name, args, dtype, dtype if row.result == "value" else None) if folded is None else folded
 
 
 def _check(row: Prim, args: tuple[Expr, ...]) -> None:
@@ -269,8 +326,8 @@ def _fold_bool(row: Prim, args: tuple[Expr, ...]) -> Expr | None:
 
 def _fold_index(name: str, args: tuple[Expr, ...]) -> Expr | None:
     a, b = args
-    if a.prim == b.prim == "const" and name in ("add", "sub", "mul", "floordiv", "mod", "minimum", "maximum"):
-        return const(PRIMS[name].numpy(np.int64(a.value), np.int64(b.value)), INDEX)  # type: ignore[arg-type]
+    if a.prim == b.prim == "const" and name in _INDEX_ARITHMETIC:
+        return const(_index_arithmetic(name, a.value, b.value), INDEX)  # type: ignore[arg-type]
     if name == "add" and a.prim == "const" and a.value == 0:
         return b
     if name in ("add", "sub") and b.prim == "const" and b.value == 0:
@@ -284,6 +341,19 @@ def _fold_index(name: str, args: tuple[Expr, ...]) -> Expr | None:
     ):
         return const(0, INDEX)
     return None
+
+
+_INDEX_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "floordiv": operator.floordiv, "mod": operator.mod,
+    "minimum": min, "maximum": max,
+}  # fmt: skip
+
+
+def _index_arithmetic(name: str, a: int, b: int) -> int:
+    exact = _INDEX_ARITHMETIC[name](a, b) if b else None
+    if exact is not None and abs(exact) < 2**63:
+        return exact
+    return int(PRIMS[name].numpy(np.int64(a), np.int64(b)))  # type: ignore[call-overload, no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------ building
@@ -453,7 +523,8 @@ def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _split(a: np.ndarray) -> np.ndarray:
     c = a * 134217729.0
-    return c - (c - a)
+    high: np.ndarray = c - (c - a)
+    return high
 
 
 def _round_odd_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -588,41 +659,65 @@ def toposort(exprs: Iterable[Expr]) -> list[Expr]:
     """Every distinct term below ``exprs``, operands first."""
     seen: set[Expr] = set()
     order: list[Expr] = []
-    stack: list[tuple[Expr, bool]] = [(e, False) for e in reversed(list(exprs))]
+    stack = list(exprs)[::-1]
     while stack:
-        e, ready = stack.pop()
-        if ready:
-            order.append(e)
-        elif e not in seen:
+        e = stack[-1]
+        pending = [] if e in seen else [a for a in e.args if a not in seen]
+        if pending:
+            stack += pending[::-1]
+            continue
+        stack.pop()
+        if e not in seen:
             seen.add(e)
-            stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args) if a not in seen)
+            order.append(e)
     return order
 
 
 def rebuild(e: Expr, args: Sequence[Expr]) -> Expr:
     """``e`` with other operands."""
-    if all(a is b for a, b in zip(e.args, args, strict=True)):
+    new = tuple(args)
+    if new == e.args:
         return e
     if e.prim == "load":
-        assert isinstance(e.value, int | str)
-        return load(e.value, args, e.dtype)
-    return apply(e.prim, *args, dtype=e.dtype if PRIMS[e.prim].result == "value" else None)
+        return _make("load", new, e.dtype, e.value)
+    if [a.dtype for a in new] == [a.dtype for a in e.args]:
+        return _applied(PRIMS[e.prim], new, e.dtype)
+    return apply(e.prim, *new, dtype=e.dtype if PRIMS[e.prim].result == "value" else None)
 
 
-def substitute(exprs: Sequence[Expr], replace: Callable[[Expr], Expr | None]) -> list[Expr]:
-    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term and may give another in its place."""
-    memo: dict[Expr, Expr] = {}
-    for e in toposort(exprs):
-        new = rebuild(e, [memo[a] for a in e.args])
-        found = replace(new)
-        memo[e] = new if found is None else found
+def substitute(
+    exprs: Sequence[Expr], replace: Callable[[Expr], Expr | None], *, memo: dict[Expr, Expr] | None = None,
+    names: AbstractSet[str | int] | None = None,
+) -> list[Expr]:  # fmt: skip
+    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term and may give another in its place.
+
+    Parameters
+    ----------
+    memo : dict, optional
+        What became of each term, kept from call to call of one replacement.
+    names : set, optional
+        Only terms in which one of these axes and slots stands are looked at.
+    """
+    memo = {} if memo is None else memo
+    stack = list(exprs)[::-1]
+    while stack:
+        e = stack[-1]
+        if e in memo:
+            stack.pop()
+        elif names is not None and names.isdisjoint(e.names):
+            memo[e] = e
+        elif pending := [a for a in e.args if a not in memo]:
+            stack += pending[::-1]
+        else:
+            new = rebuild(e, [memo[a] for a in e.args])
+            found = replace(new)
+            memo[e] = new if found is None else found
     return [memo[e] for e in exprs]
 
 
 def rename(exprs: Sequence[Expr], axes: Mapping[str, Expr]) -> list[Expr]:
     """Each of ``exprs`` with the axes named in ``axes`` replaced."""
-    return substitute(exprs, lambda e: axes.get(str(e.value)) if e.prim == "axis" else None)
+    return substitute(exprs, lambda e: axes.get(str(e.value)) if e.prim == "axis" else None, names=axes.keys())
 
 
 def evaluate(exprs: Sequence[Expr], leaf: Callable[[Expr], np.ndarray]) -> list[np.ndarray]:
