@@ -34,7 +34,7 @@ class Linear:
         for atom, factor in self.terms:
             if atom.prim == "axis" and atom.value == name:
                 found = factor
-            elif atom.prim != "axis" and name in axes_in(atom):
+            elif atom.prim != "axis" and name in atom.names:
                 return None
         return found
 
@@ -59,12 +59,6 @@ def _combine(a: Linear, b: Linear, sign: int) -> Linear:
     for atom, factor in b.terms:
         total[atom] = total.get(atom, 0) + sign * factor
     return Linear(tuple((t, f) for t, f in total.items() if f), a.offset + sign * b.offset)
-
-
-@lru_cache(maxsize=1 << 16)
-def axes_in(e: Expr) -> frozenset[str]:
-    """The names of the axes that an expression reads."""
-    return frozenset(str(t.value) for t in expression.toposort([e]) if t.prim == "axis")
 
 
 def loads_in(exprs: Iterable[Expr]) -> list[Expr]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from codegen.affine import axes_in, linear, loads_in
+from codegen.affine import linear, loads_in
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -131,7 +131,7 @@ def _walks_as_one(index: Expr, outer: str, inner: tuple[str, int]) -> bool:
 def _outside_indices(s: Statement, names: set[str]) -> bool:
     """Whether a term other than an index reads one of the axes."""
     found = False
-    indices = {i for i in _indices(s)}
+    indices = set(_indices(s))
     stack = [e for e in exprs_of(s) if e not in set(_places(s))]
     seen: set[Expr] = set()
     while stack and not found:
@@ -177,7 +177,8 @@ class _Builder:
         tile = self.plan.tiles.get(name)
         if tile is None:
             outer = name + next(self.names)
-            return (Loop(outer, n, kind, self.pieces(rest, inner, _placed(core, name, expression.axis(outer)), "serial")),)
+            placed = _placed(core, name, expression.axis(outer))
+            return (Loop(outer, n, kind, self.pieces(rest, inner, placed, "serial")),)
         return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
 
     def _piece(
@@ -243,7 +244,7 @@ def _parts(cond: Expr) -> tuple[Expr, ...]:
 def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) -> Statement:
     """``s`` inside the inner loops, each condition as far out as its axes allow."""
     names = [i.index for i in inner]
-    depth = [max((names.index(a) + 1 for a in axes_in(c) if a in names), default=0) for c in conditions]
+    depth = [max((names.index(a) + 1 for a in c.names if a in names), default=0) for c in conditions]
     for level in range(len(inner), -1, -1):
         held = [c for c, d in zip(conditions, depth, strict=True) if d == level]
         if held:
@@ -267,7 +268,7 @@ def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
 
     def place(e: Expr) -> Expr | None:
         own = e.prim == "load" and str(e.value) in registers
-        return expression.load(str(e.value), (*at, *e.args), e.dtype) if own else None  # type: ignore[arg-type]
+        return expression.load(str(e.value), (*at, *e.args), e.dtype) if own else None
 
     moved = tuple(_indexed(s, at, registers) for s in map_body(body, lambda exprs: expression.substitute(exprs, place)))
     return _unique(moved, {i.index for i in inner})
@@ -353,7 +354,7 @@ def _dealt(body: Body, plan: Plan, base: Expr, extent: int | None, names: Iterat
     """One turn of all lanes; beyond ``extent`` lanes rest."""
     group, lane = _lane_axes(plan, names)
     index = base + expression.axis(group) * plan.width + expression.axis(lane)
-    placed = map_body(body, lambda exprs: expression.rename(exprs, {plan.lane_axis: index}))  # type: ignore[dict-item]
+    placed = map_body(body, lambda exprs: expression.rename(exprs, {plan.lane_axis: index}))
     at = (expression.axis(group), expression.axis(lane))
     moved = tuple(_accumulate_at(b, at) for b in placed)
     if extent is not None:

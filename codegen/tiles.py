@@ -12,10 +12,11 @@ from functools import cached_property
 from itertools import product
 from math import prod
 
-from codegen.affine import axes_in, linear, loads_in
+from codegen.affine import linear, loads_in
 from codegen.kernel import Accumulate, Alloc, Body, Loop, Store, exprs_of, walk
 from symgraph import expression
-from symgraph.expression import INDEX, SIZES, Expr
+from symgraph.expression import INDEX, Expr
+from symgraph.types import SIZES
 
 GATHER = 0.6  # cost of a strided or gathered lane beside a scalar access
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
@@ -183,7 +184,7 @@ def _outer_vector(
     if width < 2 or extent < 2:
         return
     accesses = nest.inner_accesses or nest.accesses
-    share = nest.sequential and prod(n for _, n in nest.sequential)
+    share = prod(n for _, n in nest.sequential) if nest.sequential else 0
     once = _move_cost(nest.accesses, name, width) / share if share else 0.0
     base = (_move_cost(accesses, name, width) + once) / _use(extent, width)
     if not nest.steps:
@@ -298,7 +299,7 @@ def _scatter_plan(nest: Nest, machine: Machine, plain: Plan) -> Plan:
     name, extent = nest.axes[-1]
     (step,) = nest.steps
     form = linear(step.at[0])
-    atoms = [t for t, _ in form.terms if t.prim != "axis" and name in axes_in(t)]
+    atoms = [t for t, _ in form.terms if t.prim != "axis" and name in t.names]
     width = width_for(nest, machine, extent)
     if form.stride(name) != 1 or atoms or width < 2 or extent < 2:
         return plain

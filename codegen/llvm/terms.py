@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from codegen.affine import axes_in, linear
+from codegen.affine import linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, constant, element, literal, mangled, shaped, spell
 from symgraph.expression import INDEX, Expr, axis, const
@@ -66,7 +66,7 @@ class Terms:
         self.storage: dict[str, Storage] = {}
         self.ranges: dict[str, tuple[int, int]] = {}
         self.reads: dict[Expr, frozenset[str]] = {}
-        self.vectors: set[str] = set()  # the Lets that differ between lanes
+        self.vectors: set[str | int] = set()  # the lane indices, and the Lets that differ between lanes
         self.lanes = 0  # of the vector loop around the current statement
         self.scopes = [Scope(self.writer())]
         self.accesses: Mapping[str, Callable[[Expr], None]] = {"load": self.load, "rare": self.rare}
@@ -127,6 +127,7 @@ class Terms:
     def lane_axis(self, lanes: int) -> Expr:
         """The index of a vector loop: all loops of as many lanes share it, and so the terms that depend on it."""
         e = axis(f"{_LANE}{lanes}")
+        self.vectors.add(f"{_LANE}{lanes}")
         self.scopes[0].memo[e] = Value(lane_numbers(lanes, 1, "i64"), lanes)
         self.ranges[f"{_LANE}{lanes}"] = (0, lanes - 1)
         return e
@@ -172,7 +173,7 @@ class Terms:
 
     def varying(self, e: Expr) -> bool:
         """Whether ``e`` differs between lanes."""
-        return any(name.startswith(_LANE) or name in self.vectors for name in axes_in(e))
+        return not self.vectors.isdisjoint(e.names)
 
     def text(self, e: Expr, lanes: int = 0) -> str:
         """The text of a known term, splat to ``lanes`` where it is a scalar."""
