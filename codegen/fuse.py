@@ -15,9 +15,9 @@ import numpy as np
 
 from codegen.affine import loads_in
 from symgraph import expression
+from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
-from symgraph.expression import Expr
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
 LARGEST_GROUP = 200  # distinct scalar terms; a transcendental function is worth as many as its polynomial
@@ -185,10 +185,10 @@ class _Inliner:
 
         exprs = expression.substitute([*formula.exprs, *(formula.at or ())], place)
         count = len(formula.exprs)
-        into = None if formula.into is None else _name(self.fused, operands[formula.into])
+        into = None if formula.into is None else _name(self.fused, operands[int(formula.into)])
         return replace(
             formula, exprs=tuple(exprs[:count]), at=tuple(exprs[count:]) if formula.at else None, into=into
-        )  # type: ignore[arg-type]
+        )
 
     def _element(self, v: Variable, at: Sequence[Expr]) -> Expr:
         if isinstance(v, Constant) and is_uniform(v):
@@ -212,7 +212,7 @@ class _Inliner:
 
     def _is_start_of_scatter(self, node: Apply, v: Variable) -> bool:
         formula = self.formulas[node]
-        return formula is not None and formula.into is not None and node.op.operands(node)[formula.into] is v
+        return formula is not None and formula.into is not None and node.op.operands(node)[int(formula.into)] is v
 
     def _rereads(self, node: Apply, v: Variable) -> bool:
         """Whether a reader uses each element more often than it is worth computing again."""

@@ -13,8 +13,8 @@ from codegen.affine import flat_index, linear, loads_in
 from codegen.fuse import Fused, Group, Stage, overwriting_order
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
 from symgraph import expression
-from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
 from symgraph.expression import INDEX, Expr
+from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
 from symgraph.types import is_float
 
 
@@ -199,7 +199,8 @@ def _unclamp(exprs: Sequence[Expr], cond: Expr) -> list[Expr]:
     # a load's flat offset is a sum of such indices: strip inside, then bring it into linear form again
     stripped = expression.substitute(exprs, strip)
     return expression.substitute(
-        stripped, lambda e: expression.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if e.prim == "load" else None
+        stripped,
+        lambda e: expression.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if e.prim == "load" else None,
     )
 
 

@@ -1,12 +1,12 @@
 """Memory: lifetimes, in-place updates, arena offsets. The only place where two values may share storage.
 
-Storages are named: ``in0`` an input, ``sh0`` a shared variable, ``out0`` an output, ``c0`` a constant, ``m0`` a piece of
-the arena.
+Storages are named: ``in0`` an input, ``sh0`` a shared variable, ``out0`` an output, ``c0`` a constant, ``m0`` a piece
+of the arena.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -18,7 +18,7 @@ from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
 from symgraph.graph import Constant, Variable
-from symgraph.expression import SIZES
+from symgraph.types import SIZES
 
 ALIGNMENT = 64
 
@@ -227,10 +227,11 @@ class _Planner:
         made_late = {self.storage[n] for k in committing for n in self.fused.groups[k].stored}
         return [c for c in self.copies if (c.source in made_late and not c.source.startswith("sh")) == late]
 
-    def _sorted(self, chosen: object) -> list[int]:
+    def _sorted(self, chosen: Iterable[int]) -> list[int]:
         done: list[int] = []
-        wanted = sorted(chosen)  # type: ignore[call-overload]
-        members, placed = set(wanted), set()
+        wanted = sorted(chosen)
+        members = set(wanted)
+        placed: set[int] = set()
         while wanted:
             ready = next(k for k in wanted if not (self.before[k] & members) - placed)
             wanted.remove(ready)

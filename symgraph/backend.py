@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from time import perf_counter
 from typing import Protocol
 
@@ -102,10 +102,10 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     results = rewrite(results, PHASES, trace=trace)
     results = settle(expand_composites(results))
     results = settle(rewrite(results, ("specialize",), trace=trace))
-    new = list(zip((task.shared.index(s) for s, _ in task.updates), results[count:], strict=True))
+    renewed = list(zip((task.shared.index(s) for s, _ in task.updates), results[count:], strict=True))
     shared = tuple(stand_ins[v] for v in task.shared)
-    same = [(k, v) for k, v in new if v.type == shared[k].type]
-    other = [(k, v) for k, v in new if v.type != shared[k].type]
+    same = [(k, v) for k, v in renewed if v.type == shared[k].type]
+    other = [(k, v) for k, v in renewed if v.type != shared[k].type]
     return Prepared(
         tuple(stand_ins[v] for v in task.inputs), shared, (*results[:count], *(v for _, v in other)),
         tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other), trace,
@@ -152,7 +152,7 @@ class Backend(Protocol):
         ...
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(path: str) -> Backend:
     module, _, name = path.partition(":")
     found: Backend = getattr(importlib.import_module(module), name)()
@@ -172,7 +172,9 @@ def find_backend(name: str) -> Backend:
     try:
         return _load(BACKENDS[name])
     except ImportError as error:
-        raise BackendError(f"backend {name!r} cannot be loaded: {error}\ninstall what it needs, or use backend='numpy'") from error
+        raise BackendError(
+            f"backend {name!r} cannot be loaded: {error}\ninstall what it needs, or use backend='numpy'"
+        ) from error
 
 
 def register_backend(name: str, path: str) -> None:

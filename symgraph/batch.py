@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from symgraph import expression
+from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
 from symgraph.op import OPS, Attrs, GradResult, Guard, Op
-from symgraph.expression import Expr
 from symgraph.types import TensorType, broadcast_extents
 
 BATCH_AXIS = "b"
@@ -74,7 +74,7 @@ class Batched(Op):
         inner, _ = self._rows(node.inputs, node.attrs)
         rows = {a: b for a, b, w in zip(inner.inputs, node.inputs, node.attrs["which"], strict=True) if w}
         every = OPS["all"]
-        return [Guard(every(batch([g.ok], rows)[0]), g.message) for g in self.inner.guards(inner)]  # type: ignore[operator]
+        return [replace(g, ok=every(batch([g.ok], rows)[0])) for g in self.inner.guards(inner)]  # type: ignore[operator]
 
     def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         inner, _ = self._rows(node.inputs, node.attrs)
@@ -84,7 +84,7 @@ class Batched(Op):
             self.inner.reference(inner, [a[i] if w else a for a, w in zip(arrays, which, strict=True)])
             for i in range(count)
         ]
-        empty = [np.zeros((0, *v.type.shape), v.dtype) for v in inner.outputs if v.type.is_static]
+        empty = [np.zeros([0, *(n or 0 for n in v.type.shape)], v.dtype) for v in inner.outputs if v.type.is_static]
         return [np.stack(column) for column in zip(*rows, strict=True)] if rows else empty
 
     def grad(self, node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
@@ -149,5 +149,5 @@ def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Vari
 def _repeat(v: Variable, like: Variable) -> Variable:
     """``v`` with a batch axis in front, as long as that of ``like``."""
     raised = OPS["dimshuffle"](v, pattern=(None, *range(v.ndim)))  # type: ignore[operator]
-    sizes = [like.shape[0], *v.shape]  # type: ignore[attr-defined]
+    sizes = [like.shape[0], *v.shape]
     return OPS["broadcast_to"](raised, *sizes)  # type: ignore[operator, no-any-return]

@@ -15,7 +15,7 @@ __all__ = ["custom_gradient"]
 class Custom(Composite):
     """A composite that is evaluated through its body, so that no reference is needed."""
 
-    reference = Op.reference  # type: ignore[assignment]
+    reference = Op.reference
 
     def __call__(self, *xs: Any, **attrs: Any) -> Variable:
         inputs = [as_variable(x) for x in xs]

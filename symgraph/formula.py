@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from symgraph import expression
 from symgraph.expression import Expr, const
-from symgraph.types import SIGNED, UNSIGNED, TensorType, is_float
+from symgraph.types import SIGNED, SIZES, UNSIGNED, TensorType, is_float
 
 Terms = tuple[Expr, ...]
 Axis = tuple[str, int]
@@ -55,14 +55,14 @@ def lowest(dtype: str) -> Expr:
     """The least value of ``dtype``: -inf for floats."""
     if is_float(dtype):
         return const(float("-inf"), dtype)
-    return const(-(2 ** (8 * expression.SIZES[dtype] - 1)) if dtype in SIGNED else 0, dtype)
+    return const(-(2 ** (8 * SIZES[dtype] - 1)) if dtype in SIGNED else 0, dtype)
 
 
 def highest(dtype: str) -> Expr:
     """The greatest value of ``dtype``: inf for floats."""
     if is_float(dtype):
         return const(float("inf"), dtype)
-    bits = 8 * expression.SIZES[dtype]
+    bits = 8 * SIZES[dtype]
     return const(2**bits - 1 if dtype in UNSIGNED else 2 ** (bits - 1) - 1 if dtype in SIGNED else 1, dtype)
 
 

@@ -88,7 +88,9 @@ def vjp(f: Any, wrt: Any, cotangent: Any, disconnected_inputs: str = "raise") ->
     outputs, weights = _listed(f), _listed(cotangent)
     many = _listed(wrt)
     found = _pull(outputs, [as_variable(w) for w in weights], many, [])
-    result = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
+    result = [
+        _disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)
+    ]
     return result if isinstance(wrt, list | tuple) else result[0]
 
 

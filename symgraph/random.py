@@ -193,7 +193,7 @@ class RandomStream:
             return self.bernoulli(size, p, dtype)
         trials = (*_listed(size), n)
         each = _probability(p)
-        spread = each.dimshuffle(*range(each.ndim), "x") if isinstance(each, Variable) else each  # type: ignore[attr-defined]
+        spread = each.dimshuffle(*range(each.ndim), "x") if isinstance(each, Variable) else each
         return convert(sum_(self.bernoulli(trials, spread, "int64"), axis=-1), canonical(dtype))
 
     def integers(self, size: Any = (), low: Any = 0, high: Any = 2, dtype: Any = "int64") -> Variable:

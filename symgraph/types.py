@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def is_integer(dtype: str) -> bool:
     return dtype in INTEGERS
 
 
-@lru_cache(maxsize=None)
+@cache
 def _canonical(dtype: object) -> str:
     try:
         name = np.dtype(dtype).name  # type: ignore[call-overload]
@@ -53,7 +53,7 @@ def canonical(dtype: object) -> str:
     return config.floatX() if dtype == "floatX" else _canonical(dtype)
 
 
-@lru_cache(maxsize=None)
+@cache
 def promote(*dtypes: str) -> str:
     """The common dtype of arrays: NumPy's, but integers and bools never widen a float."""
     floats = [d for d in dtypes if is_float(d)]
@@ -76,7 +76,8 @@ def _check_fits(value: int, dtype: str) -> None:
         return
     info = np.iinfo(dtype)
     if not info.min <= value <= info.max:
-        raise DTypeError(f"the Python integer {value} does not fit {dtype} ({info.min} to {info.max}); cast one of them")
+        reach = f"{info.min} to {info.max}"
+        raise DTypeError(f"the Python integer {value} does not fit {dtype} ({reach}); cast one of them")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from codegen.program import Check, Launch, Move, Program, build, legal
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
-from symgraph.reference import evaluate
 from symgraph.prelude import prelude
+from symgraph.reference import evaluate
 from symgraph.types import TensorType
 
 Values = Mapping[Variable, np.ndarray]

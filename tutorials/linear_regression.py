@@ -37,7 +37,8 @@ def main(argv=None):
         seconds.append(time.perf_counter() - start)
 
     best = np.dot(train_x, train_y) / np.dot(train_x, train_x)
-    print(f"slope {float(w.get_value()):.4f} after {options.epochs} epochs; least squares {best:.4f}, drawn with {SLOPE}")
+    found = float(w.get_value())
+    print(f"slope {found:.4f} after {options.epochs} epochs; least squares {best:.4f}, drawn with {SLOPE}")
     Report("points", options.epochs, [], seconds, compiling).write(options.json)
 
 

@@ -127,7 +127,7 @@ class LlvmExecutable:
         pool.start()
         self._library = self._timed("load", lambda: load([self.image.object]))
         self.entry: Callable[[int], int] = _ENTRY(self._library.address(NAME))
-        self._outputs = [(t.shape, np.dtype(t.dtype)) for t in self.image.outputs]
+        self._outputs = [(tuple(n or 0 for n in t.shape), np.dtype(t.dtype)) for t in self.image.outputs]
         self._written = [task.shared.index(s) for s, _ in task.updates]
         self._arenas: list[np.ndarray] = []
 
@@ -177,7 +177,7 @@ class LlvmExecutable:
         threads = min(config.threads(), pool.capacity())
         if pool.threads() != threads:
             pool.set_threads(threads)
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]  # type: ignore[arg-type]
+        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._arenas.pop() if self._arenas else self._new_arena()
         inputs = _apart(inputs, [held[k] for k in self._written])

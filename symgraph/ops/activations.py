@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression
+from symgraph.expression import select
 from symgraph.graph import Constant, Variable
 from symgraph.op import as_variable, elementwise
 from symgraph.ops.elementwise import absolute, add, mul, sqr, switch
 from symgraph.ops.special import exp_neg_sqr
 from symgraph.ops.transcendental import exp, expm1, logistic, sigmoid
-from symgraph.expression import select
 
 __all__ = ["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "hard_sigmoid", "softsign"]
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from symgraph import formula, expression
+from symgraph import expression, formula
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
+from symgraph.expression import Expr, select
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
 from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt, label
 from symgraph.op import OPS, Guard, as_variable, attach, convert, normalize_axis, structured
@@ -20,7 +21,6 @@ from symgraph.ops.broadcast import expanded
 from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size
 from symgraph.ops.shape import flatten, shape_of
-from symgraph.expression import Expr, select
 from symgraph.types import UNSIGNED, TensorType, canonical, is_float, is_integer
 
 __all__ = ["cumsum", "cumprod", "bincount"]

@@ -13,6 +13,7 @@ import numpy as np
 
 from symgraph import expression
 from symgraph.errors import DTypeError, layout
+from symgraph.expression import Expr
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, here_excerpt, label
 from symgraph.op import (
@@ -30,7 +31,6 @@ from symgraph.op import (
     elementwise,
     primitive,
 )
-from symgraph.expression import Expr
 from symgraph.types import SIGNED, SIZES, TensorType, canonical, is_float, is_integer
 
 __all__ = [

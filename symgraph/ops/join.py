@@ -214,7 +214,7 @@ def _check_parts(x: Variable, n: Size, lengths: Sequence[Size], axis: int) -> No
 def _between(x: Variable, start: Size, stop: Size, axis: int) -> Variable:
     key = [slice(None)] * x.ndim
     key[axis] = slice(start, stop)
-    return x[tuple(key)]  # type: ignore[index, no-any-return]
+    return x[tuple(key)]
 
 
 # ------------------------------------------------------------------------------------------------ repeating

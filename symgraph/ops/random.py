@@ -130,7 +130,7 @@ def unit(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
     high = random_bits(state, *sizes, part=0)
     if dtype == "float64":
         low = random_bits(state, *sizes, part=1)
-        whole = convert(right_shift(high, 5), dtype) * 2.0**26 + convert(right_shift(low, 6), dtype)  # type: ignore[operator]
+        whole = convert(right_shift(high, 5), dtype) * 2.0**26 + convert(right_shift(low, 6), dtype)
         return mul(whole, 2.0**-53)  # type: ignore[no-any-return]
     digits = {"float16": 11, "float32": 24}[dtype]
     # by way of int32, whose conversion every vector unit has
@@ -153,7 +153,7 @@ def standard_normal(state: Variable, sizes: Sequence[Variable], dtype: str) -> V
     The radius has all bits of the dtype, the angle 32.
     """
     wide = "float64" if dtype == "float64" else "float32"
-    radius = sqrt(mul(log1p(-unit(state, sizes, wide)), -2.0))  # type: ignore[operator]
+    radius = sqrt(mul(log1p(-unit(state, sizes, wide)), -2.0))
     angle = mul(convert(random_bits(state, *sizes, part=2), wide), 2.0**-31 * math.pi)
     return convert(mul(radius, cos(angle)), dtype)
 
@@ -161,7 +161,7 @@ def standard_normal(state: Variable, sizes: Sequence[Variable], dtype: str) -> V
 def standard_exponential(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
     """Exponential with mean 1."""
     wide = "float64" if dtype == "float64" else "float32"
-    return convert(-log1p(-unit(state, sizes, wide)), dtype)  # type: ignore[operator]
+    return convert(-log1p(-unit(state, sizes, wide)), dtype)
 
 
 def index_below(state: Variable, sizes: Sequence[Variable], count: Variable) -> Variable:

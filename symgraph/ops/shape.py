@@ -279,7 +279,7 @@ def reshape(x: Any, *shape: Any, ndim: int | None = None) -> Variable:
     v = as_variable(x)
     given: Any = shape[0] if len(shape) == 1 else shape
     if ndim is not None and isinstance(given, Variable) and given.ndim == 1:
-        given = [given[k] for k in range(ndim)]  # type: ignore[index]
+        given = [given[k] for k in range(ndim)]
     sizes = sizes_of(given, "reshape", least=-1)
     if sum(n == -1 for n in sizes if isinstance(n, int)) > 1:
         raise ShapeError(

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from symgraph import expression
+from symgraph.expression import Expr, Operand, cast, fma, select
 from symgraph.op import Elementwise, elementwise, primitive
 from symgraph.ops.elementwise import FLOAT, documented, neg, round, sqr, switch
 from symgraph.ops.transcendental import sin
-from symgraph.expression import Expr, Operand, cast, fma, select
 
 __all__ = ["erf", "erfc", "erfcx", "erfinv", "erfcinv", "gamma", "gammaln", "psi"]
 

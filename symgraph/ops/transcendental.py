@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression
+from symgraph.expression import Expr, select
 from symgraph.op import Elementwise, attach, elementwise, primitive
 from symgraph.ops.elementwise import (
     FLOAT,
@@ -22,7 +23,6 @@ from symgraph.ops.elementwise import (
     sqr,
     switch,
 )
-from symgraph.expression import Expr, select
 
 __all__ = [
     "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
