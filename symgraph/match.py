@@ -276,6 +276,8 @@ def _may_take(matcher: Matcher, heads: set[str], node: Apply, count: int) -> boo
     single = [n for n in owners if n is None or n.op.name not in PRODUCTS]
     if count > 1 and len(single) == 2:
         return False
+    if node.op.name == "true_div" and owners[-1] not in single:
+        return True
     seen_through = {"dimshuffle", "cast", *heads}
     return all(n is not None and n.op.name in seen_through for n in single)
 

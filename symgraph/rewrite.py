@@ -122,8 +122,8 @@ def rule(phase: str, **domain: str) -> Callable[[Callable[..., Formulas]], Calla
     ----------
     phase : "canonicalize", "stabilize" or "specialize"
     **domain : str
-        For the generated test of the law: what to draw for a stand-in, "positive", "unit" (0 to 1), "integer" or
-        "constant"; by default any float.
+        For the generated test of the law: what to draw for a stand-in, "positive", "unit" (0 to 1), "moderate"
+        (at most 9 away from 0) or "bool"; by default any float.
 
     Examples
     --------

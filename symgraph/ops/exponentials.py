@@ -21,7 +21,7 @@ from symgraph.expression import const, select
 from symgraph.graph import Variable
 from symgraph.op import GradResult, attach, composite, convert, elementwise, normalize_axis
 from symgraph.ops.cumulative import wide
-from symgraph.ops.elementwise import add, eq, gt, isinf, mul, neg, sub, switch, true_div
+from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, mul, neg, sub, switch, true_div
 from symgraph.ops.reduce import floating, kept, sum
 from symgraph.ops.reduce import max as max_
 from symgraph.ops.shape import permute
@@ -110,7 +110,7 @@ def _log_total_numpy(y: np.ndarray, axis: Axes) -> np.ndarray:
 def _logsumexp(x: Variable, axis: Axes, keepdims: bool) -> Variable:
     """log(sum(exp(x))), the maximum taken out first."""
     if is_empty(x, axis):
-        return convert(log1p(sum(exp(x), axis, keepdims=keepdims) - 1), x.dtype)  # type: ignore[operator]
+        return convert(log1p(sum(exp(x), axis, keepdims=keepdims) - 1), x.dtype)
     best = peak(x, axis)
     found: Variable = add(convert(log_total(x, best, axis), x.dtype), best)
     return found if keepdims else permute(found, tuple(k for k in range(x.ndim) if k not in axis))
@@ -152,9 +152,16 @@ def _softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 
 def _softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     """y*(g - sum(g*y)) = y*(g*(1 - y) - the sum of the others), which does not cancel where y is near 1."""
-    weighted = mul(g, y)
-    others = sub(sum(weighted, axis, keepdims=True), weighted)
+    others = _sum_of_others(mul(g, y), x, axis)
     return [mul(y, sub(mul(g, complement_op(x, axis=axis)), others))]
+
+
+def _sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:
+    """For each element the sum of the terms of all others: that of the largest is not found by subtracting it."""
+    top = eq(x, max_(x, axis, keepdims=True))
+    highest = sum(switch(top, terms, 0), axis, keepdims=True)
+    lower = sum(switch(top, 0, terms), axis, keepdims=True)
+    return switch(top, add(lower, sub(highest, terms)), sub(add(highest, lower), terms))
 
 
 @composite(name="softmax", grad=_softmax_grad, reference=_softmax_numpy)
@@ -191,8 +198,8 @@ def softmax(x: Any, axis: Any = -1) -> Variable:
 def _complement_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
     y, _ = _shifted(x, axis)
     e, others = np.exp(y), np.expm1(_log_total_numpy(y, axis))
-    left: np.ndarray = np.where(y == 0, others, others + 1 - e) / (others + 1)
-    return left
+    dominates = (y == 0) & np.isfinite(others)
+    return np.asarray(np.where(dominates, others / (others + 1), 1 - e / (others + 1)))
 
 
 def _complement_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
@@ -207,8 +214,8 @@ def complement_op(x: Variable, axis: Axes) -> Variable:
         return exp(x)  # type: ignore[no-any-return]
     best = peak(x, axis)
     e, total = exponentials(x, best, axis)
-    left = switch(eq(x, best), rest(x, best, axis), sub(total, e))
-    return convert(true_div(left, total), x.dtype)
+    dominates = and_(eq(x, best), lt(total, np.inf))
+    return convert(switch(dominates, true_div(rest(x, best, axis), total), sub(1, true_div(e, total))), x.dtype)
 
 
 def _log_softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
@@ -218,7 +225,7 @@ def _log_softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 
 def _log_softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     """g - p*sum(g) = g*(1 - p) - p*(the sum of the others), which does not cancel where p is near 1."""
-    others = sub(sum(g, axis, keepdims=True), g)
+    others = _sum_of_others(g, x, axis)
     return [sub(mul(g, complement_op(x, axis=axis)), mul(softmax_op(x, axis=axis), others))]
 
 

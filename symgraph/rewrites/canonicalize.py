@@ -14,7 +14,7 @@ import numpy as np
 
 from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.match import Owner
+from symgraph.match import Owner, make
 from symgraph.op import OPS, Elementwise, Reduction
 from symgraph.ops.shape import shape_of
 from symgraph.pattern import Pattern, identity, inv, maximum, minimum, neg, sgn, sqr, switch
@@ -168,6 +168,14 @@ def minimum_with_itself(x: Pattern) -> Pair:
 def choice_without_difference(cond: Pattern, x: Pattern) -> Pair:
     """switch(cond, x, x) is x."""
     return switch(cond, x, x), x
+
+
+@rewriter("canonicalize", "sub")
+def integer_zero_minus(node: Apply, owner: Owner) -> Variable | None:
+    """0 - x is -x for integers, which have no -0."""
+    zero, x = node.inputs
+    idle = is_integer(x.dtype) and isinstance(zero, Constant) and not zero.data.any()
+    return _same_type(make("neg", x), node) if idle else None
 
 
 @rewriter("canonicalize", "add")
@@ -336,6 +344,15 @@ def _is_of_reductions(v: Variable, owner: Owner, depth: int = 6) -> bool:
 def _is_reduced(v: Variable, owner: Owner) -> bool:
     made = owner(v)
     return made is not None and made.attrs.get("keepdims") is False
+
+
+@rewriter("canonicalize", "dimshuffle")
+def negation_outside_dimshuffle(node: Apply, owner: Owner) -> Variable | None:
+    """A negation stands outside of a dimshuffle, where sums and products meet it."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name != "neg":
+        return None
+    return make("neg", _shuffled(made.inputs[0], node.attrs["pattern"]))
 
 
 @rewriter("canonicalize", "reshape")

@@ -134,7 +134,7 @@ def log_of_mean_of_exp(x: Pattern, n: Pattern, axis: Pattern, keepdims: Pattern)
     """The mean of exponentials overflows as their sum does."""
     return (
         log(sum_(exp(x), axis=axis, keepdims=keepdims) / n),
-        logsumexp(x, axis=axis, keepdims=keepdims) - log(n),
+        logsumexp(x, axis=axis, keepdims=keepdims) + log(1 / n),
     )
 
 
@@ -379,19 +379,19 @@ def one_minus_cosine(x: Pattern) -> Pair:
     return 1 - cos(x), 2 * sqr(sin(0.5 * x))
 
 
-@rule("stabilize")
+@rule("stabilize", x="moderate")
 def one_minus_erf(x: Pattern) -> Pair:
     """1 - erf(x) cancels to 0 for large x; erfc keeps every digit."""
     return 1 - erf(x), erfc(x)
 
 
-@rule("stabilize")
+@rule("stabilize", x="moderate")
 def one_plus_erf(x: Pattern) -> Pair:
     """1 + erf(x) cancels to 0 for very negative x (the normal distribution function); erfc keeps every digit."""
     return 1 + erf(x), erfc(-x)
 
 
-@rule("stabilize")
+@rule("stabilize", x="moderate")
 def erfcx_from_product(x: Pattern) -> Pair:
     """exp(x²) overflows where erfc(x) underflows; erfcx is their product."""
     return exp(sqr(x)) * erfc(x), erfcx(x)
