@@ -136,7 +136,7 @@ def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:
             if not isinstance(ok, Constant):
                 found.append((node, ok))
             elif not ok.data.all():
-                raise IndexOutOfRange(guard_message(node, guard.message))
+                raise IndexOutOfRange(guard_message(node, guard))
     return found
 
 
@@ -145,6 +145,6 @@ def guard_error(prepared: Prepared, number: int) -> IndexOutOfRange:
     node, _ = guards_of(prepared)[number]
     oks = node.op.guards(node)
     first = [n for n, _ in guards_of(prepared)].index(node)
-    return IndexOutOfRange(guard_message(node, oks[min(number - first, len(oks) - 1)].message))
+    return IndexOutOfRange(guard_message(node, oks[min(number - first, len(oks) - 1)]))
 
 

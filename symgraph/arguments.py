@@ -103,12 +103,16 @@ def convert_argument(value: Any, declared: In, function: str, downcast: bool) ->
     if given.ndim != wanted.ndim:
         raise ShapeError(
             f"{function}: the input {declared.label} has {given.ndim} axes {given.shape}, it must have {wanted.ndim}\n"
-            f"  {describe(declared.variable)}\nreshape it, e.g. x.reshape({', '.join(['-1'] * bool(wanted.ndim))})"
+            f"  {describe(declared.variable)}\nreshape it, e.g. {_reshaped(declared.label, wanted.ndim)}"
         )
     if given.dtype.name != wanted.dtype and not downcast:
         _check_lossless(value, given, declared, function)
     with np.errstate(all="ignore"):
         return np.require(given, np.dtype(wanted.dtype), ["C", "A"])
+
+
+def _reshaped(name: str, rank: int) -> str:
+    return f"{name}.reshape({', '.join(['1'] * (rank - 1) + ['-1'])})" if rank else f"{name}.item()"
 
 
 def _as_array(value: Any, declared: In, function: str) -> np.ndarray:
@@ -135,13 +139,13 @@ def _check_lossless(value: Any, given: np.ndarray, declared: In, function: str) 
     """Arrays convert where NumPy calls it safe; Python numbers and lists, where the kind and the range fit."""
     wanted = declared.variable.dtype
     weak = isinstance(value, bool | int | float | list | tuple)
-    if weak and (is_float(wanted) or not given.size) or np.can_cast(given.dtype, wanted, "safe"):
+    if (weak and (is_float(wanted) or not given.size)) or np.can_cast(given.dtype, wanted, "safe"):
         return
     if weak and is_integer(wanted) and given.dtype.kind in "iu":
         info = np.iinfo(wanted)
         if info.min <= int(given.min()) and int(given.max()) <= info.max:
             return
     raise DTypeError(
-        f"{function}: the input {declared.label} is {given.dtype}, it must be {wanted}: the conversion may lose values\n"
+        f"{function}: the input {declared.label} is {given.dtype}, it must be {wanted}: converting may lose values\n"
         f"  {describe(declared.variable)}\ncast it: x.astype({wanted!r}), or pass allow_input_downcast=True to function"
     )

@@ -145,9 +145,16 @@ def _check_updates(updates: Pairs) -> list[tuple[SharedVariable, Variable]]:
     checked: dict[SharedVariable, Variable] = {}
     for target, new in _pairs(updates):
         if not isinstance(target, SharedVariable):
-            raise UpdateError(f"updates: {target!r} is not a shared variable\nmake it one: symgraph.shared(value)")
+            details = [describe(target)] if isinstance(target, Variable) else []
+            name = label(target) if isinstance(target, Variable) else repr(target)
+            raise UpdateError(
+                layout(f"updates: {name} is not a shared variable", details, [], "make it one: symgraph.shared(value)")
+            )
         if target in checked:
-            raise UpdateError(f"updates: {label(target)} is updated twice\ncombine the two new values into one")
+            raise UpdateError(
+                layout(f"updates: {label(target)} is updated twice", [describe(target)], [],
+                       "combine the two new values into one")
+            )  # fmt: skip
         checked[target] = _fit_update(target, new)
     return list(checked.items())
 
@@ -197,8 +204,8 @@ def _check_leaves(free: Sequence[Variable], inputs: Sequence[Variable], on_unuse
     missing = [v for v in free if v not in given and not isinstance(v, SharedVariable)]
     if missing:
         raise ArgumentError(
-            layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing), [],
-                   "add it to inputs, replace it through givens, or make it shared")
+            layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing),
+                   [], "add it to inputs, replace it through givens, or make it shared")
         )  # fmt: skip
     unused = [v for v in inputs if v not in set(free)]
     if not unused or on_unused == "ignore":
@@ -229,7 +236,8 @@ class Function:
     def __init__(
         self, task: Task, declared: Sequence[In], form: Form, backend: str, downcast: bool, profile: bool
     ) -> None:
-        self.task, self.declared, self.form, self.backend, self.downcast = task, tuple(declared), form, backend, downcast
+        self.task, self.declared, self.form = task, tuple(declared), form
+        self.backend, self.downcast = backend, downcast
         self.name = task.name
         self.profile = Profile() if profile else None
         self.programs: dict[Any, Executable] = {}
@@ -281,7 +289,8 @@ class Function:
             if key not in self._positions:
                 raise ArgumentError(f"{self.name}() has no input named {key!r}\n{self._usage()}")
             if self._positions[key] in bound:
-                raise ArgumentError(f"{self.name}() got the input {key!r} twice: by position and by name\n{self._usage()}")
+                twice = f"{self.name}() got the input {key!r} twice: by position and by name"
+                raise ArgumentError(f"{twice}\n{self._usage()}")
             bound[self._positions[key]] = value
         for k, i in enumerate(self.declared):
             if k not in bound and i.has_default:

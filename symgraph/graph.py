@@ -6,9 +6,11 @@ subexpressions merge by construction. Every walk is iterative: a chain of 10,000
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import contextvars
 import linecache
+import os
 import struct
 import sys
 import threading
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.errors import DTypeError, ShapeError, SymbolicTruthError
+from symgraph.errors import DTypeError, ShapeError, SymbolicTruthError, layout
 from symgraph.types import Shape, TensorType, canonical
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ SMALL = 1024  # bytes up to which constants merge by value
 
 # ------------------------------------------------------------------------------------------------ origins
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,13 @@ class Origin:
         return self.code.co_filename
 
     @property
-    def position(self) -> tuple[int, int, int]:
-        """line, first column, end column (0, 0 where the interpreter keeps none)."""
+    def position(self) -> tuple[int, int, int | None]:
+        """line, first column, end column in bytes; None if the expression goes on below, 0, 0 if nobody knows."""
         spans = list(self.code.co_positions())
         line, end, first, last = spans[self.instruction // 2]
-        known = line is not None and first is not None and last is not None and end == line
-        return (line, first, last) if known else (self.line, 0, 0)  # type: ignore[return-value]
+        if line is None or first is None or last is None:
+            return self.line, 0, 0
+        return line, first, last if end == line else None
 
     def excerpt(self) -> list[str]:
         """The user's line, and below it a caret under the expression."""
@@ -63,14 +66,31 @@ class Origin:
         if not text.strip():
             return [str(self)]
         head = f"{self}:   "
+        data = text.encode()
+        before, marked = data[:first].decode(), data[first:last].decode()
         indent = len(text) - len(text.lstrip())
         shown = [head + text.strip()]
-        if last > first:
-            shown.append(" " * (len(head) + first - indent) + "~" * (last - first))
+        if marked:
+            shown.append(" " * (len(head) + len(before) - indent) + underline(marked))
         return shown
 
     def __str__(self) -> str:
         return f"{Path(self.file).name}:{self.position[0]}"
+
+
+def underline(expression: str) -> str:
+    """Tildes with a caret under the operator, or carets under what is no operation, as Python's own messages have."""
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return "^" * len(expression)
+    if not isinstance(tree, ast.BinOp | ast.Compare):
+        return "^" * len(expression)
+    left = tree.left.end_col_offset or 0
+    data = expression.encode()
+    at = next((k for k in range(left, len(data)) if data[k : k + 1] not in b" )"), left)
+    column = len(data[:at].decode())
+    return "~" * column + "^" + "~" * (len(expression) - column - 1)
 
 
 _origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar("symgraph_origin", default=None)
@@ -141,9 +161,7 @@ class Variable:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Variable):
             return self is other
-        raise SymbolicTruthError(
-            f"{label(self)} == {other!r} would compare the symbol, not its value; use symgraph.eq(x, y) for the values"
-        )
+        raise SymbolicTruthError(_no_value(self, f"comparing {other!r} with", "use symgraph.eq(x, y) for the values"))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -195,8 +213,7 @@ def label(v: Variable) -> str:
 
 
 def _no_value(v: Variable, what: str, mend: str) -> str:
-    place = "".join(f"\n  {line}" for line in (here_excerpt()))
-    return f"{what} {label(v)} {v.type}: it is a symbol and has no value yet{place}\n{mend}"
+    return layout(f"{what} {label(v)}: it is a symbol and has no value yet", [describe(v)], here_excerpt(), mend)
 
 
 def here_excerpt() -> list[str]:
@@ -321,7 +338,9 @@ def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndar
     if given.dtype.name != type.dtype:
         _check_lossless(given, type, name)
     if not type.accepts(TensorType(type.dtype, given.shape)):
-        raise ShapeError(f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape")
+        raise ShapeError(
+            f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
+        )
     fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
     return given if fits else np.array(given, dtype=type.dtype, order="C")
 
@@ -463,7 +482,7 @@ def transform(
             done[v] = given
         return done[v]
 
-    stack = [v for v in reversed(list(outputs))]
+    stack = list(reversed(list(outputs)))
     while stack:
         v = stack[-1]
         if image(v) is not None:

@@ -65,6 +65,7 @@ class Guard:
 
     ok: Variable
     message: str
+    mend: str = ""
 
 
 class Op:
@@ -173,10 +174,16 @@ def as_variable(x: object, dtype: object = None) -> Variable:
         return stack_op(x)
     try:
         return constant(x, dtype)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, DTypeError):
-            raise
-        raise DTypeError(f"{x!r} cannot become a variable; give a number, an array, or a symgraph variable") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DTypeError(
+            layout(f"{_shortened(x)} cannot become a variable: {error}", [], here_excerpt(),
+                   "give a number, an array of numbers, or a symgraph variable")
+        ) from None  # fmt: skip
+
+
+def _shortened(x: object) -> str:
+    text = repr(x).replace("\n", " ")
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def holds_variable(xs: Sequence[object]) -> bool:
@@ -206,7 +213,11 @@ def strong_dtype(xs: Sequence[object]) -> str | None:
 def common_dtype(xs: Sequence[object]) -> str:
     """The dtype that ``xs`` meet in: that of the arrays, which Python scalars join."""
     strong = strong_dtype(xs)
-    weak = [weak_dtype(x, strong) for x in xs if is_weak(x)]  # type: ignore[arg-type]
+    try:
+        weak = [weak_dtype(x, strong) for x in xs if is_weak(x)]  # type: ignore[arg-type]
+    except DTypeError as error:
+        details = [describe(x) for x in xs if isinstance(x, Variable)]
+        raise DTypeError(layout(str(error), details, here_excerpt(), "cast the variable: x.astype('int64')")) from None
     return promote(*([strong] if strong else []), *weak)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from symgraph.errors import IndexOutOfRange
+from symgraph.errors import IndexOutOfRange, layout
 from symgraph.graph import Apply, Constant, SharedVariable, Variable, describe, label, toposort
-from symgraph.op import Op
+from symgraph.op import Guard, Op
 
 Values = Mapping[Variable, object]
 
@@ -56,14 +56,15 @@ def _check_guards(node: Apply, arrays: Sequence[np.ndarray]) -> None:
     found = evaluate([g.ok for g in guards], dict(zip(node.inputs, arrays, strict=True)))
     for guard, ok in zip(guards, found, strict=True):
         if not ok.all():
-            raise IndexOutOfRange(guard_message(node, guard.message))
+            raise IndexOutOfRange(guard_message(node, guard))
 
 
-def guard_message(node: Apply, message: str) -> str:
+def guard_message(node: Apply, guard: Guard) -> str:
     """What to say of a guard that failed: the op, its arguments, the user's line."""
-    names = ", ".join(map(label, node.inputs))
-    lines = [f"{node.op.name}({names}): {message}", *[f"  {describe(v)}" for v in node.inputs[:4]]]
-    return "\n".join([*lines, *[f"  {line}" for line in (node.origin.excerpt() if node.origin else [])]])
+    operands = [v for v in node.op.operands(node) if not isinstance(v, Constant)]
+    source = node.origin.excerpt() if node.origin else []
+    headline = f"{node.op.name}({', '.join(map(label, operands))}): {guard.message}"
+    return layout(headline, map(describe, operands), source, guard.mend)
 
 
 def is_foldable(node: Apply) -> bool:

@@ -77,7 +77,7 @@ def _check_fits(value: int, dtype: str) -> None:
     info = np.iinfo(dtype)
     if not info.min <= value <= info.max:
         reach = f"{info.min} to {info.max}"
-        raise DTypeError(f"the Python integer {value} does not fit {dtype} ({reach}); cast one of them")
+        raise DTypeError(f"the Python integer {value} does not fit {dtype} ({reach})")
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,9 @@ def _check_step(step: Variable, x: Variable) -> None:
 def check_index(i: int, n: int, axis: int, x: Variable) -> None:
     """Raise if ``i`` is no index of an axis of extent ``n``."""
     if not -n <= i < n:
-        reach = f"valid are {-n} to {n - 1}" if n else "the axis is empty"
         raise IndexOutOfRange(
             layout(f"index {i} is out of range for axis {axis} of {label(x)}, which has extent {n}", [describe(x)],
-                   here_excerpt(), reach)
+                   here_excerpt(), valid_range(n))
         )  # fmt: skip
 
 
@@ -71,9 +70,15 @@ def _start_guard(x: Variable, start: Variable, axis: int, checked: bool) -> list
     if not checked or isinstance(start, Constant):
         return []
     low, high = ew.le(0, start), ew.lt(start, shape_of(x, axis))
-    n = x.type.shape[axis]
-    extent = "" if n is None else f", which has extent {n}"
-    return [Guard(ew.and_(low, high), f"the index is out of range for axis {axis}{extent}")]
+    message = f"the index is out of range for axis {axis}"
+    return [Guard(ew.and_(low, high), message, valid_range(x.type.shape[axis]))]
+
+
+def valid_range(n: int | None) -> str:
+    """The indices that an axis of ``n`` elements has, for a message."""
+    if n == 0:
+        return "there is no valid index: the axis is empty"
+    return "valid are -n to n - 1, where n is its extent" if n is None else f"valid are {-n} to {n - 1}"
 
 
 # ------------------------------------------------------------------------------------------------ reading
