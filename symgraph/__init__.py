@@ -10,6 +10,7 @@
 from symgraph import errors, linalg, nn, ops, optim, random, rewrites
 from symgraph.arguments import In
 from symgraph.backend import register_backend
+from symgraph.checkpoint import load, save
 from symgraph.config import configure, floatX, using
 from symgraph.custom import custom_gradient
 from symgraph.errors import (
