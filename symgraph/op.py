@@ -176,9 +176,13 @@ def as_variable(x: object, dtype: object = None) -> Variable:
         return constant(x, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise DTypeError(
-            layout(f"{_shortened(x)} cannot become a variable: {error}", [], here_excerpt(),
+            layout(f"{_shortened(x)} cannot become a variable{_why(x, error)}", [], here_excerpt(),
                    "give a number, an array of numbers, or a symgraph variable")
         ) from None  # fmt: skip
+
+
+def _why(x: object, error: Exception) -> str:
+    return f": {error}" if isinstance(x, np.ndarray) and x.dtype.kind not in "OSU" else ""
 
 
 def _shortened(x: object) -> str:

@@ -17,7 +17,7 @@ from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped, shape_of
-from symgraph.ops.slicing import check_index, valid_range
+from symgraph.ops.slicing import check_index, named, valid_range
 from symgraph.types import Shape, TensorType, broadcast_shapes
 
 __all__: list[str] = []
@@ -72,7 +72,7 @@ def _range_guard(x: Variable, index: Variable, axis: int) -> Guard:
     n, wide = shape_of(x, axis), convert(index, "int64")
     ok = ew.and_(ew.le(ew.neg(n), wide), ew.lt(wide, n))
     every = OPS["all"](ok) if ok.ndim else ok  # type: ignore[operator]
-    return Guard(every, f"an index is out of range for axis {axis}", valid_range(x.type.shape[axis]))
+    return Guard(every, f"an index is out of range for {named(axis, x)}", valid_range(x.type.shape[axis]))
 
 
 Finder = Callable[[Sequence[Expr]], dict[int, Expr]]

@@ -70,8 +70,14 @@ def _start_guard(x: Variable, start: Variable, axis: int, checked: bool) -> list
     if not checked or isinstance(start, Constant):
         return []
     low, high = ew.le(0, start), ew.lt(start, shape_of(x, axis))
-    message = f"the index is out of range for axis {axis}"
+    message = f"the index is out of range for {named(axis, x)}"
     return [Guard(ew.and_(low, high), message, valid_range(x.type.shape[axis]))]
+
+
+def named(axis: int, x: Variable) -> str:
+    """An axis for a message, with its extent where it is known."""
+    n = x.type.shape[axis]
+    return f"axis {axis}" if n is None else f"axis {axis}, which has extent {n}"
 
 
 def valid_range(n: int | None) -> str:
