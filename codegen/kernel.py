@@ -161,7 +161,12 @@ def block_of(s: Statement) -> Body:
 
 def with_block(s: Statement, body: Body) -> Statement:
     """``s`` with other statements inside."""
-    return replace(s, body=body) if isinstance(s, Loop | If) else s
+    match s:
+        case Loop(index, extent, kind, _):
+            return Loop(index, extent, kind, body)
+        case If(cond, _):
+            return If(cond, body)
+    return s
 
 
 def exprs_of(s: Statement) -> Terms:
@@ -184,16 +189,16 @@ def with_exprs(s: Statement, terms: Sequence[Expr]) -> Statement:
     """``s`` with other terms, in the order of ``exprs_of``."""
     new = tuple(terms)
     match s:
-        case Let():
-            return replace(s, expr=new[0])
-        case Store(_, at, _):
-            return replace(s, at=new[: len(at)], expr=new[-1])
-        case Accumulate(_, at, _, _):
-            return replace(s, at=new[: len(at)], exprs=new[len(at) :])
-        case If():
-            return replace(s, cond=new[0])
-        case Call():
-            return replace(s, operands=new)
+        case Let(name, _):
+            return Let(name, new[0])
+        case Store(buffer, at, _):
+            return Store(buffer, new[: len(at)], new[-1])
+        case Accumulate(buffers, at, combiner, _):
+            return Accumulate(buffers, new[: len(at)], combiner, new[len(at) :])
+        case If(_, body):
+            return If(new[0], body)
+        case Call(intrinsic, _):
+            return Call(intrinsic, new)
     return s
 
 

@@ -6,22 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from codegen.kernel import Accumulate, Kernel, Statement, block_of, map_exprs, with_block
+from codegen.kernel import Accumulate, Body, Kernel, Statement, block_of, exprs_of, with_block, with_exprs
 from codegen.numerics import expand
 from codegen.unroll import inline_calls
+from symgraph.expression import Expr
 from symgraph.formula import Combiner, Terms
 
 
 def legalize(kernel: Kernel) -> Kernel:
     """``kernel`` in basic primitives only: what an emitter has a spelling for."""
     plain = inline_calls(kernel)
-    return map_exprs(replace(plain, body=tuple(map(_expand_combiner, plain.body))), expand)
+    return replace(plain, body=_legal(plain.body, {}))
 
 
-def _expand_combiner(s: Statement) -> Statement:
-    if isinstance(s, Accumulate):
-        return replace(s, combiner=_expanded(s.combiner))
-    return with_block(s, tuple(map(_expand_combiner, block_of(s))))
+def _legal(body: Body, memo: dict[Expr, Expr]) -> Body:
+    """``body`` expanded; ``memo`` has the terms expanded so far."""
+    made: list[Statement] = []
+    for s in body:
+        new = with_exprs(s, expand(exprs_of(s), memo))
+        if isinstance(new, Accumulate):
+            new = replace(new, combiner=_expanded(new.combiner))
+        made.append(with_block(new, _legal(block_of(s), memo)))
+    return tuple(made)
 
 
 @lru_cache(maxsize=256)

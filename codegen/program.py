@@ -123,8 +123,11 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
 
 
 def legal(kernel: Kernel) -> Kernel:
-    """A scheduled kernel as an emitter takes it: unrolled, in basic primitives."""
-    return legalize(unroll(kernel))
+    """A scheduled kernel as an emitter takes it: in basic primitives, unrolled.
+
+    In this order: a term is expanded once, not once in each copy.
+    """
+    return unroll(legalize(kernel))
 
 
 def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:

@@ -171,7 +171,7 @@ class _Builder:
         ``kind`` is that of the outermost loop; those inside are serial.
         """
         if not order:
-            return copy(sink(core, _vector_last(inner)), next(self.names), {})
+            return copy(sink(core, _vector_last(inner)), next(self.names))
         name, rest = order[0], order[1:]
         n = self.extents[name]
         tile = self.plan.tiles.get(name)
@@ -289,7 +289,7 @@ def _unique(body: Body, names: set[str]) -> Body:
 
     def fresh(s: Statement) -> Statement:
         if isinstance(s, Loop) and s.index in names:
-            return copy((s,), f"x{next(turn)}", {})[0]
+            return copy((s,), f"x{next(turn)}")[0]
         return with_block(s, tuple(map(fresh, block_of(s))))
 
     return tuple(map(fresh, body))

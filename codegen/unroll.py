@@ -38,10 +38,11 @@ def inline_calls(kernel: Kernel) -> Kernel:
 
     def one(s: Statement) -> Body:
         if isinstance(s, Call):
-            return copy(each(block_of(s)), f"_{next(count)}", {})
+            return copy(each(block_of(s)), f"_{next(count)}")
         return (with_block(s, each(block_of(s))),)
 
-    return replace(kernel, body=each(kernel.body))
+    has_calls = any(isinstance(s, Call) for s in walk(kernel))
+    return replace(kernel, body=each(kernel.body)) if has_calls else kernel
 
 
 def unroll(kernel: Kernel) -> Kernel:
@@ -49,22 +50,22 @@ def unroll(kernel: Kernel) -> Kernel:
 
     What turns out empty is dropped: loops of no turn, bodies of conditions that are never true.
     """
-    return replace(kernel, body=_unroll(kernel.body, "", {}, {}))
+    return replace(kernel, body=_unroll(kernel.body, "", {}, Instances()))
 
 
-def _unroll(body: Body, suffix: str, names: Mapping[str, str], constants: Mapping[str, int]) -> Body:
-    """The copy ``suffix`` of ``body``; ``names`` and ``constants`` are what was bound around it."""
-    names = dict(names)
+def _unroll(body: Body, suffix: str, known: Known, instances: Instances) -> Body:
+    """The copy ``suffix`` of ``body``; ``known`` is what became of the names bound around it."""
+    known = dict(known)
     result: list[Statement] = []
     for s in body:
         if isinstance(s, Loop) and _is_unrolled(s):
             for n in range(s.extent):
                 turn = f"{suffix}_{n}" if s.extent > 1 else suffix
-                result += _unroll(s.body, turn, names, {**constants, s.index: n})
+                result += _unroll(s.body, turn, {**known, s.index: const(n, INDEX)}, instances)
             continue
-        names.update({name: name + suffix for name in _bound(s) if suffix})
-        new = _renamed(s, names, constants)
-        inner = () if _never(new) else _unroll(block_of(s), suffix, names, constants)
+        known.update({name: name + suffix for name in _bound(s) if suffix})
+        new = instances.statement(s, known)
+        inner = () if _never(new) else _unroll(block_of(s), suffix, known, instances)
         result += inner if isinstance(new, If) and new.cond.prim == "const" else [with_block(new, inner)]
     return tuple(result)
 
@@ -77,38 +78,10 @@ def _never(s: Statement) -> bool:
     return isinstance(s, If) and s.cond.prim == "const" and not s.cond.value
 
 
-def _renamed(s: Statement, names: Mapping[str, str], constants: Mapping[str, int]) -> Statement:
-    """``s``, what is inside aside, in other names, with constants for indices."""
-    if not names and not constants:
-        return s
-    terms = expression.substitute(ir.exprs_of(s), lambda e: _renamed_term(e, names, constants))
-    return _relabel_one(ir.with_exprs(s, terms), lambda name: names.get(name, name))
-
-
-def _renamed_term(e: Expr, names: Mapping[str, str], constants: Mapping[str, int]) -> Expr | None:
-    name = str(e.value)
-    if e.prim == "axis" and name in constants:
-        return const(constants[name], INDEX)
-    if e.prim in ("axis", "load") and name in names:
-        return axis(names[name], e.dtype) if e.prim == "axis" else expression.load(names[name], e.args, e.dtype)
-    return None
-
-
-def rename(body: Body, new: Callable[[Expr], Expr | None]) -> Body:
-    """``body`` with terms replaced where ``new`` gives another."""
-    return tuple(
-        ir.with_exprs(with_block(s, rename(block_of(s), new)), expression.substitute(ir.exprs_of(s), new)) for s in body
-    )
-
-
-def copy(body: Body, suffix: str, constants: Mapping[str, int]) -> Body:
-    """``body`` with a suffix on each name that it binds, and ``constants`` for indices bound outside."""
-    names = {name: name + suffix for s in walk(body) for name in _bound(s)}
-    return _copied(body, names, constants)
-
-
-def _copied(body: Body, names: Mapping[str, str], constants: Mapping[str, int]) -> Body:
-    return tuple(with_block(_renamed(s, names, constants), _copied(block_of(s), names, constants)) for s in body)
+def copy(body: Body, suffix: str) -> Body:
+    """``body`` with a suffix on each name that it binds."""
+    known: Known = {name: name + suffix for s in walk(body) for name in _bound(s)}
+    return Instances().body(body, known)
 
 
 def _bound(s: Statement) -> Sequence[str]:
@@ -120,24 +93,71 @@ def _bound(s: Statement) -> Sequence[str]:
     return ()
 
 
-def _relabel_one(s: Statement, name: Callable[[str], str]) -> Statement:
+# ------------------------------------------------------------------------------------------------ instances
+
+Known = Mapping[str | int, str | Expr]
+
+
+class Instances:
+    """Statements with names replaced: by other names, indices by terms.
+
+    Of a tile's rows and columns each copy reads one, but there are only so many rows: each term is made once for each
+    choice of the names that stand in it.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[Expr, tuple[str | Expr, ...]], Expr] = {}
+
+    def term(self, e: Expr, known: Known) -> Expr:
+        """``e`` with the names in ``known`` replaced."""
+        if known.keys().isdisjoint(e.names):
+            return e
+        key = e, tuple([known[n] for n in e.names if n in known])
+        if key not in self.made:
+            (self.made[key],) = expression.substitute([e], lambda t: _replaced(t, known), names=known.keys())
+        return self.made[key]
+
+    def statement(self, s: Statement, known: Known) -> Statement:
+        """``s``, what is inside aside."""
+        if not known:
+            return s
+        new = ir.with_exprs(s, [self.term(e, known) for e in ir.exprs_of(s)])
+        return _relabel(new, lambda name: str(known.get(name, name)))
+
+    def body(self, body: Body, known: Known) -> Body:
+        """Every statement of ``body``."""
+        return tuple([with_block(self.statement(s, known), self.body(block_of(s), known)) for s in body])
+
+
+def _replaced(e: Expr, known: Known) -> Expr | None:
+    new = known.get(e.value) if e.prim in ("axis", "load") else None  # type: ignore[arg-type]
+    if new is None or isinstance(new, Expr):
+        return new
+    return axis(new, e.dtype) if e.prim == "axis" else expression.load(new, e.args, e.dtype)
+
+
+def _relabel(s: Statement, name: Callable[[str], str]) -> Statement:
     match s:
-        case Loop(index):
-            return replace(s, index=name(index))
-        case Let(old):
-            return replace(s, name=name(old))
+        case Loop(index, extent, kind, body):
+            return Loop(name(index), extent, kind, body)
+        case Let(old, expr):
+            return Let(name(old), expr)
         case Alloc(buffer):
-            return replace(s, buffer=replace(buffer, name=name(buffer.name)))
-        case Store(buffer):
-            return replace(s, buffer=name(buffer))
-        case Accumulate(buffers):
-            return replace(s, buffers=tuple(map(name, buffers)))
+            return Alloc(replace(buffer, name=name(buffer.name)))
+        case Store(buffer, at, expr):
+            return Store(name(buffer), at, expr)
+        case Accumulate(buffers, at, combiner, exprs):
+            return Accumulate(tuple(map(name, buffers)), at, combiner, exprs)
     return s
+
+
+# ------------------------------------------------------------------------------------------------ lets
 
 
 def inline_lets(kernel: Kernel) -> Kernel:
     """Lets of index arithmetic replaced by their terms, so that addresses show what they are made of."""
-    return replace(kernel, body=_inline_lets(kernel.body, {}))
+    has_lets = any(isinstance(s, Let) for s in walk(kernel))
+    return replace(kernel, body=_inline_lets(kernel.body, {})) if has_lets else kernel
 
 
 def _inline_lets(body: Body, known: dict[str, Expr]) -> Body:

@@ -326,7 +326,7 @@ def _fold_bool(row: Prim, args: tuple[Expr, ...]) -> Expr | None:
 
 def _fold_index(name: str, args: tuple[Expr, ...]) -> Expr | None:
     a, b = args
-    if a.prim == b.prim == "const" and name in _INDEX_ARITHMETIC:
+    if a.prim == b.prim == "const":
         return const(_index_arithmetic(name, a.value, b.value), INDEX)  # type: ignore[arg-type]
     if name == "add" and a.prim == "const" and a.value == 0:
         return b
@@ -343,17 +343,14 @@ def _fold_index(name: str, args: tuple[Expr, ...]) -> Expr | None:
     return None
 
 
-_INDEX_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "floordiv": operator.floordiv, "mod": operator.mod,
-    "minimum": min, "maximum": max,
-}  # fmt: skip
+_EXACT: dict[str, Callable[[int, int], int]] = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 
 def _index_arithmetic(name: str, a: int, b: int) -> int:
-    exact = _INDEX_ARITHMETIC[name](a, b) if b else None
-    if exact is not None and abs(exact) < 2**63:
+    if name in _EXACT and abs(exact := _EXACT[name](a, b)) < 2**63:  # nearly always: spare it NumPy
         return exact
-    return int(PRIMS[name].numpy(np.int64(a), np.int64(b)))  # type: ignore[call-overload, no-any-return]
+    with np.errstate(all="ignore"):
+        return int(PRIMS[name].numpy(np.int64(a), np.int64(b)))  # type: ignore[call-overload, no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------ building

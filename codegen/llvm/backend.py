@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from codegen.cache import Cache
 from codegen.kernel import Kernel, show
 from codegen.key import task_key
 from codegen.llvm import pool
-from codegen.llvm.emit import Module, scratch_bytes
+from codegen.llvm.emit import Module
 from codegen.llvm.entry import NAME, declarations, entry_text
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
@@ -40,14 +41,14 @@ def machine(target: Target) -> Machine:
     return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes])
 
 
-def program_text(program: Program) -> str:
+def program_module(program: Program) -> Module:
     """The program as one LLVM IR module."""
     module = Module()
     for kernel in program.kernels:
         module.add(legal(kernel))
     module.functions.append(entry_text(program))
     module.declares.add(declarations())
-    return module.text()
+    return module
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,10 @@ class LlvmExecutable:
 
     def _made(self) -> Image:
         program = self.program
-        text = self._timed("emit", lambda: self.text)
-        scratch = max((scratch_bytes(legal(k)) for k in program.kernels), default=0)
+        module = self._timed("emit", lambda: self.module)
         return Image(
-            self._timed("compile", lambda: emit_object(text, self.target)), program.outputs,
-            self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, scratch,
+            self._timed("compile", lambda: emit_object(self.text, self.target)), program.outputs,
+            self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, module.scratch,
         )  # fmt: skip
 
     @cached_property
@@ -162,9 +162,14 @@ class LlvmExecutable:
         return self._timed("build", lambda: build(prepared, machine(self.target)))
 
     @cached_property
+    def module(self) -> Module:
+        """The kernels and the entry as text."""
+        return program_module(self.program)
+
+    @property
     def text(self) -> str:
         """The LLVM IR."""
-        return program_text(self.program)
+        return self.module.text()
 
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         start = perf_counter()
@@ -179,7 +184,7 @@ class LlvmExecutable:
             pool.set_threads(threads)
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         held = [s.get_value(borrow=True) for s in shared]
-        arena = self._arenas.pop() if self._arenas else self._new_arena()
+        arena = self._free_arena()
         inputs = _apart(inputs, [held[k] for k in self._written])
         pointers = [address(a) for a in (*inputs, *held, *outputs, *self.image.constants)]
         first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
@@ -193,7 +198,10 @@ class LlvmExecutable:
             shared[target].set_value(value, borrow=True)
         return outputs[:count]
 
-    def _new_arena(self) -> np.ndarray:
+    def _free_arena(self) -> np.ndarray:
+        """One that no other call uses now."""
+        with contextlib.suppress(IndexError):
+            return self._arenas.pop()
         return np.empty(self.image.arena + self.image.scratch * pool.capacity() + ALIGNMENT, np.uint8)
 
     @property

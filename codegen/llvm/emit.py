@@ -37,7 +37,7 @@ from codegen.kernel import (
 from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
 from codegen.llvm.terms import Scope, Storage, Value
-from codegen.unroll import inline_calls, inline_lets, rename, unroll
+from codegen.unroll import Instances, inline_calls, inline_lets, unroll
 from symgraph import expression
 from symgraph.expression import Expr, axis
 from symgraph.types import SIZES
@@ -58,6 +58,7 @@ class Module:
 
     functions: list[str] = field(default_factory=list)
     declares: set[str] = field(default_factory=set)
+    scratch: int = 0  # bytes of thread storage that the neediest kernel wants for each worker
 
     def add(self, kernel: Kernel) -> None:
         """Add a legalised kernel.
@@ -67,7 +68,9 @@ class Module:
         KernelError
             If it holds a primitive without a spelling, or threads of a block.
         """
-        _Kernel(self, inline_lets(unroll(inline_calls(kernel)))).emit()
+        made = _Kernel(self, inline_lets(unroll(inline_calls(kernel))))
+        made.emit()
+        self.scratch = max(self.scratch, made.scratch)
 
     def text(self) -> str:
         """The module; ``functions`` and ``declares`` may be extended by hand before."""
@@ -190,6 +193,7 @@ class _Function(Accesses):
         self.count = 0
         super().__init__(self._fresh, owner.module.declares, stored)
         self.owner = owner
+        self.instances = Instances()
         self.entry = self.writer()
         widest = max((s.extent for s in walk(owner.kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)
         self.padding = widest
@@ -241,7 +245,7 @@ class _Function(Accesses):
             case "vector":
                 self.lanes = s.extent
                 lane = self.lane_axis(s.extent)
-                self.body(rename(s.body, lambda e: lane if e.prim == "axis" and e.value == s.index else None))
+                self.body(self.instances.body(s.body, {s.index: lane}))
                 self.lanes = 0
             case "parallel":
                 self.owner.parallel(s, self)

@@ -7,7 +7,6 @@ primitive. Errors are given in units in the last place (ulp) of the result, spec
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -36,32 +35,29 @@ EXPANSIONS: dict[str, Callable[..., Expr]] = {
     "floordiv": floordiv, "mod": mod,
 }  # fmt: skip
 
-_expanded: weakref.WeakKeyDictionary[Expr, Expr] = weakref.WeakKeyDictionary()
 
-
-def expand(exprs: Sequence[Expr]) -> list[Expr]:
+def expand(exprs: Sequence[Expr], memo: dict[Expr, Expr] | None = None) -> list[Expr]:
     """Each of ``exprs`` in BASIC primitives alone, with float16 in loads, constants, casts and selections alone.
 
     Parameters
     ----------
     exprs : sequence of Expr
+    memo : dict, optional
+        What became of each term, kept from call to call.
 
     Returns
     -------
     list of Expr
         In the same order; terms shared before are shared after.
     """
-    return substitute(exprs, _expand_root)
+    return substitute(exprs, _expand_root, memo=memo)
 
 
 def _expand_root(e: Expr) -> Expr | None:
     """``e``, whose operands are expanded, expanded itself; None if nothing is to be done."""
     if not e.args or e.prim == "load" or (e.prim in BASIC and not touches_half(e)):
         return None
-    found = _expanded.get(e)
-    if found is None:
-        found = _expanded[e] = widened(e, _instance) if touches_half(e) else _instance(e)
-    return found
+    return widened(e, _instance) if touches_half(e) else _instance(e)
 
 
 def _instance(e: Expr) -> Expr:
