@@ -36,6 +36,20 @@ def owner_of(v: Variable) -> Apply | None:
     return v.owner
 
 
+def heads(node: Apply, owner: Owner) -> set[str]:
+    """What the inputs of ``node`` are: names of ops, and "constant"."""
+    found = {made.op.name for v in node.inputs if (made := owner(v)) is not None}
+    return found | {"constant"} if any(isinstance(v, Constant) for v in node.inputs) else found
+
+
+@functools.cache
+def needed_heads(pattern: Pattern, views: bool) -> frozenset[str]:
+    """What the inputs of a node must be for ``pattern`` to match there; a negation through views may be anything."""
+    ops = {p.op for p in pattern.inputs if isinstance(p, Pattern) and p.op is not None}
+    numbers = any(not isinstance(p, Pattern) for p in pattern.inputs)
+    return frozenset((ops - {"neg"} if views else ops) | ({"constant"} if numbers else set()))
+
+
 # ------------------------------------------------------------------------------------------------ building
 
 
@@ -240,6 +254,7 @@ def factors(v: Variable, owner: Owner) -> tuple[bool, list[Factor]]:
     return negative, found
 
 
+@functools.cache
 def pattern_factors(pattern: object) -> list[tuple[object, bool]]:
     """The factors of a pattern and whether each is below the line; ones above it are left out."""
     if isinstance(pattern, Pattern) and pattern.op in ("mul", "true_div"):

@@ -24,12 +24,24 @@ from dataclasses import dataclass, field
 
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Origin, Variable, apply, made_at
-from symgraph.match import Env, Matcher, Owner, build, make, match_product, multiply, owner_of
+from symgraph.match import (
+    Env,
+    Matcher,
+    Owner,
+    build,
+    heads,
+    make,
+    match_product,
+    multiply,
+    needed_heads,
+    owner_of,
+)
 from symgraph.pattern import Pattern
 from symgraph.types import TensorType
 
 PHASES = ("canonicalize", "stabilize", "specialize")
 EXPAND = "expand"
+PRODUCT_ROOTS, SEEN_THROUGH = ("mul", "true_div"), {"dimshuffle", "cast"}
 RUNS = {"canonicalize": ("canonicalize",), "stabilize": ("canonicalize", "stabilize"), "specialize": ("specialize",)}
 MAX_GENERATION = 1000
 """How many steps may follow from one another at one place before they are taken to go in circles."""
@@ -85,6 +97,14 @@ class Rule:
             return _apply_pair(self, node, owner)
         found = self.rewrite(node, owner)
         return [found] if isinstance(found, Variable) else found
+
+
+    def may_concern(self, heads: set[str]) -> bool:
+        """Whether a node with inputs of these ``heads`` can match: asked first, because it is cheap."""
+        views = self.phase != "canonicalize"
+        if self.left is None or (views and (self.left.op in PRODUCT_ROOTS or heads & SEEN_THROUGH)):
+            return True
+        return needed_heads(self.left, views) <= heads
 
 
 RULES: dict[str, Rule] = {}
@@ -180,7 +200,7 @@ def _candidates(pair: Rule, left: Pattern, node: Apply, matcher: Matcher) -> Ite
     if left.op == "sub":
         for env in matcher.match_all(left.inputs, node.inputs[::-1], {}):
             yield make("neg", _right(pair, env))
-    if left.op in ("mul", "true_div"):
+    if left.op in PRODUCT_ROOTS:
         for env, negative, rest in match_product(matcher, left, node):
             yield multiply(_right(pair, env), negative, rest)
 
@@ -273,23 +293,21 @@ def rules_for(phase: str, op: str) -> list[Rule]:
 def _concerns(r: Rule, op: str) -> bool:
     if r.left is None:
         return not r.ops or op in r.ops
-    product = ("mul", "true_div")
-    return r.left.op == op or (r.phase != "canonicalize" and op in product and r.left.op in product)
+    return r.left.op == op or (r.phase != "canonicalize" and op in PRODUCT_ROOTS and r.left.op in PRODUCT_ROOTS)
 
 
 class _Run:
     """One phase over one graph, without recursion."""
 
     def __init__(self, phase: str, leaves: Collection[Variable], trace: list[Step] | None) -> None:
-        self.phase, self.leaves, self.trace = phase, leaves, trace
+        self.phase, self.trace = phase, trace
+        self.owner: Owner = (lambda v: None if v in leaves else v.owner) if leaves else owner_of
         self.done: dict[Apply, Replacement] = {}
         self.waiting: dict[Apply, Replacement] = {}
+        self.asked: set[Apply] = set()
         self.last = ""
         # A trace wants every step, and leaves change what a rule may see: then nothing kept from before will do.
         self.kept = _normal.setdefault(phase, weakref.WeakKeyDictionary()) if trace is None and not leaves else None
-
-    def owner(self, v: Variable) -> Apply | None:
-        return None if v in self.leaves else v.owner
 
     def normal_forms(self, outputs: Sequence[Variable]) -> list[Variable]:
         for v in outputs:
@@ -305,10 +323,18 @@ class _Run:
         if node is None:
             return v
         new = self.done.get(node)
-        if new is None and self.kept is not None and node in self.kept:
-            found = self.kept[node]
-            new = self.done[node] = node.outputs if found is None else found
+        if new is None and node not in self.asked:
+            new = self._recall(node)
         return None if new is None else new[v.slot]
+
+    def _recall(self, node: Apply) -> Replacement | None:
+        """What an earlier run found, asked once for each node."""
+        self.asked.add(node)
+        if self.kept is None or node not in self.kept:
+            return None
+        found = self.kept[node]
+        self.done[node] = node.outputs if found is None else found
+        return self.done[node]
 
     def _settle(self, root: Variable) -> None:
         stack = [(root, 0)]
@@ -345,8 +371,9 @@ class _Run:
             self.waiting[node] = after
 
     def _fire(self, node: Apply) -> Replacement | None:
+        found = heads(node, self.owner)
         for r in rules_for(self.phase, node.op.name):
-            after = r.apply(node, self.owner)
+            after = r.apply(node, self.owner) if r.may_concern(found) else None
             if after is None or all(a is b for a, b in zip(after, node.outputs, strict=True)):
                 continue
             if not all(map(_same_type, after, node.outputs)):

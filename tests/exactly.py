@@ -25,7 +25,7 @@ def real(f: Callable[..., Any]) -> Callable[..., Any]:
             y = f(*args)
         except (ValueError, ZeroDivisionError, OverflowError):
             return mpmath.nan
-        return y if isinstance(y, bool) or isinstance(y, mpmath.mpf) else mpmath.nan
+        return y if isinstance(y, bool | mpmath.mpf) else mpmath.nan
 
     return safe
 
