@@ -6,6 +6,7 @@ A call binds and checks the arguments, finds the program for their shapes (compi
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update
 from symgraph.types import TensorType
+
+_compiling = threading.RLock()
+"""One program is made at a time: threads that call a new function at once wait for the first."""
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
@@ -311,9 +315,12 @@ class Function:
         sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
         key = (shapes, sizes)
         found = self.programs.get(key)
-        if found is None:
-            found = self.programs[key] = self._compile(arrays, sizes)
-        return found
+        if found is not None:
+            return found
+        with _compiling:
+            if key not in self.programs:
+                self.programs[key] = self._compile(arrays, sizes)
+            return self.programs[key]
 
     def _sizes(self, arrays: Sequence[np.ndarray], shapes: Any) -> tuple[int, ...]:
         """The extents that this call's integers decide."""
