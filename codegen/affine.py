@@ -66,12 +66,22 @@ def loads_in(exprs: Iterable[Expr]) -> list[Expr]:
     return [e for e in expression.toposort(exprs) if e.prim == "load"]
 
 
-def flat_index(indices: Sequence[Expr], shape: Sequence[int]) -> Expr:
-    """The row-major offset of ``indices`` in an array of ``shape``, in linear form."""
-    offset = const(0, INDEX)
+def flat_form(indices: Sequence[Expr], shape: Sequence[int]) -> Linear:
+    """The row-major offset of ``indices`` in an array of ``shape``."""
+    total: dict[Expr, int] = {}
+    offset = 0
     for i, n in zip(indices, shape, strict=True):
-        offset = offset * n + i
-    return linear(offset).expr()
+        form = linear(i)
+        total = {atom: factor * n for atom, factor in total.items()}
+        for atom, factor in form.terms:
+            total[atom] = total.get(atom, 0) + factor
+        offset = offset * n + form.offset
+    return Linear(tuple([(t, f) for t, f in total.items() if f]), offset)
+
+
+def flat_index(indices: Sequence[Expr], shape: Sequence[int]) -> Expr:
+    """The row-major offset of ``indices`` in an array of ``shape``, as a term in linear form."""
+    return flat_form(indices, shape).expr()
 
 
 def flatten_loads(exprs: Sequence[Expr], shapes: Mapping[str, Sequence[int]]) -> list[Expr]:

@@ -113,9 +113,11 @@ class Instances:
         if known.keys().isdisjoint(e.names):
             return e
         key = e, tuple([known[n] for n in e.names if n in known])
-        if key not in self.made:
-            (self.made[key],) = expression.substitute([e], lambda t: _replaced(t, known), names=known.keys())
-        return self.made[key]
+        found = self.made.get(key) if e.args else _replaced(e, known)
+        if found is None:
+            (found,) = expression.substitute([e], lambda t: _replaced(t, known), names=known.keys())
+            self.made[key] = found
+        return found
 
     def statement(self, s: Statement, known: Known) -> Statement:
         """``s``, what is inside aside."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.affine import flat_index, linear
+from codegen.affine import flat_form, linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, element, mangled, shaped, stored
 from codegen.llvm.terms import Terms, Value, any_lane, is_lane, lane_numbers
@@ -69,7 +69,7 @@ class Accesses(Terms):
         key = name, tuple(at)
         if key not in self.addresses:
             b = self.storage[name].buffer
-            form = linear(flat_index(at, b.shape))
+            form = flat_form(at, b.shape)
             if form.terms not in self.parts:
                 self.parts[form.terms] = self.split(form.terms)
             base, step, scattered = self.parts[form.terms]

@@ -113,6 +113,7 @@ class _Kernel:
         self.module, self.kernel = module, kernel
         self.offsets, self.scratch = _scratch(kernel)
         self.stored = writes(kernel)
+        self.widest = max((s.extent for s in walk(kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)
         self.tasks = 0
 
     def emit(self) -> None:
@@ -137,7 +138,8 @@ class _Kernel:
         """Run ``s`` as a task: its context is an array of the pointers and of the Lets that it reads."""
         name = f"{self.kernel.name}.{self.tasks}"
         self.tasks += 1
-        lets = [e for e in _free(s) if f.find(e)]
+        names = {n for inner in walk((s,)) for e in exprs_of(inner) for n in e.names}
+        lets = [e for e in f.lets if e.value in names and f.find(e)]
         self.loop_function(s, name, lets)
         self.task_function(name, lets)
         w = f.here.writer
@@ -180,12 +182,6 @@ def _slot(context: str, n: int) -> str:
     return f"getelementptr i64, ptr {context}, i64 {n}"
 
 
-def _free(s: Loop) -> list[Expr]:
-    """The Lets and indices that stand in ``s``, those bound inside too."""
-    terms = [e for inner in walk((s,)) for e in expression.toposort(exprs_of(inner)) if e.prim == "axis"]
-    return list(dict.fromkeys(terms))
-
-
 class _Function(Accesses):
     """A function under construction: its statements."""
 
@@ -194,9 +190,8 @@ class _Function(Accesses):
         super().__init__(self._fresh, owner.module.declares, stored)
         self.owner = owner
         self.instances = Instances()
+        self.lets: list[Expr] = []
         self.entry = self.writer()
-        widest = max((s.extent for s in walk(owner.kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)
-        self.padding = widest
         self.storage = {b.name: Storage(f"%B{n}", b) for n, b in owner.buffers()}
 
     def _fresh(self) -> str:
@@ -228,7 +223,8 @@ class _Function(Accesses):
         value = self.value(expr)
         if value.lanes:
             self.vectors.add(name)
-        self.bind(axis(name, expr.dtype), value, self.level(expr))
+        self.lets.append(axis(name, expr.dtype))
+        self.bind(self.lets[-1], value, self.level(expr))
 
     def allocate(self, b: Buffer) -> str:
         if b.space == "thread":
@@ -236,7 +232,7 @@ class _Function(Accesses):
         if b.space != "register":
             raise KernelError(f"this target has no {b.space} storage: {b.name}")
         # a masked vector may reach beyond the last element; its blend must not
-        return self.entry.value(f"alloca [{prod(b.shape) + self.padding} x {stored(b.dtype)}], align {_LINE}")
+        return self.entry.value(f"alloca [{prod(b.shape) + self.owner.widest} x {stored(b.dtype)}], align {_LINE}")
 
     # -------------------------------------------------------------------------------------------- control
 

@@ -134,16 +134,17 @@ class Terms:
 
     def value(self, e: Expr) -> Value:
         """The value of ``e``; computes what is not known yet, without recursion (only a slow path nests)."""
-        stack = [e]
+        found = self.find(e)
+        stack = [e] if found is None else []
         while stack:
             t = stack[-1]
-            missing = [] if self.find(t) else [a for a in self.needs(t) if self.find(a) is None]
+            missing = [a for a in self.needs(t) if self.find(a) is None]
             stack.extend(reversed(missing))
             if not missing:
+                stack.pop()
                 if self.find(t) is None:
                     self.compute(t)
-                stack.pop()
-        found = self.find(e)
+        found = found or self.find(e)
         assert found is not None
         return found
 
