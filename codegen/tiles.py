@@ -94,6 +94,22 @@ class Nest:
         """The flat indices read in the innermost sequential loop."""
         return [e.args[0] for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
 
+    @cached_property
+    def touched(self) -> list[set[str]]:
+        """The loops that each of ``inner_accesses`` depends on."""
+        names = [n for n, _ in (*self.axes, *self.sequential)]
+        forms = [linear(i) for i in self.inner_accesses]
+        return [{n for n in names if f.stride(n) != 0} for f in forms]
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The outer loops: first those that walk the largest operand, so that it is read once."""
+        extents = dict((*self.axes, *self.sequential))
+        sizes = [prod(extents[n] for n in names) for names in self.touched]
+        largest = max(sizes, default=0)
+        first = {n for names, size in zip(self.touched, sizes, strict=True) if size == largest for n in names}
+        return tuple(sorted((n for n, _ in self.axes), key=lambda n: n not in first))
+
     @property
     def turns(self) -> int:
         """How often the innermost statement runs."""
@@ -194,7 +210,7 @@ def _outer_vector(
     for vectors in range(1, min(4, -(-extent // width)) + 1):
         for rows, loads in _row_tiles(nest, machine, name, vectors):
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
-            yield base * loads, _planned(plain, _order(nest, tiles), tiles)
+            yield base * loads, _planned(plain, nest.order, tiles)
 
 
 def _lane_vector(
@@ -211,7 +227,7 @@ def _lane_vector(
             continue
         for rows, loads in _row_tiles(nest, machine, name, vectors, deep=True):
             tiles = {a: Tile(r) for a, r in rows.items()}
-            made = _planned(plain, _order(nest, tiles), tiles)
+            made = _planned(plain, nest.order, tiles)
             yield base * loads, Plan(made.order, tiles, name, vectors, width, plain.acc_dtypes, plain.work)
 
 
@@ -226,18 +242,16 @@ def _row_tiles(
 
     ``deep``: the vector axis is sequential, so that its vectors are not part of the result.
     """
-    forms = [linear(i) for i in nest.inner_accesses]
-    touched = [{n for n, _ in (*nest.axes, *nest.sequential) if f.stride(n) != 0} for f in forms]
     accs = max(1, len([s for s in walk(nest.core) if isinstance(s, Alloc)]))
     heavy = arithmetic([e for s in nest.steps for e in s.exprs]) > HEAVY
     room = (4 if heavy else machine.registers * 3 // 4) // accs
-    axes = [(n, e) for n, e in nest.axes if n != vector and any(n not in t for t in touched)]
+    axes = [(n, e) for n, e in nest.axes if n != vector and any(n not in t for t in nest.touched)]
     for first, second in _axis_pairs(axes):
         for r1, r2 in product(_rows(first), _rows(second)):
             if r1 * r2 * vectors > room:
                 continue
             rows = {a[0]: r for a, r in ((first, r1), (second, r2)) if a and r > 1}
-            yield rows, _loads(rows, touched, vector, vectors, deep) * _waste(rows, dict(nest.axes))
+            yield rows, _loads(rows, nest.touched, vector, vectors, deep) * _waste(rows, dict(nest.axes))
 
 
 def _axis_pairs(axes: Sequence[tuple[str, int]]) -> Iterator[tuple[tuple[str, int] | None, tuple[str, int] | None]]:
@@ -268,24 +282,6 @@ def _waste(rows: Mapping[str, int], extents: Mapping[str, int]) -> float:
         n = extents[a]
         cost *= 1 + 0.3 * (n % r > 0) * r / n
     return cost
-
-
-def _order(nest: Nest, tiles: Mapping[str, Tile]) -> tuple[str, ...]:
-    """Outer loops: those that walk the largest operand first, so that it is read once."""
-    reach: dict[str, int] = {}
-    for i in nest.inner_accesses:
-        form = linear(i)
-        touched = [(n, e) for n, e in (*nest.axes, *nest.sequential) if form.stride(n) != 0]
-        size = prod(e for _, e in touched)
-        for n, _ in touched:
-            reach[n] = max(reach.get(n, 0), size)
-    position = {n: k for k, (n, _) in enumerate(nest.axes)}
-    return tuple(sorted(position, key=lambda n: (-_rank(reach.get(n, 0), reach), position[n])))
-
-
-def _rank(size: int, reach: Mapping[str, int]) -> int:
-    """1 for the axes of the largest operand, 0 for the others: otherwise the user's order stays."""
-    return int(size == max(reach.values(), default=0))
 
 
 def _with_last(order: Sequence[str], name: str) -> tuple[str, ...]:
