@@ -1,0 +1,151 @@
+"""Convolution: what the index formulas look like, borders, open extents, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import convolve2d, correlate2d
+
+import symgraph as sg
+from symgraph import expression
+from symgraph.errors import DTypeError, ShapeError
+from symgraph.nn import conv2d
+from symgraph.ops.conv import conv2d_input_grad, conv2d_op, conv2d_weight_grad
+from symgraph.reference import evaluate
+from tests.formulas import formula_value, node_of, reference_value
+
+RNG = np.random.default_rng(0)
+PLAIN = {"border": "valid", "stride": (1, 1), "dilation": (1, 1), "groups": 1, "flip": False}
+X, W, G = (2, 3, 7, 6), (4, 3, 3, 2), (2, 4, 5, 5)
+
+
+def primitives(name, shapes, sizes=(), **changes):
+    """The names of the primitives in a formula."""
+    node = node_of(name, [np.zeros(s, "float32") for s in shapes], sizes, **{**PLAIN, **changes})
+    return {e.prim for e in expression.toposort(node.op.define(node).exprs)}
+
+
+def test_a_valid_convolution_is_loads_sums_and_a_product():
+    assert primitives("conv2d", [X, W]) == {"load", "axis", "add", "mul"}
+    assert primitives("conv2d_weight_grad", [G, X], (3, 2)) == {"load", "axis", "add", "mul"}
+
+
+def test_a_full_convolutions_input_gradient_needs_no_condition():
+    found = primitives("conv2d_input_grad", [(2, 4, 9, 7), W], (7, 6), border="full")
+    assert found == {"load", "axis", "const", "add", "sub", "mul"}
+
+
+@pytest.mark.parametrize("border", ["valid", "half", "full"])
+def test_without_a_stride_no_formula_divides(border):
+    pad = {"valid": (0, 0), "half": (1, 1), "full": (2, 1)}[border]
+    g = (2, 4, 7 + 2 * pad[0] - 2, 6 + 2 * pad[1] - 1)
+    every = primitives("conv2d", [X, W], border=border)
+    every |= primitives("conv2d_input_grad", [g, W], (7, 6), border=border)
+    every |= primitives("conv2d_weight_grad", [g, X], (3, 2), border=border)
+    assert not every & {"floordiv", "mod", "quot", "rem", "div"}
+
+
+@pytest.mark.parametrize("border", ["valid", "half", "full", (2, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
+@pytest.mark.parametrize(("groups", "flip"), [(1, False), (2, True)])
+def test_formulas_mean_what_the_references_say(border, stride, dilation, groups, flip):
+    options = {"border": border, "stride": stride, "dilation": dilation, "groups": groups, "flip": flip}
+    x, w = RNG.normal(size=(2, 4, 7, 6)), RNG.normal(size=(6, 4 // groups, 3, 2))
+    y = reference_value("conv2d", [x, w], **options)
+    g = RNG.normal(size=y.shape)
+    for name, arrays, sizes in (
+        ("conv2d", [x, w], ()), ("conv2d_input_grad", [g, w], (7, 6)), ("conv2d_weight_grad", [g, x], (3, 2)),
+    ):  # fmt: skip
+        expected = reference_value(name, arrays, sizes, **options)
+        np.testing.assert_allclose(formula_value(name, arrays, sizes, **options), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("border", "mode"), [("valid", "valid"), ("full", "full"), ("half", "same")])
+def test_one_channel_is_scipys_correlation_and_flipped_its_convolution(border, mode):
+    x, w = RNG.normal(size=(8, 9)), RNG.normal(size=(3, 5))
+    image, filters = sg.tensor4("x"), sg.tensor4("w")
+    outputs = [conv2d(image, filters, border), conv2d(image, filters, border, flip=True)]
+    found = evaluate(outputs, {image: x[None, None], filters: w[None, None]})
+    np.testing.assert_allclose(found[0][0, 0], correlate2d(x, w, mode), atol=1e-12)
+    np.testing.assert_allclose(found[1][0, 0], convolve2d(x, w, mode), atol=1e-12)
+
+
+def test_a_padded_zero_meets_an_infinite_weight_as_a_written_zero_does():
+    x, w = sg.tensor4("x"), sg.tensor4("w")
+    values = {x: np.ones((1, 1, 2, 2)), w: np.full((1, 1, 3, 3), np.inf)}
+    assert np.isnan(evaluate([conv2d(x, w, 1)], values)[0]).all()
+    node = formula_value("conv2d", list(values.values()), **{**PLAIN, "border": (1, 1)})
+    assert np.isnan(node).all()
+
+
+def test_an_empty_batch_gives_an_empty_result():
+    found = formula_value("conv2d", [np.zeros((0, 3, 7, 6)), np.zeros(W)], **PLAIN)
+    assert found.shape == (0, 4, 5, 5)
+    arrays = [np.zeros((0, 4, 5, 5)), np.zeros((0, 3, 7, 6))]
+    assert not formula_value("conv2d_weight_grad", arrays, (3, 2), **PLAIN).any()
+
+
+def test_open_extents_stay_open_and_known_ones_are_worked_out():
+    x = sg.tensor("x", "float32", (None, 3, None, 28))
+    w = sg.tensor("w", "float32", (8, 3, 3, 3))
+    y = conv2d(x, w, "half", stride=2)
+    assert y.type.shape == (None, 8, None, 14)
+    gx, gw = sg.grad(y.sum(), [x, w])
+    arrays = {x: np.ones((2, 3, 9, 28), "float32"), w: np.ones((8, 3, 3, 3), "float32")}
+    found = evaluate([gx, gw], arrays)
+    assert [a.shape for a in found] == [(2, 3, 9, 28), (8, 3, 3, 3)]
+
+
+def test_gradients_are_the_other_two_ops():
+    x, w = sg.tensor("x", "float32", X), sg.tensor("w", "float32", W)
+    gx, gw = sg.grad(conv2d(x, w).sum(), [x, w])
+    assert gx.owner.op is conv2d_input_grad
+    assert gw.owner.op is conv2d_weight_grad
+    again = sg.grad((gx * gx).sum(), w)
+    assert conv2d_op in {n.op for n in sg.graph.toposort([again])} or again.owner.op is conv2d_weight_grad
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "int64"])
+def test_the_result_has_the_dtype_of_the_operands(dtype):
+    x, w = sg.tensor("x", dtype, (1, 1, 4, 4)), sg.tensor("w", dtype, (1, 1, 2, 2))
+    (found,) = evaluate([conv2d(x, w)], {x: np.full((1, 1, 4, 4), 2, dtype), w: np.full((1, 1, 2, 2), 3, dtype)})
+    assert found.dtype == dtype
+    assert (found == 24).all()
+
+
+# ------------------------------------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "options", "what"),
+    [
+        ((2, 3, 8, 8), (4, 5, 3, 3), {}, "x has 3 channels, w has 5"),
+        ((2, 4, 8, 8), (4, 4, 3, 3), {"groups": 2}, "x has 4 channels, w has 4 in each of 2 groups"),
+        ((2, 4, 8, 8), (3, 2, 3, 3), {"groups": 2}, "3 filters do not split into 2 groups"),
+        ((2, 3, 2, 8), (4, 3, 3, 3), {}, "a kernel of 3 rows does not fit an input of 2"),
+        ((2, 3, 8), (4, 3, 3, 3), {}, "x has 3 axes, it must have 4"),
+        ((2, 3, 8, 8), (4, 3, 3, 3), {"border_mode": "same"}, "border_mode is 'same'"),
+        ((2, 3, 8, 8), (4, 3, 3, 3), {"border_mode": (1, -1)}, "border_mode is (1, -1)"),
+        ((2, 3, 8, 8), (4, 3, 3, 3), {"stride": 0}, "stride is 0"),
+        ((2, 3, 8, 8), (4, 3, 3, 3), {"dilation": (1, 2, 3)}, "dilation is (1, 2, 3)"),
+        ((2, 3, 8, 8), (4, 3, 3, 3), {"groups": 0}, "groups is 0"),
+    ],
+)
+def test_what_does_not_fit_is_said(x, w, options, what):
+    with pytest.raises(ShapeError) as caught:
+        conv2d(sg.tensor("x", "float32", x), sg.tensor("w", "float32", w), **options)
+    assert what in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 12
+
+
+def test_channels_that_only_the_call_shows_are_checked_there():
+    x, w = sg.tensor4("x"), sg.tensor4("w")
+    f = sg.function([x, w], conv2d(x, w), backend="numpy")
+    with pytest.raises(ShapeError, match="x has 2 channels, w has 3"):
+        f(np.zeros((1, 2, 4, 4)), np.zeros((1, 3, 2, 2)))
+
+
+def test_bool_images_are_refused():
+    with pytest.raises(DTypeError, match="does not take bool"):
+        conv2d(sg.tensor("x", "bool", (1, 1, 4, 4)), sg.tensor("w", "bool", (1, 1, 2, 2)))
