@@ -24,6 +24,7 @@ from symgraph.graph import (
     here_excerpt,
     label,
     made_at,
+    substitute,
     toposort,
     transform,
 )
@@ -106,7 +107,9 @@ def jvp(f: Any, wrt: Any, tangent: Any) -> Any:
     pulled = _pull(outputs, weights, many, [])
     connected = [(g, as_variable(t)) for g, t in zip(pulled, tangents, strict=True) if g is not None]
     pushed = _pull([g for g, _ in connected], [t for _, t in connected], weights, [])
-    result = [zeros_like(v) if g is None else g for v, g in zip(outputs, pushed, strict=True)]
+    found = [zeros_like(v) if g is None else g for v, g in zip(outputs, pushed, strict=True)]
+    # What is left of the cotangents is their shape, which is that of the outputs.
+    result = substitute(found, dict(zip(weights, outputs, strict=True)))
     return result if isinstance(f, list | tuple) else result[0]
 
 

@@ -116,7 +116,7 @@ class Op:
 
     def grad(self, node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
         """The gradient by each input, given that by each output; None where there is none."""
-        raise GradientError(f"{self.name} has no gradient; declare grad= where the op is defined")
+        raise GradientError(_no_gradient(node, f"{self.name} has no gradient"))
 
     def expand(self, node: Apply) -> Sequence[Variable] | None:
         """The outputs in terms of other ops, for a composite."""
@@ -139,6 +139,12 @@ class Op:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _lookup, (self.name,)
+
+
+def _no_gradient(node: Apply, what: str) -> str:
+    source = node.origin.excerpt() if node.origin else []
+    mend = "declare grad= where the op is defined, or put symgraph.disconnected_grad around it"
+    return layout(f"grad: {what}", map(describe, node.inputs), source, mend)
 
 
 def _lookup(name: str) -> Op:
@@ -415,7 +421,10 @@ class Elementwise(Op):
     def derivatives(self, node: Apply) -> list[Variable | None]:
         """The body differentiated mechanically, as graphs."""
         dtypes = tuple(v.dtype for v in node.inputs)
-        found = _derived(self, dtypes)
+        try:
+            found = _derived(self, dtypes)
+        except GradientError as error:
+            raise GradientError(_no_gradient(node, str(error))) from None
         graphs = to_graph([d for d in found if d is not None], node)
         return [None if d is None else graphs.pop(0) for d in found]
 
@@ -453,9 +462,9 @@ def _derived(op: Elementwise, dtypes: tuple[str, ...]) -> list[Expr | None]:
 def _check_differentiable(op: Elementwise, e: Expr, root: Expr) -> None:
     """A kink inside a longer body would differentiate to something wrong at the kink."""
     if is_float(e.dtype) and expression.PRIMS[e.prim].partials is None:
-        raise GradientError(f"{op.name}: the derivative of {e.prim} is not known; give grad=")
+        raise GradientError(f"{op.name}: the derivative of {e.prim} is not known")
     if e is not root and e.prim in expression.PRIMS and not expression.PRIMS[e.prim].smooth:
-        raise GradientError(f"{op.name}: its body has a kink ({e.prim}), so it needs a gradient of its own; give grad=")
+        raise GradientError(f"{op.name}: its body has a kink ({e.prim}), so it needs a gradient of its own")
 
 
 def scalar_times(a: Expr, b: Expr) -> Expr:

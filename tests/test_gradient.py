@@ -1,0 +1,303 @@
+"""What differentiation means: policies, kinks, and products with Jacobians and Hessians."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.op import Structured
+
+BACKENDS = ["numpy", "llvm"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with sg.using(backend=request.param):
+        yield request.param
+
+
+def gradient(f, *values):
+    """The gradients of the sum of f by each value."""
+    inputs = [sg.tensor(f"x{k}", np.asarray(v).dtype.name, (None,) * np.ndim(v)) for k, v in enumerate(values)]
+    wrt = [v for v in inputs if v.dtype.startswith("float")]
+    return [g.tolist() for g in sg.function(inputs, sg.grad(f(*inputs).sum(), wrt))(*values)]
+
+
+# ------------------------------------------------------------------------------------------------ kinks
+
+INF, NAN = np.inf, np.nan
+KINKS = {
+    "relu": (sg.nn.relu, [-1.0, 0.0, 2.0], [0, 0, 1]),
+    "absolute value": (sg.abs, [-1.0, 0.0, 2.0], [-1, 0, 1]),
+    "maximum with 0 is relu": (lambda x: sg.maximum(x, 0.0), [-1.0, 0.0, 2.0], [0, 0, 1]),
+    "0 first": (lambda x: sg.maximum(0.0, x), [-1.0, 0.0, 2.0], [0, 0, 1]),
+    "minimum with 1": (lambda x: sg.minimum(x, 1.0), [0.0, 1.0, 2.0], [1, 0, 0]),
+    "clip": (lambda x: sg.clip(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0, 2.0], [0, 1, 1, 1, 0]),
+    "sqrt": (sg.sqrt, [0.0, 4.0], [INF, 0.25]),
+    "norm": (lambda x: sg.norm(x), [0.0, 0.0], [0, 0]),
+    "max shares ties": (lambda x: x.max(), [3.0, 1.0, 3.0, 3.0], [1 / 3, 0, 1 / 3, 1 / 3]),
+    "min shares ties": (lambda x: x.min(), [1.0, 1.0], [0.5, 0.5]),
+    "prod with a zero": (lambda x: x.prod(), [2.0, 0.0, 3.0], [0, 6, 0]),
+    "prod with two": (lambda x: x.prod(), [2.0, 0.0, 0.0], [0, 0, 0]),
+    "sign": (sg.sgn, [-1.0, 0.0, 1.0], [0, 0, 0]),
+    "floor": (sg.floor, [0.5, 1.0], [0, 0]),
+    "no NaN from the other branch of a switch": (
+        lambda x: sg.switch(x > 0, sg.log(x), 0.0), [-1.0, 0.0, 2.0], [0, 0, 0.5]),
+    "nor through what follows": (
+        lambda x: sg.switch(sg.gt(x, 0), sg.sqrt(sg.abs(x) * x), x * 2.0), [-1.0, 4.0], [2, 1]),
+    "log1p at -1": (sg.log1p, [-1.0, 0.0], [INF, 1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_gradients_at_kinks(name, backend):
+    f, x, expected = KINKS[name]
+    np.testing.assert_allclose(gradient(f, np.array(x))[0], expected, rtol=1e-15)
+
+
+def test_two_variables_share_a_tie_half_each(backend):
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])
+    assert gradient(sg.maximum, a, b) == [[0.5, 0, 1], [0.5, 1, 0]]
+    assert gradient(sg.minimum, a, b) == [[0.5, 1, 0], [0.5, 0, 1]]
+
+
+def test_a_pool_gives_its_gradient_to_the_first_maximum(backend):
+    x = np.array([[1.0, 2.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]])[None, None]
+    assert gradient(lambda v: sg.nn.max_pool2d(v, (2, 2)), x)[0][0][0] == [[0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+# ------------------------------------------------------------------------------------------------ types
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_gradient_has_the_type_of_its_variable(dtype, backend):
+    x = sg.tensor("x", dtype, (None, 3))
+    n, b, s = sg.imatrix("n"), sg.tensor("b", "float64", (3,)), sg.tensor("s", dtype, ())
+    cost = (sg.exp(x) * n * 0.5 + b * s).sum() / x.shape[0]
+    found = sg.function([x, n, b, s], sg.grad(cost, [x, b, s]))(
+        np.ones((2, 3), dtype), np.ones((2, 3), "int32"), np.ones(3), np.ones((), dtype)
+    )
+    assert [(g.dtype.name, g.shape) for g in found] == [(dtype, (2, 3)), ("float64", (3,)), (dtype, ())]
+    assert [g.type.dtype for g in sg.grad(cost, [x, b, s])] == [dtype, "float64", dtype]
+
+
+SHAPES = [((3, 4), (4,)), ((3, 1), (1, 4)), ((), (2, 3)), ((1, 1), (3, 4)), ((2, 3), (2, 3))]
+
+
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_what_was_broadcast_is_summed(shapes, backend):
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal(s) for s in shapes)
+    for x, y in ((a, b), (b, a)):
+        full = np.broadcast_arrays(x, y)
+        found = gradient(lambda v, w: v * w, x, y)
+        for g, other, own in zip(found, full[::-1], (x, y), strict=True):
+            lead = other.ndim - own.ndim
+            axes = tuple(range(lead)) + tuple(lead + k for k, n in enumerate(own.shape) if n == 1)
+            np.testing.assert_allclose(g, other.sum(axis=axes).reshape(own.shape), rtol=1e-14)
+
+
+# ------------------------------------------------------------------------------------------------ policies
+
+
+def test_by_a_variable_or_a_list_of_them():
+    x, y = sg.dscalars("x y")
+    assert isinstance(sg.grad(x * y, x), sg.Variable)
+    assert isinstance(sg.grad(x * y, [x]), list)
+    assert [g.eval({x: 2, y: 3}) for g in sg.grad(x * x * y, [x, y])] == [12, 4]
+
+
+def test_by_an_intermediate_variable(backend):
+    x = sg.dvector("x")
+    h = sg.exp(x)
+    f = sg.function([x], sg.grad((h * h).sum() + x.sum(), [h, x]))
+    by_h, by_x = f([0.0, 1.0])
+    np.testing.assert_allclose(by_h, 2 * np.exp([0, 1]), rtol=1e-15)
+    np.testing.assert_allclose(by_x, 1, rtol=1e-15)  # what lies behind h counts for h alone
+
+
+def test_disconnected_inputs():
+    x, y = sg.dvectors("x y")
+    with pytest.raises(sg.GradientError, match="does not depend on y"):
+        sg.grad(x.sum(), [x, y])
+    with pytest.warns(UserWarning, match="does not depend on y"):
+        (zero,) = sg.grad(x.sum(), [y], disconnected_inputs="warn")
+    assert zero.eval({y: [1, 2]}).tolist() == [0, 0]
+    assert sg.grad(x.sum(), y, disconnected_inputs="ignore", return_disconnected="none") is None
+    with pytest.raises(ValueError, match="'raise', 'warn' or 'ignore'"):
+        sg.grad(x.sum(), y, disconnected_inputs="maybe")
+
+
+def test_what_is_considered_constant_gets_no_gradient(backend):
+    x = sg.dscalar("x")
+    y = x * x
+    assert sg.grad(y * x, x, consider_constant=[y]).eval({x: 3.0}) == 9
+    with pytest.raises(sg.GradientError):
+        sg.grad(y + 1, x, consider_constant=[y])
+
+
+def test_known_gradients_start_the_walk(backend):
+    x = sg.dvector("x")
+    h, k = sg.exp(x), x * 3.0
+    g = sg.grad(None, x, known_grads={h: sg.constant([1.0, 2.0]), k: sg.constant([10.0, 20.0])})
+    np.testing.assert_allclose(g.eval({x: [0, 1]}), np.exp([0, 1]) * [1, 2] + [30, 60], rtol=1e-15)
+    both = sg.grad(k.sum(), x, known_grads={h: sg.ones_like(h)})
+    np.testing.assert_allclose(both.eval({x: [0, 1]}), 3 + np.exp([0, 1]), rtol=1e-15)
+
+
+def test_an_op_without_a_gradient_is_named():
+    x = sg.dvector("x")
+    assert sg.grad((x * sg.argmax(x)).sum(), x).eval({x: [1, 3]}).tolist() == [1, 1]
+    opaque = Structured("opaque", lambda v: None, infer=lambda v: v.type, reference=lambda v: v)
+    with pytest.raises(sg.GradientError, match="opaque has no gradient\\n  x  float64"):
+        sg.grad(opaque(x).sum(), x)
+    assert sg.grad((sg.disconnected_grad(opaque(x)) + x).sum(), x).eval({x: [1, 3]}).tolist() == [1, 1]
+
+
+def test_ops_that_change_the_gradient_alone(backend):
+    x = np.array([1.0, 2.0])
+    assert gradient(lambda v: sg.grad_clip(v * 1.0, -1.0, 1.0) * np.array([5.0, -0.5]), x) == [[1, -0.5]]
+    assert gradient(lambda v: sg.grad_scale(v, -2.0) * 3.0, x) == [[-6, -6]]
+    assert gradient(lambda v: sg.zero_grad(v) * v, x) == [[1, 2]]
+    assert gradient(lambda v: sg.disconnected_grad(v) * v, x) == [[1, 2]]
+    v = sg.dvector("v")
+    same = [sg.grad_clip(v, 0.0, 1.0), sg.grad_scale(v, 2.0), sg.zero_grad(v), sg.disconnected_grad(v)]
+    assert all(a.tolist() == [1, 2] for a in sg.function([v], same)(x))
+    with pytest.raises(sg.GradientError):
+        sg.grad(sg.disconnected_grad(v).sum(), v)
+    assert sg.grad(sg.zero_grad(v).sum(), v).eval({v: x}).tolist() == [0, 0]
+
+
+# ------------------------------------------------------------------------------------------------ products
+
+
+def numeric_jacobian(f, x, step=1e-6):
+    """Central differences: error about step**2 and 1e-16 / step."""
+    rows = []
+    for k in range(x.size):
+        d = np.zeros(x.size)
+        d[k] = step
+        d = d.reshape(x.shape)
+        rows.append((f(x + d) - f(x - d)) / (2 * step))
+    return np.moveaxis(np.stack(rows), 0, -1).reshape(*np.shape(f(x)), *x.shape)
+
+
+W = np.random.default_rng(3).standard_normal((3, 4))
+INDEX = np.array([2, 0, 2, 1])
+NETS = {
+    "elementwise": lambda x: sg.tanh(x) * x,
+    "product": lambda x: x @ W,
+    "product from the left": lambda x: W.T @ x,
+    "with itself": lambda x: x @ x.T,
+    "softmax": lambda x: sg.nn.softmax(x @ W),
+    "log softmax": lambda x: sg.nn.log_softmax(x, axis=0),
+    "sums": lambda x: x.sum(axis=0) * x.mean(axis=1, keepdims=True) + x.prod(axis=1),
+    "maximum": lambda x: x.max(axis=1) + sg.maximum(x, 0.3).sum(axis=0),
+    "views": lambda x: sg.exp(x.T.reshape((3, 3))[::-1, 1:]),
+    "broadcast": lambda x: x[:, None, :] * x[None, :, 0, None],
+    "gathered": lambda x: sg.sqr(x[INDEX]) * x[:, INDEX[:3]][0],
+    "scattered": lambda x: sg.inc_subtensor(sg.sqr(x)[INDEX[:3]], x),
+    "set": lambda x: sg.set_subtensor(sg.sqr(x)[1:], sg.exp(x[:2])),
+    "set at places": lambda x: sg.set_subtensor(sg.sqr(x)[np.array([0, 2])], sg.exp(x[:2])),
+    "joined": lambda x: sg.concatenate([x * 2.0, sg.sin(x[:1])]) * 3.0,
+    "cumulative": lambda x: sg.cumsum(x * x, axis=0),
+    "norm": lambda x: sg.norm(x, axis=1) + x.var(axis=0),
+    "convolution": lambda x: sg.nn.conv2d(x[None, None], W[None, None, :2, :2]),
+    "pool": lambda x: sg.nn.max_pool2d(sg.sqr(x)[None, None], (2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_jacobians_and_their_products(name, backend):
+    """Against central differences; the products against the Jacobian."""
+    x = sg.tensor("x", "float64", (3, 3))
+    y = NETS[name](x)
+    a = np.random.default_rng(5).uniform(0.5, 1.5, (3, 3))
+    value = sg.function([x], y)
+    left = np.random.default_rng(6).standard_normal(value(a).shape)
+    right = np.random.default_rng(7).standard_normal((3, 3))
+    f = sg.function(
+        [x], [sg.jacobian(y, x), sg.vjp(y, x, sg.constant(left)), sg.jvp(y, x, sg.constant(right))],
+        on_unused_input="ignore",
+    )  # fmt: skip
+    jacobian, pulled, pushed = f(a)
+    expected = numeric_jacobian(value, a)
+    np.testing.assert_allclose(jacobian, expected, atol=1e-7)
+    np.testing.assert_allclose(pulled, np.tensordot(left, jacobian, left.ndim), atol=1e-12)
+    np.testing.assert_allclose(pushed, np.tensordot(jacobian, right, 2), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_hessians_and_their_products(name, backend):
+    x = sg.tensor("x", "float64", (3, 3))
+    y = NETS[name](x)
+    weight = np.random.default_rng(8).standard_normal([int(n) for n in y.shape])
+    cost = (y * weight).sum()
+    direction = np.random.default_rng(9).standard_normal((3, 3))
+    first = sg.function([x], sg.grad(cost, x), on_unused_input="ignore")
+    a = np.random.default_rng(5).uniform(0.5, 1.5, (3, 3))
+    try:
+        hessian, product = sg.function(
+            [x], [sg.hessian(cost, x), sg.hessian_vector_product(cost, x, sg.constant(direction))],
+            on_unused_input="ignore",
+        )(a)
+    except sg.GradientError:
+        assert name in ("product", "product from the left")  # linear: the gradient does not depend on x
+        return
+    np.testing.assert_allclose(hessian, numeric_jacobian(first, a), atol=1e-6)
+    np.testing.assert_allclose(product, np.tensordot(hessian, direction, 2), atol=1e-11)
+
+
+def test_a_jacobian_of_open_extents(backend):
+    x, w = sg.dvector("x"), sg.dmatrix("w")
+    y = sg.tanh(w @ x)
+    f = sg.function([x, w], sg.jacobian(y, [x, w]))
+    for n in (2, 3):
+        a, b = np.ones(n), np.arange(4.0 * n).reshape(4, n) / 9
+        by_x, by_w = f(a, b)
+        slope = 1 - np.tanh(b @ a) ** 2
+        np.testing.assert_allclose(by_x, slope[:, None] * b, atol=1e-14)
+        np.testing.assert_allclose(by_w, np.einsum("i,ij,k->ijk", slope, np.eye(4), a), atol=1e-14)
+
+
+def test_a_jacobian_of_a_scalar_is_its_gradient(backend):
+    x = sg.dvector("x")
+    cost = sg.sqr(x).sum()
+    assert sg.jacobian(cost, x).eval({x: [1, 2]}).tolist() == [2, 4]
+    assert sg.hessian(cost, x).eval({x: [1, 2]}).tolist() == [[2, 0], [0, 2]]
+
+
+def test_products_by_several_variables(backend):
+    x, y = sg.dvectors("x y")
+    f = [x * y, x.sum() * sg.exp(y)]
+    tangents = [sg.constant([1.0, 2.0]), sg.constant([3.0, 4.0])]
+    a, b = np.array([0.5, 1.5]), np.array([0.1, 0.2])
+    first, second = sg.function([x, y], sg.jvp(f, [x, y], tangents))(a, b)
+    np.testing.assert_allclose(first, [1, 2] * b + a * [3, 4], rtol=1e-14)
+    np.testing.assert_allclose(second, 3 * np.exp(b) + a.sum() * np.exp(b) * [3, 4], rtol=1e-14)
+    by_x, by_y = sg.function([x, y], sg.vjp(f, [x, y], tangents))(a, b)
+    np.testing.assert_allclose(by_x, [1, 2] * b + (np.exp(b) * [3, 4]).sum(), rtol=1e-14)
+    np.testing.assert_allclose(by_y, [1, 2] * a + a.sum() * np.exp(b) * [3, 4], rtol=1e-14)
+    assert sg.Lop is sg.vjp and sg.Rop is sg.jvp
+
+
+def test_second_order_through_softmax_cross_entropy(backend):
+    """The Hessian by the logits is (diag(p) - p p') / rows, however the loss is written."""
+    z = sg.dmatrix("z")
+    labels = np.array([2, 0])
+    one_hot = np.eye(3)[labels]
+    e = sg.exp(z)
+    naive = e / e.sum(axis=1, keepdims=True)
+    losses = [
+        sg.nn.categorical_crossentropy(sg.nn.softmax(z), labels).mean(), -(one_hot * sg.log(naive)).sum(axis=1).mean(),
+        -sg.log(sg.nn.softmax(z))[np.arange(2), labels].mean(), -(one_hot * sg.nn.log_softmax(z)).sum() / 2.0,
+    ]  # fmt: skip
+    for a in (np.array([[0.1, -0.3, 0.5], [1.0, 0.0, -1.0]]), np.array([[1e4, -1e4, 0.0], [0.0, 1e4, 1e4]])):
+        p = np.exp(a - a.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        expected = np.zeros((2, 3, 2, 3))
+        for k in range(2):
+            expected[k, :, k] = (np.diag(p[k]) - np.outer(p[k], p[k])) / 2
+        for loss in losses:
+            first, second = sg.function([z], [sg.grad(loss, z), sg.hessian(loss, z)])(a)
+            np.testing.assert_allclose(first, (p - one_hot) / 2, atol=1e-15)
+            np.testing.assert_allclose(second, expected, atol=1e-15)
