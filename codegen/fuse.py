@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -54,7 +55,7 @@ class Group:
         """Every value that the stages give."""
         return tuple(name for s in self.stages for name in s.outputs)
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """The buffers read, in order of first use."""
         inside = set(self.outputs)

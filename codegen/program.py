@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from codegen.fuse import Fused, fuse
 from codegen.kernel import Kernel, check
-from codegen.legalize import legalize
 from codegen.lower import Placed, lower
 from codegen.memory import Copy, Memory, plan, size_of
 from codegen.schedule import schedule
 from codegen.tiles import Machine
-from codegen.unroll import unroll
 from symgraph.backend import Prepared
 from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, toposort
@@ -56,7 +54,7 @@ class Program:
     Attributes
     ----------
     kernels : tuple of Kernel
-        As scheduled; ``legal`` gives them in basic primitives.
+        As scheduled; ``legalize`` gives them in basic primitives.
     steps : tuple of Launch, Check or Move
         No Check stands behind a step that writes a shared variable.
     offsets : dict
@@ -120,14 +118,6 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
         steps.append(Launch(len(kernels), tuple(b.name for b in kernel.buffers)))
         kernels.append(kernel)
     return kernels, steps
-
-
-def legal(kernel: Kernel) -> Kernel:
-    """A scheduled kernel as an emitter takes it: in basic primitives, unrolled.
-
-    In this order: a term is expanded once, not once in each copy.
-    """
-    return unroll(legalize(kernel))
 
 
 def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:

@@ -28,6 +28,8 @@ from codegen.kernel import (
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, axis, const
 
+LANE = "lane."
+
 
 def inline_calls(kernel: Kernel) -> Kernel:
     """Each Call replaced by its meaning."""
@@ -53,6 +55,20 @@ def unroll(kernel: Kernel) -> Kernel:
     return replace(kernel, body=_unroll(kernel.body, "", {}, Instances()))
 
 
+def flatten(kernel: Kernel) -> Kernel:
+    """Calls inlined, loops unrolled, Lets of index arithmetic gone, one index for all vector loops of a width.
+
+    So terms of different loops are one where their values are.
+    """
+    plain = inline_calls(kernel)
+    return inline_lets(replace(plain, body=_unroll(plain.body, "", {}, Instances(one_lane_index=True))))
+
+
+def lane_index(lanes: int) -> Expr:
+    """The index that all vector loops of so many lanes share in a flat kernel."""
+    return axis(f"{LANE}{lanes}")
+
+
 def _unroll(body: Body, suffix: str, known: Known, instances: Instances) -> Body:
     """The copy ``suffix`` of ``body``; ``known`` is what became of the names bound around it."""
     known = dict(known)
@@ -63,7 +79,7 @@ def _unroll(body: Body, suffix: str, known: Known, instances: Instances) -> Body
                 turn = f"{suffix}_{n}" if s.extent > 1 else suffix
                 result += _unroll(s.body, turn, {**known, s.index: const(n, INDEX)}, instances)
             continue
-        known.update({name: name + suffix for name in _bound(s) if suffix})
+        known.update(instances.bound(s, suffix))
         new = instances.statement(s, known)
         inner = () if _never(new) else _unroll(block_of(s), suffix, known, instances)
         result += inner if isinstance(new, If) and new.cond.prim == "const" else [with_block(new, inner)]
@@ -105,8 +121,15 @@ class Instances:
     choice of the names that stand in it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, one_lane_index: bool = False) -> None:
         self.made: dict[tuple[Expr, tuple[str | Expr, ...]], Expr] = {}
+        self.one_lane_index = one_lane_index
+
+    def bound(self, s: Statement, suffix: str) -> Known:
+        """What becomes of the names that the copy ``suffix`` of ``s`` binds."""
+        if self.one_lane_index and isinstance(s, Loop) and s.kind == "vector":
+            return {s.index: lane_index(s.extent)}
+        return {name: name + suffix for name in _bound(s)} if suffix else {}
 
     def term(self, e: Expr, known: Known) -> Expr:
         """``e`` with the names in ``known`` replaced."""
@@ -124,11 +147,15 @@ class Instances:
         if not known:
             return s
         new = ir.with_exprs(s, [self.term(e, known) for e in ir.exprs_of(s)])
-        return _relabel(new, lambda name: str(known.get(name, name)))
+        return _relabel(new, lambda name: _name(known.get(name, name)))
 
     def body(self, body: Body, known: Known) -> Body:
         """Every statement of ``body``."""
         return tuple([with_block(self.statement(s, known), self.body(block_of(s), known)) for s in body])
+
+
+def _name(new: str | Expr) -> str:
+    return str(new.value) if isinstance(new, Expr) else new
 
 
 def _replaced(e: Expr, known: Known) -> Expr | None:

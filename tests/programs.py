@@ -8,10 +8,11 @@ import numpy as np
 
 from codegen.cache import Cache
 from codegen.interpret import run
+from codegen.legalize import legalize
 from codegen.llvm.backend import LlvmExecutable, machine
 from codegen.llvm.target import host
 from codegen.memory import constant_data
-from codegen.program import Check, Launch, Move, Program, build, legal
+from codegen.program import Check, Launch, Move, Program, build
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
@@ -71,7 +72,7 @@ def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence
     for step in program.steps:
         match step:
             case Launch(kernel):
-                run(legal(program.kernels[kernel]), memory)
+                run(legalize(program.kernels[kernel]), memory)
             case Move(target, source):
                 memory.setdefault(target, np.empty_like(memory[source]))[...] = memory[source]
             case Check(_, storage):

@@ -17,12 +17,13 @@ import numpy as np
 from codegen.cache import Cache
 from codegen.kernel import Kernel, show
 from codegen.key import task_key
+from codegen.legalize import legalize
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import NAME, declarations, entry_text
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
-from codegen.program import Program, build, guard_error, legal
+from codegen.program import Program, build, guard_error
 from codegen.tiles import Machine
 from symgraph import config
 from symgraph.backend import Prepared, Signature, Task, prepare
@@ -45,7 +46,7 @@ def program_module(program: Program) -> Module:
     """The program as one LLVM IR module."""
     module = Module()
     for kernel in program.kernels:
-        module.add(legal(kernel))
+        module.add(legalize(kernel))
     module.functions.append(entry_text(program))
     module.declares.add(declarations())
     return module

@@ -37,7 +37,7 @@ from codegen.kernel import (
 from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
 from codegen.llvm.terms import Scope, Storage, Value
-from codegen.unroll import Instances, inline_calls, inline_lets, unroll
+from codegen.unroll import flatten
 from symgraph import expression
 from symgraph.expression import Expr, axis
 from symgraph.types import SIZES
@@ -68,7 +68,7 @@ class Module:
         KernelError
             If it holds a primitive without a spelling, or threads of a block.
         """
-        made = _Kernel(self, inline_lets(unroll(inline_calls(kernel))))
+        made = _Kernel(self, flatten(kernel))
         made.emit()
         self.scratch = max(self.scratch, made.scratch)
 
@@ -88,7 +88,7 @@ def scratch_bytes(kernel: Kernel) -> int:
     """Bytes of thread storage that each worker needs, a multiple of the cache line."""
     if not any(b.space == "thread" for b in allocs(kernel)):
         return 0
-    return _scratch(unroll(inline_calls(kernel)))[1]
+    return _scratch(flatten(kernel))[1]
 
 
 def _scratch(kernel: Kernel) -> tuple[dict[str, int], int]:
@@ -189,7 +189,6 @@ class _Function(Accesses):
         self.count = 0
         super().__init__(self._fresh, owner.module.declares, stored)
         self.owner = owner
-        self.instances = Instances()
         self.lets: list[Expr] = []
         self.entry = self.writer()
         self.storage = {b.name: Storage(f"%B{n}", b) for n, b in owner.buffers()}
@@ -240,8 +239,8 @@ class _Function(Accesses):
         match s.kind:
             case "vector":
                 self.lanes = s.extent
-                lane = self.lane_axis(s.extent)
-                self.body(self.instances.body(s.body, {s.index: lane}))
+                self.lane_axis(s.extent)
+                self.body(s.body)
                 self.lanes = 0
             case "parallel":
                 self.owner.parallel(s, self)

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from codegen.affine import linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, constant, element, literal, mangled, shaped, spell
-from symgraph.expression import INDEX, Expr, axis, const
-
-_LANE = "lane."
+from codegen.unroll import LANE, lane_index
+from symgraph.expression import INDEX, Expr, const
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ class Terms:
     # -------------------------------------------------------------------------------------------- terms
 
     def lane_axis(self, lanes: int) -> Expr:
-        """The index of a vector loop: all loops of as many lanes share it, and so the terms that depend on it."""
-        e = axis(f"{_LANE}{lanes}")
-        self.vectors.add(f"{_LANE}{lanes}")
+        """The index of the vector loops of so many lanes."""
+        e = lane_index(lanes)
         self.scopes[0].memo[e] = Value(lane_numbers(lanes, 1, "i64"), lanes)
-        self.ranges[f"{_LANE}{lanes}"] = (0, lanes - 1)
+        self.vectors.add(str(e.value))
+        self.ranges[str(e.value)] = (0, lanes - 1)
         return e
 
     def value(self, e: Expr) -> Value:
@@ -264,7 +263,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 def is_lane(e: Expr) -> bool:
     """Whether ``e`` is the index of a vector loop."""
-    return e.prim == "axis" and str(e.value).startswith(_LANE)
+    return e.prim == "axis" and str(e.value).startswith(LANE)
 
 
 def lane_numbers(lanes: int, step: int, kind: str) -> str:
