@@ -57,15 +57,22 @@ def others(row: list[Any]) -> list[Any]:
     return [mpmath.fsum(p for k, p in enumerate(probabilities(row)) if k != i) for i in range(len(row))]
 
 
+def parts_of_log(row: list[Any]) -> tuple[Any, Any]:
+    """The maximum m, and log(sum(exp(x))) - m: the latter to all digits, even where it is tiny."""
+    first, *rest = sorted(row, reverse=True)
+    return first, mpmath.log1p(mpmath.fsum(mpmath.exp(v - first) for v in rest))
+
+
 def logarithms(row: list[Any]) -> list[Any]:
     """log(softmax(x))."""
-    total = mpmath.log(mpmath.fsum(mpmath.exp(v) for v in row))
-    return [v - total for v in row]
+    first, rest = parts_of_log(row)
+    return [v - first - rest for v in row]
 
 
 def log_of_sum(row: list[Any]) -> list[Any]:
     """log(sum(exp(x)))."""
-    return [mpmath.log(mpmath.fsum(mpmath.exp(v) for v in row))]
+    first, rest = parts_of_log(row)
+    return [first + rest]
 
 
 # ------------------------------------------------------------------------------------------------ draws
