@@ -24,7 +24,7 @@ def evaluate(outputs: Sequence[Variable], values: Values | None = None) -> list[
     memo: dict[Variable, np.ndarray] = {v: np.asarray(a, v.dtype) for v, a in (values or {}).items()}
     for node in toposort(outputs, memo):
         arrays = [value_of(v, memo) for v in node.inputs]
-        memo.update(zip(node.outputs, evaluate_node(node, arrays), strict=True))
+        memo.update(zip(node.outputs, evaluate_node(node, arrays, memo), strict=True))
     return [value_of(v, memo) for v in outputs]
 
 
@@ -39,21 +39,29 @@ def value_of(v: Variable, memo: Mapping[Variable, np.ndarray]) -> np.ndarray:
     raise KeyError(f"no value is given for {describe(v)}")
 
 
-def evaluate_node(node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-    """One op by NumPy; a composite without a NumPy meaning through its body."""
-    _check_guards(node, arrays)
+def evaluate_node(
+    node: Apply, arrays: Sequence[np.ndarray], known: Mapping[Variable, np.ndarray] | None = None
+) -> Sequence[np.ndarray]:
+    """One op by NumPy; a composite without a NumPy meaning through its body.
+
+    ``known`` are values of variables below: the extent of an input may be that of one of these.
+    """
+    guards = node.op.guards(node)
+    if guards:
+        _check_guards(node, guards, _around(node, arrays, known))
     if type(node.op).reference is Op.reference:
         body = node.op.expand(node)
         assert body is not None, f"{node.op.name} has neither a reference nor a body"
-        return evaluate(body, dict(zip(node.inputs, arrays, strict=True)))
+        return evaluate(body, _around(node, arrays, known))
     return node.op.reference(node, arrays)
 
 
-def _check_guards(node: Apply, arrays: Sequence[np.ndarray]) -> None:
-    guards = node.op.guards(node)
-    if not guards:
-        return
-    found = evaluate([g.ok for g in guards], dict(zip(node.inputs, arrays, strict=True)))
+def _around(node: Apply, arrays: Sequence[np.ndarray], known: Mapping[Variable, np.ndarray] | None) -> Values:
+    return {**(known or {}), **dict(zip(node.inputs, arrays, strict=True))}
+
+
+def _check_guards(node: Apply, guards: Sequence[Guard], values: Values) -> None:
+    found = evaluate([g.ok for g in guards], values)
     for guard, ok in zip(guards, found, strict=True):
         if not ok.all():
             raise IndexOutOfRange(guard_message(node, guard))

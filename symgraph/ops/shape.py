@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Variable, constant, describe, here_excerpt, label
 from symgraph.op import Elementwise, as_variable, attach, attach_property, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
 from symgraph.types import Extent, TensorType
@@ -52,10 +52,17 @@ def _same_extent(x: Variable, axis: int) -> tuple[Variable, int] | None:
         return None
     if node.op is _dimshuffle:
         return node.inputs[0], node.attrs["pattern"][axis]
+    if "keepdims" in node.attrs:
+        left = range(node.inputs[0].ndim) if node.attrs["keepdims"] else _not_reduced(node)
+        return node.inputs[0], left[axis]
     if not isinstance(node.op, Elementwise):
         return None
     open_ = {v for v in node.inputs if v.ndim and v.type.shape[axis] is None}
     return (open_.pop(), axis) if len(open_) == 1 else None
+
+
+def _not_reduced(node: Apply) -> list[int]:
+    return [k for k in range(node.inputs[0].ndim) if k not in node.attrs["axis"]]
 
 
 def shape(x: Any) -> tuple[Variable, ...]:

@@ -74,6 +74,21 @@ def times_minus_one(x: Pattern) -> Pair:
     return x * -1, -x
 
 
+@rewriter("canonicalize", "true_div")
+def product_with_power_of_two(node: Apply, owner: Owner) -> Variable | None:
+    """x / 2**k is x * 2**-k, exactly."""
+    x, divisor = node.inputs
+    if not isinstance(divisor, Constant) or not divisor.data.size or not is_float(divisor.dtype):
+        return None
+    with np.errstate(all="ignore"):
+        inverse = 1 / divisor.data
+    exact = np.isfinite(inverse) & (np.abs(np.frexp(divisor.data)[0]) == 0.5) & (inverse != 0)
+    normal = np.abs(inverse) >= np.finfo(divisor.dtype).tiny
+    if not (exact & normal).all():
+        return None
+    return make("mul", x, constant(inverse, divisor.dtype))
+
+
 @rule("canonicalize")
 def over_minus_one(x: Pattern) -> Pair:
     """x / -1 is -x."""

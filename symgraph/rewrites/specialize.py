@@ -1,6 +1,6 @@
 """Specialize: as accurate and cheaper, once nothing needs to be recognised any more.
 
-The measure that each rule lowers: the number of powers and divisions.
+The measure that each rule lowers: the number of powers.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph import Apply, Constant, Variable, constant
+from symgraph.graph import Apply, Constant, Variable
 from symgraph.match import Owner, make
 from symgraph.pattern import Pattern, sqr
 from symgraph.rewrite import rewriter, rule
-from symgraph.types import is_float
 
 Pair = tuple[Any, Any]
 
@@ -40,21 +39,6 @@ def power_of_four(x: Pattern) -> Pair:
 def power_of_minus_one(x: Pattern) -> Pair:
     """x ** -1 is 1 / x."""
     return x**-1, 1 / x
-
-
-@rewriter("specialize", "true_div")
-def product_with_power_of_two(node: Apply, owner: Owner) -> Variable | None:
-    """x / 2**k is x * 2**-k, exactly."""
-    x, divisor = node.inputs
-    if not isinstance(divisor, Constant) or not divisor.data.size or not is_float(divisor.dtype):
-        return None
-    with np.errstate(all="ignore"):
-        inverse = 1 / divisor.data
-    exact = np.isfinite(inverse) & (np.abs(np.frexp(divisor.data)[0]) == 0.5) & (inverse != 0)
-    normal = np.abs(inverse) >= np.finfo(divisor.dtype).tiny
-    if not (exact & normal).all():
-        return None
-    return make("mul", x, constant(inverse, divisor.dtype))
 
 
 @rewriter("specialize", "pow")

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply
-from symgraph.match import Owner, make
-from symgraph.op import Elementwise
+from symgraph.match import Matcher, Owner, make
+from symgraph.op import Elementwise, convert
+from symgraph.ops.exponentials import exponentials, peak
+from symgraph.ops.shape import permute
 from symgraph.pattern import (
     Pattern,
     arcsinh,
@@ -57,6 +59,9 @@ from symgraph.types import is_float
 
 Pair = tuple[Any, Any]
 
+_EXP = exp(Pattern(name="x"))
+_SUM_OF_EXP = sum_(_EXP, axis=Pattern(name="axis"), keepdims=Pattern(name="keepdims"))
+
 # ------------------------------------------------------------------------------------------------ softmax
 
 
@@ -83,6 +88,12 @@ def log_of_softmax(x: Pattern, axis: Pattern) -> Pair:
 def one_minus_softmax(x: Pattern, axis: Pattern) -> Pair:
     """1 - softmax(x) cancels where one element dominates; its complement keeps every digit."""
     return 1 - softmax(x, axis=axis), softmax_complement(x, axis=axis)
+
+
+@rule("stabilize")
+def log1p_of_negated_softmax(x: Pattern, axis: Pattern) -> Pair:
+    """1 - softmax(x) cancels where one element dominates; the logarithm of its complement keeps every digit."""
+    return log1p(-softmax(x, axis=axis)), log(softmax_complement(x, axis=axis))
 
 
 @rule("stabilize")
@@ -129,13 +140,31 @@ def logsumexp_of_shifted_flat(x: Pattern, axis: Pattern) -> Pair:
     )
 
 
-@rule("stabilize", n="positive")
-def log_of_mean_of_exp(x: Pattern, n: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
-    """The mean of exponentials overflows as their sum does."""
-    return (
-        log(sum_(exp(x), axis=axis, keepdims=keepdims) / n),
-        logsumexp(x, axis=axis, keepdims=keepdims) + log(1 / n),
-    )
+@rewriter("stabilize", "log")
+def log_of_mean_of_exp(node: Apply, owner: Owner) -> Variable | None:
+    """The mean of exponentials overflows, or underflows to log(0), as their sum does: the maximum is taken out first.
+
+    It is not logsumexp(x) - log(n), which cancels where the mean is near 1.
+    """
+    ratio = owner(node.inputs[0])
+    if ratio is None or ratio.op.name not in ("mul", "true_div"):
+        return None
+    for k, v in enumerate(ratio.inputs[: 1 if ratio.op.name == "true_div" else 2]):
+        parts = next(Matcher(owner, views=True).match(_SUM_OF_EXP, v, {}), None)
+        if parts is not None:
+            return _shifted_log(ratio, k, **parts)
+    return None
+
+
+def _shifted_log(ratio: Apply, slot: int, x: Any, axis: Any, keepdims: Any) -> Variable:
+    """log of the ratio with the maximum taken out of the sum that stands at ``slot`` in it."""
+    best = peak(x, axis)
+    _, total = exponentials(x, best, axis)
+    if not keepdims:
+        left = tuple(k for k in range(x.ndim) if k not in axis)
+        best, total = permute(best, left), permute(total, left)
+    scaled = [convert(total, x.dtype) if k == slot else v for k, v in enumerate(ratio.inputs)]
+    return make("add", make("log", make(ratio.op.name, *scaled)), best)
 
 
 @rule("stabilize")
@@ -171,10 +200,10 @@ def _added(v: Variable, owner: Owner, limit: int = 32) -> list[Variable]:
 
 def _log_of_term(v: Variable, owner: Owner) -> Variable | None:
     """x for a term exp(x), log(c) for a positive constant."""
-    node = owner(v)
     if isinstance(v, Constant) and v.data.size == 1 and v.data.item() > 0:
         return make("log", v)
-    return node.inputs[0] if node is not None and node.op.name == "exp" else None
+    found: Any = next(Matcher(owner, views=True).match(_EXP, v, {}), {})
+    return found.get("x")
 
 
 # ------------------------------------------------------------------------------------------------ exp and log
@@ -262,12 +291,6 @@ def sigmoid_from_tanh(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
-def sigmoid_from_half_of_tanh(x: Pattern) -> Pair:
-    """1 + tanh(x) cancels for negative x; sigmoid keeps every digit."""
-    return (1 + tanh(x)) / 2, sigmoid(2 * x)
-
-
-@rule("stabilize")
 def one_minus_square_of_tanh(x: Pattern) -> Pair:
     """1 - tanh(x)² cancels to 0 for large x; sech(x)² keeps every digit."""
     return 1 - sqr(tanh(x)), sech2(x)
@@ -311,6 +334,12 @@ def one_minus_sigmoid(x: Pattern) -> Pair:
 def log_of_sigmoid(x: Pattern) -> Pair:
     """sigmoid underflows to 0 for very negative x, and its logarithm to -inf; log_sigmoid is about x there."""
     return log(sigmoid(x)), log_sigmoid(x)
+
+
+@rule("stabilize")
+def log1p_of_negated_sigmoid(x: Pattern) -> Pair:
+    """1 - sigmoid(x) cancels to 0 for large x, and its logarithm is -inf; log_sigmoid(-x) is about -x there."""
+    return log1p(-sigmoid(x)), log_sigmoid(-x)
 
 
 @rule("stabilize")

@@ -1,0 +1,330 @@
+"""What users write naively: each spelling comes down to the named op, and is right at extreme inputs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.rewrites
+from symgraph.graph import Variable, toposort
+from symgraph.reference import evaluate
+from symgraph.rewrite import Step, expand_composites, rewrite
+from tests import exactly
+
+assert symgraph.rewrites
+Formula = Callable[..., Variable]
+
+
+def e(x: Variable) -> Variable:
+    return sg.exp(x)
+
+
+def peak(x: Variable, axis: int = 1) -> Variable:
+    return sg.max(x, axis=axis, keepdims=True)
+
+
+def total(x: Variable) -> Variable:
+    return sg.sum(sg.exp(x), axis=1, keepdims=True)
+
+
+SOFTMAX: dict[str, Formula] = {
+    "keepdims": lambda x: e(x) / e(x).sum(axis=1, keepdims=True),
+    "negative axis": lambda x: e(x) / e(x).sum(axis=-1, keepdims=True),
+    "dimshuffle": lambda x: e(x) / e(x).sum(axis=1).dimshuffle(0, "x"),
+    "inserted axis": lambda x: e(x) / e(x).sum(axis=1)[:, None],
+    "reshaped": lambda x: e(x) / e(x).sum(axis=1).reshape((x.shape[0], 1)),
+    "expand_dims": lambda x: e(x) / sg.expand_dims(e(x).sum(axis=1), 1),
+    "maximum subtracted": lambda x: e(x - peak(x)) / e(x - peak(x)).sum(axis=1, keepdims=True),
+    "maximum, inserted": lambda x: (lambda z: e(z) / e(z).sum(axis=1)[:, None])(x - sg.max(x, axis=1)[:, None]),
+    "times the inverse": lambda x: e(x) * (1 / e(x).sum(axis=1, keepdims=True)),
+    "times inv": lambda x: e(x) * sg.inv(e(x).sum(axis=1, keepdims=True)),
+    "inverse inserted": lambda x: e(x) * (1 / e(x).sum(axis=1))[:, None],
+    "exp of log_softmax": lambda x: e(x - sg.log(total(x))),
+    "by columns": lambda x: (e(x.T) / e(x.T).sum(axis=0)).T,
+}
+LOG_SOFTMAX: dict[str, Formula] = {
+    **{f"log, {name}": (lambda f: lambda x: sg.log(f(x)))(f) for name, f in SOFTMAX.items() if name != "by columns"},
+    "log of softmax": lambda x: sg.log(sg.nn.softmax(x)),
+    "difference": lambda x: x - sg.log(total(x)),
+    "shifted difference": lambda x: x - peak(x) - sg.log(total(x - peak(x))),
+    "grouped difference": lambda x: x - (peak(x) + sg.log(total(x - peak(x)))),
+    "difference, inserted": lambda x: x - sg.log(e(x).sum(axis=1))[:, None],
+    "negated": lambda x: -(sg.log(total(x)) - x),
+}
+LOGSUMEXP: dict[str, Formula] = {
+    "plain": lambda x: sg.log(e(x).sum(axis=1)),
+    "kept": lambda x: sg.log(total(x))[:, 0],
+    "shifted": lambda x: sg.log(total(x - peak(x)))[:, 0] + peak(x)[:, 0],
+    "shifted, kept": lambda x: (peak(x) + sg.log(total(x - peak(x))))[:, 0],
+    "shifted, dropped": lambda x: sg.max(x, axis=1) + sg.log(e(x - peak(x)).sum(axis=1)),
+}
+SIGMOID: dict[str, Formula] = {
+    "inverse": lambda x: 1 / (1 + e(-x)),
+    "swapped": lambda x: 1 / (e(-x) + 1),
+    "inv": lambda x: sg.inv(1 + e(-x)),
+    "ratio": lambda x: e(x) / (1 + e(x)),
+    "swapped ratio": lambda x: e(x) / (e(x) + 1),
+    "one minus": lambda x: 1 - 1 / (1 + e(x)),
+    "by tanh": lambda x: 0.5 * (1 + sg.tanh(x / 2)),
+    "half of": lambda x: (sg.tanh(0.5 * x) + 1) / 2,
+    "by the complement": lambda x: 1 - sg.sigmoid(-x),
+}
+LOG_SIGMOID: dict[str, Formula] = {
+    **{f"log, {name}": (lambda f: lambda x: sg.log(f(x)))(f) for name, f in SIGMOID.items()},
+    "log of one minus": lambda x: sg.log(1 - sg.sigmoid(-x)),
+    "log of one plus": lambda x: -sg.log(1 + e(-x)),
+    "log1p": lambda x: -sg.log1p(e(-x)),
+}
+SOFTPLUS: dict[str, Formula] = {
+    "one plus": lambda x: sg.log(1 + e(x)),
+    "plus one": lambda x: sg.log(e(x) + 1),
+    "log1p": lambda x: sg.log1p(e(x)),
+    "by the sigmoid": lambda x: -sg.log(1 - sg.sigmoid(x)),
+    "by the ratio": lambda x: -sg.log(1 / (1 + e(x))),
+}
+FAMILIES: dict[str, tuple[dict[str, Formula], Formula]] = {
+    "softmax": (SOFTMAX, lambda x: e(x) / total(x)),
+    "log_softmax": (LOG_SOFTMAX, lambda x: x - sg.log(total(x))),
+    "logsumexp": (LOGSUMEXP, lambda x: sg.log(e(x).sum(axis=1))),
+    "sigmoid": (SIGMOID, lambda x: 1 / (1 + e(-x))),
+    "log_sigmoid": (LOG_SIGMOID, lambda x: -sg.log(1 + e(-x))),
+    "softplus": (SOFTPLUS, lambda x: sg.log(1 + e(x))),
+}
+SPELLINGS = [(family, name) for family, (table, _) in FAMILIES.items() for name in table]
+SPARE = {"dimshuffle", "neg", "mul", "slice"}  # placing and signs, around the op that is looked for
+
+
+def named(v: Variable) -> set[str]:
+    return {node.op.name for node in toposort([v])} - SPARE
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("family", "name"), SPELLINGS)
+def test_each_spelling_is_recognised(family: str, name: str, dtype: str) -> None:
+    x = sg.matrix("x", dtype=dtype)
+    (y,) = rewrite([FAMILIES[family][0][name](x)], ("canonicalize", "stabilize"))
+    alias = {"softplus": {"log_sigmoid"}, "log_sigmoid": {"softplus"}}  # one is the other of -x, negated
+    assert named(y) == {family} or named(y) == alias.get(family), named(y)
+
+
+def extremes(dtype: str) -> np.ndarray:
+    """Rows with large values of both signs, ties, and close ones; all of them numbers of float32."""
+    rng = np.random.default_rng(0)
+    rows = [
+        [1e4, -1e4, 0, 3], [1e4, 1e4, -1e4, 9999], [-1e4, -1e4 + 1, -1e4, -9990], [0, 0, 0, 0], [-0.0, 1e-6, -1e-6, 1e-3],
+        [88, 89, -104, 710], [-30, 20, 36, -745], *rng.normal(size=(3, 4)).tolist(),
+    ]  # fmt: skip
+    return np.asarray(rows, "float32").astype(dtype)
+
+
+def ulps(found: np.ndarray, truth: np.ndarray, scale: Any = 0) -> float:
+    """The largest error, in units in the last place of the answer or of ``scale``."""
+    info = np.finfo(found.dtype)
+    worst = 0.0
+    for a, t, s in zip(found.ravel(), truth.ravel(), np.broadcast_to(scale, truth.shape).ravel(), strict=True):
+        unit = max(abs(t), s) * mpmath.mpf(float(info.eps)) / 2
+        least = mpmath.mpf(float(info.smallest_subnormal))
+        worst = max(worst, float(abs(mpmath.mpf(float(a)) - t) / max(unit, least)))
+    return worst
+
+
+BITS = 30_000  # exp(-2e4) beside 1
+
+
+@functools.cache
+def exact(formula: Formula) -> np.ndarray:
+    """The real answer at the extremes."""
+    x = sg.dmatrix("x")
+    with mpmath.workprec(BITS):
+        return exactly.value([formula(x)], {x: extremes("float64")})[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_spelling_is_within_four_ulp_at_extreme_inputs(family: str, dtype: str) -> None:
+    table, plain = FAMILIES[family]
+    x, value = sg.matrix("x", dtype=dtype), extremes(dtype)
+    truth = exact(plain)
+    # a logarithm that passes 0 has a part that is rounded before: the largest input that counts
+    scale = np.abs(value).min(axis=1) if family == "logsumexp" else 0
+    for name, f in table.items():
+        (y,) = evaluate(expand_composites(rewrite([f(x)])), {x: value})
+        assert y.dtype == dtype and ulps(y, truth, scale) <= 4, (name, ulps(y, truth, scale))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gradient_of_every_spelling_is_within_eight_ulp_at_extreme_inputs(family: str, dtype: str) -> None:
+    table, _ = FAMILIES[family]
+    x, value = sg.matrix("x", dtype=dtype), extremes(dtype)
+    truth = exact(GRADIENTS[family])
+    for name, f in table.items():
+        g = pulled(f, x)
+        (found,) = evaluate(expand_composites(rewrite([g])), {x: value})
+        scale = 0.5 if family in ("softmax", "log_softmax") else 0  # of the weights, whose sums cancel
+        assert ulps(found, truth, np.minimum(scale, magnitude(truth))) <= 8, name
+
+
+def pulled(f: Formula, x: Variable) -> Variable:
+    """The gradient of the weighted sum of ``f(x)``."""
+    y = f(x)
+    shape = extremes("float64").shape[: y.ndim]
+    weights = np.random.default_rng(1).integers(8, 24, shape) / 16  # numbers of any float dtype
+    return sg.vjp(y, x, sg.constant(weights.astype(y.dtype)))
+
+
+# the gradient graph of the named op is its formula: what it is without rounding is the answer
+GRADIENTS = {family: functools.partial(pulled, next(iter(table.values()))) for family, (table, _) in FAMILIES.items()}
+
+
+def magnitude(truth: np.ndarray) -> np.ndarray:
+    return np.asarray(np.max(np.abs(truth), axis=1, keepdims=True))
+
+
+# ------------------------------------------------------------------------------------------------ axes
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_a_softmax_is_found_along_any_axes(axis: Any) -> None:
+    x = sg.tensor3("x")
+    (y,) = rewrite([e(x) / e(x).sum(axis=axis, keepdims=True)])
+    wanted = axis if isinstance(axis, tuple) else (axis,)
+    assert y.owner is not None and y.owner.op.name == "softmax" and y.owner.attrs["axis"] == wanted
+
+
+def test_a_softmax_of_a_vector_needs_no_axis() -> None:
+    x = sg.vector("x")
+    assert rewrite([e(x) / e(x).sum()])[0] is rewrite([sg.nn.softmax(x)])[0]
+    m = sg.max(x)
+    assert rewrite([e(x - m) / e(x - m).sum()])[0] is rewrite([sg.nn.softmax(x)])[0]
+
+
+def test_a_sum_along_the_wrong_axis_is_no_softmax() -> None:
+    """On a square matrix the shapes do not tell."""
+    x = sg.tensor("x", "float64", shape=(3, 3))
+    wrong = e(x) / e(x).sum(axis=1)
+    (y,) = rewrite([wrong])
+    value = np.random.default_rng(0).normal(size=(3, 3))
+    assert "softmax" not in named(y)
+    assert np.allclose(evaluate([y], {x: value})[0], np.exp(value) / np.exp(value).sum(axis=1))
+
+
+# ------------------------------------------------------------------------------------------------ cross-entropy
+
+CHOICES: dict[str, Callable[..., Variable]] = {
+    "log, then choose": lambda p, y: sg.log(p)[sg.arange(p.shape[0]), y],
+    "choose, then log": lambda p, y: sg.log(p[sg.arange(p.shape[0]), y]),
+    "arange of the labels": lambda p, y: sg.log(p[sg.arange(y.shape[0]), y]),
+    "numpy's arange": lambda p, y: sg.log(p[np.arange(10), y]),
+    "take_along_axis": lambda p, y: sg.log(sg.take_along_axis(p, y[:, None], axis=1))[:, 0],
+    "the loss": lambda p, y: -sg.nn.categorical_crossentropy(p, y),
+    "flat": lambda p, y: sg.log(p.flatten()[sg.arange(p.shape[0]) * 4 + y]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_log_of_a_chosen_probability_is_stable(name: str, dtype: str) -> None:
+    x, y = sg.matrix("x", dtype=dtype), sg.ivector("y")
+    chosen = CHOICES[name](e(x) / e(x).sum(axis=1, keepdims=True), y)
+    steps: list[Step] = []
+    (found,) = rewrite([chosen], trace=steps)
+    assert "log_softmax" in named(found) and "log" not in named(found)
+    value, labels = extremes(dtype), np.arange(10, dtype="int32") % 4
+    truth = exact(FAMILIES["log_softmax"][1])[np.arange(10), labels]
+    (result,) = evaluate(expand_composites([found]), {x: value, y: labels})
+    assert ulps(result, truth) <= 4
+
+
+def test_the_cross_entropy_with_one_hot_targets_is_stable() -> None:
+    x, t = sg.fmatrix("x"), sg.fmatrix("t")
+    p = e(x) / e(x).sum(axis=1, keepdims=True)
+    costs = [-sg.sum(t * sg.log(p)), sg.nn.categorical_crossentropy(p, t).sum(), -(sg.log(p) * t).sum(axis=1).sum()]
+    for cost in costs:
+        assert "log_softmax" in named(rewrite([cost])[0]) and "log" not in named(rewrite([cost])[0])
+    value = extremes("float32")
+    target = np.eye(4, dtype="float32")[np.arange(10) % 4]
+    (g,) = evaluate(expand_composites(rewrite([sg.grad(costs[0], x)])), {x: value, t: target})
+    truth = exact(FAMILIES["softmax"][1]) - target
+    assert ulps(g, truth) <= 8
+
+
+def test_the_binary_cross_entropy_is_stable() -> None:
+    x, t = sg.vector("x"), sg.vector("t")
+    p = 1 / (1 + e(-x))
+    spellings = [
+        -(t * sg.log(p) + (1 - t) * sg.log(1 - p)),
+        -t * sg.log(p) - (1 - t) * sg.log(1 - p),
+        sg.nn.binary_crossentropy(p, t),
+    ]
+    value, target = np.array([1e4, -1e4, 1e4, -1e4, 0.3, -40]), np.array([1.0, 0, 0, 1, 0.25, 1])
+    with mpmath.workprec(BITS):
+        truth = np.asarray([
+            target[k] * mpmath.log1p(mpmath.exp(-v)) + (1 - target[k]) * mpmath.log1p(mpmath.exp(v))
+            for k, v in enumerate(map(mpmath.mpf, value.tolist()))
+        ])  # fmt: skip
+    for cost in spellings:
+        (y,) = evaluate(expand_composites(rewrite([cost])), {x: value, t: target})
+        assert ulps(y, truth) <= 4
+        (g,) = evaluate(expand_composites(rewrite([sg.grad(cost.sum(), x)])), {x: value, t: target})
+        assert np.isfinite(g).all() and np.allclose(g, 1 / (1 + np.exp(-np.clip(value, -700, 700))) - target, rtol=1e-15)
+
+
+# ------------------------------------------------------------------------------------------------ the others
+
+SINGLE: dict[str, tuple[Formula, str]] = {
+    "log1p": (lambda x: sg.log(1 + x), "log1p"),
+    "log1p of a difference": (lambda x: sg.log(1 - x), "log1p"),
+    "expm1": (lambda x: e(x) - 1, "expm1"),
+    "one minus exp": (lambda x: 1 - e(x), "expm1"),
+    "log1mexp": (lambda x: sg.log(1 - e(x)), "log1mexp"),
+    "log1mexp of -x": (lambda x: sg.log(1 - e(-x)), "log1mexp"),
+    "tanh": (lambda x: (e(x) - e(-x)) / (e(x) + e(-x)), "tanh"),
+    "tanh of 2x": (lambda x: (e(2 * x) - 1) / (e(2 * x) + 1), "tanh"),
+    "tanh of -2x": (lambda x: (1 - e(-2 * x)) / (1 + e(-2 * x)), "tanh"),
+    "tanh by sigmoid": (lambda x: 2 * sg.sigmoid(2 * x) - 1, "tanh"),
+    "sinh": (lambda x: (e(x) - e(-x)) / 2, "sinh"),
+    "sech2": (lambda x: 1 - sg.tanh(x) ** 2, "sech2"),
+    "square by product": (lambda x: 1 - sg.tanh(x) * sg.tanh(x), "sech2"),
+    "erfc": (lambda x: 0.5 * (1 + sg.erf(x)), "erfc"),
+    "norm of one": (lambda x: sg.sqrt(x * x), "abs"),
+    "log of exp": (lambda x: sg.log(e(sg.sin(x))), "sin"),
+    "odds": (lambda x: sg.sigmoid(x) / (1 - sg.sigmoid(x)), "exp"),
+    "logit": (lambda x: sg.log(sg.sigmoid(sg.sin(x)) / (1 - sg.sigmoid(sg.sin(x)))), "sin"),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_other_repairs(name: str) -> None:
+    formula, op = SINGLE[name]
+    assert named(rewrite([formula(sg.vector("x"))], ("canonicalize", "stabilize"))[0]) == {op}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_logaddexp_of_any_number_and_any_broadcast(count: int) -> None:
+    xs = [sg.matrix("m"), *[sg.vector(f"v{k}") for k in range(count - 1)]]
+    y = sg.log(sum((e(x) for x in xs[1:]), e(xs[0])))
+    (z,) = rewrite([y])
+    assert named(z) == {"logaddexp"} and z.type == y.type
+    values = {x: np.full((2,) * x.ndim, 1e4 + k) for k, x in enumerate(xs)}
+    expected = 1e4 + np.log(np.sum(np.exp(np.arange(float(count)))))
+    assert np.allclose(evaluate([z], values)[0], expected, rtol=1e-15)
+
+
+def test_log_of_mean_of_exp() -> None:
+    x = sg.matrix("x")
+    (y,) = rewrite([sg.log(sg.mean(e(x), axis=1))])
+    value = np.array([[1e4, 1e4], [-1e4, -1e4]])
+    assert (evaluate([y], {x: value})[0] == [1e4, -1e4]).all()
+
+
+def test_what_would_hide_a_nan_or_move_an_answer_is_left_alone() -> None:
+    x, y = sg.vectors("x y")
+    for v in (x * 0, x - x, x / x, x + 0.0, e(sg.log(x)), x + y - x, sg.sqr(sg.sqrt(x)), sg.log(sg.prod(x))):
+        assert rewrite([v], ("canonicalize", "stabilize")) == [v]
