@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from math import prod
 
 import numpy as np
@@ -89,14 +90,16 @@ class _Planner:
         self.copies: list[Copy] = []
         self.late: list[Copy] = []
         self.before: dict[int, set[int]] = {k: set() for k in range(len(fused.groups))}
+        self.readers: dict[str, set[int]] = {}
         self.maker = {n: k for k, g in enumerate(fused.groups) for n in g.stored}
         self.committing: set[int] = set()
         self._add_data_edges()
 
     def _add_data_edges(self) -> None:
         for k, g in enumerate(self.fused.groups):
-            for name in g.reads:
-                made_by = self.maker.get(self.fused.root(name))
+            for root in map(self.fused.root, g.reads):
+                self.readers.setdefault(root, set()).add(k)
+                made_by = self.maker.get(root)
                 if made_by is not None and made_by != k:
                     self.before[k].add(made_by)
 
@@ -173,7 +176,7 @@ class _Planner:
         writer = self.maker.get(root)
         if writer is None or not _reads_in_place(self.fused.groups[writer], old, self.fused):
             return False
-        readers = {k for k, g in enumerate(self.fused.groups) if old in map(self.fused.root, g.reads)} - {writer}
+        readers = self.readers.get(old, set()) - {writer}
         outside = [c for c in self.copies if c.source == storage] or [c for c in self.late if c.source == storage]
         if outside or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
             return False
@@ -208,6 +211,16 @@ class _Planner:
                 pending.extend(self.before[k])
         return False
 
+    def _dependents(self, chosen: Iterable[int]) -> set[int]:
+        """``chosen``, and every group that needs one of them done before."""
+        after = _reversed(self.before)
+        pending, found = list(chosen), set(chosen)
+        while pending:
+            more = [k for k in after.get(pending.pop(), ()) if k not in found]
+            found.update(more)
+            pending += more
+        return found
+
     def place_rest(self) -> None:
         for g in self.fused.groups:
             for name in g.stored:
@@ -215,7 +228,7 @@ class _Planner:
 
     def order(self) -> tuple[list[Step], int]:
         """Groups in an order that respects every edge, those that write shared variables last."""
-        committing = {k for k in self.before if any(self._depends(k, c) for c in self.committing)}
+        committing = self._dependents(self.committing)
         first = self._sorted(k for k in self.before if k not in committing)
         last = self._sorted(committing)
         early: list[Step] = [*[self.fused.groups[k] for k in first], *self.copies_of(committing, False)]
@@ -228,16 +241,28 @@ class _Planner:
         return [c for c in self.copies if (c.source in made_late and not c.source.startswith("sh")) == late]
 
     def _sorted(self, chosen: Iterable[int]) -> list[int]:
+        """``chosen`` so that each stands behind those it needs; else in their own order."""
+        members = set(chosen)
+        missing = {k: self.before[k] & members for k in members}
+        after = _reversed(missing)
+        ready = [k for k in members if not missing[k]]
+        heapify(ready)
         done: list[int] = []
-        wanted = sorted(chosen)
-        members = set(wanted)
-        placed: set[int] = set()
-        while wanted:
-            ready = next(k for k in wanted if not (self.before[k] & members) - placed)
-            wanted.remove(ready)
-            placed.add(ready)
-            done.append(ready)
+        while ready:
+            done.append(heappop(ready))
+            for k in after.get(done[-1], ()):
+                missing[k].discard(done[-1])
+                if not missing[k]:
+                    heappush(ready, k)
         return done
+
+
+def _reversed(edges: Mapping[int, set[int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for k, ends in edges.items():
+        for n in ends:
+            found.setdefault(n, []).append(k)
+    return found
 
 
 def _reads_in_place(group: Group, old: str, fused: Fused) -> bool:
