@@ -9,10 +9,11 @@ from scipy import stats
 import symgraph as sg
 from symgraph import expression
 from symgraph.errors import DTypeError, ShapeError
+from symgraph.ops.random import _bits as word_of
 from symgraph.ops.random import philox
 from symgraph.random import RandomStream
 from symgraph.reference import evaluate
-from tests.cases.random import FULL, bits
+from tests.cases.random import FULL, bits, word
 from tests.cases.random import philox as oracle
 from tests.formulas import formula_value, reference_value
 
@@ -41,6 +42,16 @@ def test_each_index_has_its_word(shape, part):
     expected = bits(state, shape, part)
     np.testing.assert_array_equal(formula_value("random_bits", [state], shape, part=part), expected)
     np.testing.assert_array_equal(reference_value("random_bits", [state], shape, part=part), expected)
+
+
+def test_counters_beyond_32_bits_go_on_in_the_second_word():
+    shape = (2**30, 2, 3)
+    index, key = [expression.axis(f"i{k}") for k in range(3)], [expression.axis(f"k{k}") for k in range(3)]
+    term = word_of(key, index, shape, 1)
+    for place in ((2**30 - 1, 1, 2), (5, 0, 1)):
+        values = dict(zip([*key, *index], [7, 3, 9, *place], strict=True))
+        (found,) = expression.evaluate([term], lambda e, values=values: np.asarray(values[e]))
+        assert int(found) == word([7, 3, 9], place[0] * 3 + place[2], place[1], 2, 1)
 
 
 def test_all_four_words_of_a_counter_are_used():
