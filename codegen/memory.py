@@ -75,7 +75,7 @@ def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> M
     planner.place_rest()
     steps, commit = planner.order()
     memory = Memory(steps, commit, planner.storage, planner.buffers, constants=planner.constants)
-    _allocate(memory, fused)
+    _allocate(memory, fused, {planner.storage[root] for root in planner.guards})
     return memory
 
 
@@ -83,7 +83,7 @@ class _Planner:
     """Decides storages one kind after the other."""
 
     def __init__(self, prepared: Prepared, fused: Fused, guards: Sequence[Variable]) -> None:
-        self.prepared, self.fused, self.guards = prepared, fused, guards
+        self.prepared, self.fused = prepared, fused
         self.storage: dict[str, str] = {}
         self.buffers: dict[str, Buffer] = {}
         self.constants: list[Constant] = []
@@ -92,6 +92,7 @@ class _Planner:
         self.before: dict[int, set[int]] = {k: set() for k in range(len(fused.groups))}
         self.readers: dict[str, set[int]] = {}
         self.maker = {n: k for k, g in enumerate(fused.groups) for n in g.stored}
+        self.guards = [self._root(v) for v in guards]
         self.committing: set[int] = set()
         self._add_data_edges()
 
@@ -177,6 +178,8 @@ class _Planner:
         if writer is None or not _reads_in_place(self.fused.groups[writer], old, self.fused):
             return False
         readers = self.readers.get(old, set()) - {writer}
+        if any(self._depends(self.maker[g], writer) for g in self.guards if g in self.maker):
+            return False  # what is checked must be known before anything is written
         outside = [c for c in self.copies if c.source == storage] or [c for c in self.late if c.source == storage]
         if outside or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
             return False
@@ -289,14 +292,17 @@ def size_of(b: Buffer) -> int:
     return prod(b.shape) * SIZES[b.dtype]
 
 
-def lifetimes(memory: Memory, fused: Fused) -> dict[str, tuple[int, int]]:
-    """Arena storage -> first and last step that touches it."""
+def lifetimes(memory: Memory, fused: Fused, checked: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
+    """Arena storage -> first and last step that touches it; all of ``checked`` is read when the commit begins."""
     spans: dict[str, tuple[int, int]] = {}
     for k, step in enumerate(memory.steps):
         for storage in _touched(step, memory, fused):
             if storage.startswith("m"):
                 first, _ = spans.get(storage, (k, k))
                 spans[storage] = (first, k)
+    for storage in spans.keys() & set(checked):
+        first, last = spans[storage]
+        spans[storage] = (first, max(last, memory.commit - 1))
     return spans
 
 
@@ -306,9 +312,9 @@ def _touched(step: Step, memory: Memory, fused: Fused) -> list[str]:
     return [memory.storage[fused.root(n)] for n in (*step.stored, *step.reads)]
 
 
-def _allocate(memory: Memory, fused: Fused) -> None:
+def _allocate(memory: Memory, fused: Fused, checked: Iterable[str]) -> None:
     """Offsets by best fit, large ones first: each goes to the lowest place free over its whole life."""
-    spans = lifetimes(memory, fused)
+    spans = lifetimes(memory, fused, checked)
     sizes = {s: -(-size_of(memory.buffers[s]) // ALIGNMENT) * ALIGNMENT for s in spans}
     placed: list[str] = []
     for s in sorted(spans, key=lambda s: (-sizes[s], spans[s], s)):

@@ -168,6 +168,29 @@ def test_a_call_that_fails_updates_nothing(backend):
     assert values(count) == [2] and table.get_value()[1] == 4
 
 
+def test_each_index_of_a_call_is_checked(backend):
+    """The first of two checks once shared its place in the arena with the second."""
+    x, i, j = sg.dvector("x"), sg.lvector("i"), sg.lvector("j")
+    f = sg.function([x, i, j], x[i] * x[j])
+    assert f([1, 2], [0], [1]).tolist() == [2]
+    for bad in ([2], [0]), ([0], [2]), ([-3], [0]), ([0], [-3]):
+        with pytest.raises(sg.IndexOutOfRange):
+            f([1, 2], *bad)
+
+
+def test_an_index_that_is_a_new_value_too_is_checked_before_it_is_stored(backend):
+    """Both where the new value is stored for others to read, and where each makes it anew."""
+    x, i = sg.dvector("x"), sg.lvector("i")
+    for index in (lambda s: s + i, lambda s: sg.cumsum(s + i)):
+        s = sg.shared(np.zeros(3, "int64"), name="s")
+        f = sg.function([x, i], x[index(s)], updates=[(s, index(s))])
+        assert f(np.arange(5), [1, 1, 0]).shape == (3,)
+        before = values(s)
+        with pytest.raises(sg.IndexOutOfRange):
+            f(np.arange(5), [0, 7, 0])
+        assert values(s) == before
+
+
 def test_what_an_update_must_be():
     x, s = sg.dscalar("x"), sg.shared(np.zeros(3), name="s")
     wrong_types = [[(s, sg.fvector("v"))], [(s, sg.dscalar("d"))], [(s, np.ones(4))]]
