@@ -98,7 +98,6 @@ class Rule:
         found = self.rewrite(node, owner)
         return [found] if isinstance(found, Variable) else found
 
-
     def may_concern(self, heads: set[str]) -> bool:
         """Whether a node with inputs of these ``heads`` can match: asked first, because it is cheap."""
         views = self.phase != "canonicalize"

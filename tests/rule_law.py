@@ -281,9 +281,7 @@ def _check_limit(
     limit = _limit(i, values)
     with np.errstate(all="ignore"):
         reached = np.abs(right - limit) <= 64 * np.finfo(left.dtype).eps * np.maximum(1, np.abs(limit))
-    assert (fine | reached | (right == limit)).all(), (
-        f"{rule.name}: {right} for {left}, limit {limit}, at {values}"
-    )
+    assert (fine | reached | (right == limit)).all(), f"{rule.name}: {right} for {left}, limit {limit}, at {values}"
 
 
 def _limit(i: Instance, values: Mapping[Variable, np.ndarray]) -> np.ndarray:

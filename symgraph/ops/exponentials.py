@@ -151,13 +151,22 @@ def _softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 
 
 def _softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
-    """y*(g - sum(g*y)) = y*(g*(1 - y) - the sum of the others), which does not cancel where y is near 1."""
-    others = _sum_of_others(mul(g, y), x, axis)
-    return [mul(y, sub(mul(g, complement_op(x, axis=axis)), others))]
+    """y*(g - sum(g*y)), with g counted from where y is greatest: then the sum has no term that cancels.
+
+    The sum of y is 1, so it does not matter what is taken from g.
+    """
+    if is_empty(x, axis):
+        return [mul(g, y)]
+    top = eq(x, max_(x, axis, keepdims=True))
+    count = sum(top, axis, dtype=g.dtype, keepdims=True)
+    d = sub(g, true_div(sum(switch(top, g, 0), axis, keepdims=True), count))
+    return [mul(y, sub(d, sum(mul(d, y), axis, keepdims=True)))]
 
 
 def _sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:
     """For each element the sum of the terms of all others: that of the largest is not found by subtracting it."""
+    if is_empty(x, axis):
+        return terms
     top = eq(x, max_(x, axis, keepdims=True))
     highest = sum(switch(top, terms, 0), axis, keepdims=True)
     lower = sum(switch(top, 0, terms), axis, keepdims=True)

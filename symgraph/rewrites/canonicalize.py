@@ -7,6 +7,7 @@ x / x (lose a NaN or an infinity), a + b - a (loses the rounding of the sum).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,10 +108,14 @@ def minus_negation(x: Pattern, y: Pattern) -> Pair:
     return x - -y, x + y
 
 
-@rule("canonicalize")
-def negated_factor(x: Pattern, y: Pattern) -> Pair:
-    """-x * y is -(x * y): the sign of a product stands before it."""
-    return -x * y, -(x * y)
+@rewriter("canonicalize", "mul")
+def negated_factor(node: Apply, owner: Owner) -> Variable | None:
+    """-x * y is -(x * y): the sign of a product stands before it, and the factors in the order they had."""
+    made = [owner(v) for v in node.inputs]
+    for k, inner in enumerate(made):
+        if inner is not None and inner.op.name == "neg":
+            return make("neg", make("mul", *[inner.inputs[0] if j == k else v for j, v in enumerate(node.inputs)]))
+    return None
 
 
 @rule("canonicalize")
@@ -225,6 +230,18 @@ def constant_folding(node: Apply, owner: Owner) -> Sequence[Variable] | None:
 
 
 @rewriter("canonicalize")
+def scalar_constant(node: Apply, owner: Owner) -> Variable | None:
+    """A constant of one element has no axes beside an operand that has them all."""
+    if not isinstance(node.op, Elementwise) or len(node.inputs) < 2:
+        return None
+    bare = [constant(v.data.reshape(())) if isinstance(v, Constant) and v.data.size == 1 else v for v in node.inputs]
+    if all(a is b for a, b in zip(bare, node.inputs, strict=True)) or not any(v.ndim for v in bare):
+        return None
+    new = apply(node.op, bare, node.attrs).outputs[0]
+    return new if new.type == node.outputs[0].type else None
+
+
+@rewriter("canonicalize")
 def known_extents(node: Apply, owner: Owner) -> Sequence[Variable] | None:
     """Shape arithmetic on known shapes: the extent is a number, a broadcast or a sum back to the same shape nothing."""
     return node.op.resolve(node)
@@ -238,13 +255,21 @@ def extent_of_source(node: Apply, owner: Owner) -> Variable | None:
 
 
 @rewriter("canonicalize", "maximum")
-def extents_are_positive(node: Apply, owner: Owner) -> Variable | None:
+def maximum_of_extent(node: Apply, owner: Owner) -> Variable | None:
     """maximum(n, 0) is n for an extent."""
     extent = [k for k, v in enumerate(node.inputs) if (made := owner(v)) is not None and made.op.name == "shape_of"]
     if not extent:
         return None
     other = node.inputs[1 - extent[0]]
     return node.inputs[extent[0]] if isinstance(other, Constant) and int(other) <= 0 else None
+
+
+@rewriter("canonicalize", "lt")
+def extents_are_not_negative(node: Apply, owner: Owner) -> Variable | None:
+    """n < 0 is false for an extent."""
+    made = owner(node.inputs[0])
+    zero = isinstance(node.inputs[1], Constant) and not node.inputs[1].data.any()
+    return constant(False) if made is not None and made.op.name == "shape_of" and zero else None
 
 
 @rewriter("canonicalize", "slice")
@@ -293,13 +318,20 @@ def _before_broadcast(v: Variable, owner: Owner) -> Variable | None:
 
 
 def _follows(v: Variable, node: Apply, k: int, owner: Owner) -> bool:
-    """Whether ``v`` was stretched like another operand of ``node``, so that the shape stays without it."""
+    """Whether ``v`` was stretched to the shape of another operand of ``node``, so that the shape stays without it."""
     made = owner(v)
-    return (
-        made is not None
-        and made.op.name == "broadcast_like"
-        and any(u is made.inputs[1] for j, u in enumerate(node.inputs) if j != k)
-    )
+    assert made is not None
+    to = made.inputs[1:] if made.op.name == "broadcast_to" else extents_of(made.inputs[1])
+    return any(u.ndim == len(to) and all(map(operator.is_, extents_of(u), to)) for u in _others(node, k))
+
+
+def _others(node: Apply, k: int) -> list[Variable]:
+    return [u for j, u in enumerate(node.inputs) if j != k]
+
+
+def extents_of(v: Variable) -> list[Variable]:
+    """The extents of ``v`` as variables; the same ones for shapes that are plainly the same."""
+    return [shape_of(v, k) for k in range(v.ndim)]
 
 
 # ------------------------------------------------------------------------------------------------ axes
@@ -422,10 +454,15 @@ def is_lossless(narrow: str, wide: str) -> bool:
 
 @rewriter("canonicalize")
 def idle_reduction(node: Apply, owner: Owner) -> Variable | None:
-    """A sum, product, maximum or minimum along no axis, or along axes of extent 1, is the value itself."""
+    """A product, maximum or minimum along axes of extent 1 is the value itself; so is a sum of integers.
+
+    A sum of floats is not: 0 + -0.0 is 0.
+    """
     if not isinstance(node.op, Reduction) or node.op.name not in ("sum", "prod", "max", "min"):
         return None
     (x,), axis = node.inputs, node.attrs["axis"]
+    if node.op.name == "sum" and not is_integer(x.dtype):
+        return None
     if node.outputs[0].dtype != x.dtype or any(x.type.shape[k] != 1 for k in axis):
         return None
     return x if node.attrs["keepdims"] else _shuffled(x, tuple(k for k in range(x.ndim) if k not in axis))

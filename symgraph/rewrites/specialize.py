@@ -52,7 +52,7 @@ def root_of_nonnegative(node: Apply, owner: Owner) -> Variable | None:
     return root if root.type == node.outputs[0].type else None
 
 
-_NONNEGATIVE = ("sqr", "exp", "absolute", "sigmoid", "softmax", "softplus")
+_NONNEGATIVE = ("sqr", "exp", "abs", "sigmoid", "softmax", "softplus", "shape_of")
 _KEEPS_SIGN = ("add", "mul", "true_div", "sum", "max", "min", "maximum", "dimshuffle", "reshape", "cast")
 
 

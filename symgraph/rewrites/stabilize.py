@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply
-from symgraph.match import Matcher, Owner, make
+from symgraph.match import Matcher, Owner, build, make
 from symgraph.op import Elementwise, convert
 from symgraph.ops.exponentials import exponentials, peak
 from symgraph.ops.shape import permute
@@ -88,12 +88,6 @@ def log_of_softmax(x: Pattern, axis: Pattern) -> Pair:
 def one_minus_softmax(x: Pattern, axis: Pattern) -> Pair:
     """1 - softmax(x) cancels where one element dominates; its complement keeps every digit."""
     return 1 - softmax(x, axis=axis), softmax_complement(x, axis=axis)
-
-
-@rule("stabilize")
-def log1p_of_negated_softmax(x: Pattern, axis: Pattern) -> Pair:
-    """1 - softmax(x) cancels where one element dominates; the logarithm of its complement keeps every digit."""
-    return log1p(-softmax(x, axis=axis)), log(softmax_complement(x, axis=axis))
 
 
 @rule("stabilize")
@@ -202,8 +196,8 @@ def _log_of_term(v: Variable, owner: Owner) -> Variable | None:
     """x for a term exp(x), log(c) for a positive constant."""
     if isinstance(v, Constant) and v.data.size == 1 and v.data.item() > 0:
         return make("log", v)
-    found: Any = next(Matcher(owner, views=True).match(_EXP, v, {}), {})
-    return found.get("x")
+    found = next(Matcher(owner, views=True).match(_EXP, v, {}), None)
+    return None if found is None else build(_EXP.inputs[0], found)
 
 
 # ------------------------------------------------------------------------------------------------ exp and log

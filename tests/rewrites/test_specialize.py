@@ -1,0 +1,33 @@
+"""Specialize: as accurate and cheaper. (The pairs are tested by the law.)"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.rewrites
+from symgraph.graph import toposort
+from symgraph.reference import evaluate
+from symgraph.rewrite import rewrite
+from tests.laws import same_bits
+
+assert symgraph.rewrites
+
+
+@pytest.mark.parametrize(
+    ("power", "ops"), [(2, {"sqr"}), (3, {"sqr", "mul"}), (4, {"sqr"}), (-1, {"true_div"}), (1, set())]
+)
+def test_small_integer_powers_are_products(power: int, ops: set[str]) -> None:
+    x = sg.vector("x")
+    assert {n.op.name for n in toposort(rewrite([x ** float(power)]))} == ops
+
+
+def test_a_root_is_one_only_where_nothing_is_negative() -> None:
+    x = sg.vector("x")
+    for v in (sg.sqr(x) + 1e-6, sg.exp(x), sg.mean(sg.sqr(x)), sg.sum(sg.abs(x), keepdims=True)):
+        assert "sqrt" in {n.op.name for n in toposort(rewrite([v**0.5]))}
+    for v in (x, -sg.sqr(x), sg.sqr(x) - 1, sg.sqr(x) * -0.0):
+        assert "sqrt" not in {n.op.name for n in toposort(rewrite([v**0.5]))}
+    (y,) = evaluate(rewrite([sg.exp(x) ** 0.5]), {x: np.array([-np.inf, 0.0, np.inf, np.nan])})
+    assert same_bits(y, np.array([0, 1, np.inf, np.nan]))
