@@ -54,7 +54,7 @@ class Program:
     Attributes
     ----------
     kernels : tuple of Kernel
-        As scheduled; ``legalize`` gives them in basic primitives.
+        As scheduled.
     steps : tuple of Launch, Check or Move
         No Check stands behind a step that writes a shared variable.
     offsets : dict

@@ -14,7 +14,7 @@ from math import prod
 from codegen.affine import flat_form, linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, element, mangled, shaped, stored
-from codegen.llvm.terms import Terms, Value, any_lane, is_lane, lane_numbers
+from codegen.llvm.terms import SlowPath, Terms, Value, any_lane, is_lane, lane_numbers
 from symgraph.expression import INDEX, Expr, const
 from symgraph.types import SIZES
 
@@ -59,8 +59,10 @@ class Address:
 class Accesses(Terms):
     """Terms with loads and stores."""
 
-    def __init__(self, fresh: Callable[[], str], declares: set[str], stored: frozenset[str]) -> None:
-        super().__init__(fresh, declares, stored)
+    def __init__(
+        self, fresh: Callable[[], str], declares: set[str], slow_path: SlowPath, stored: frozenset[str]
+    ) -> None:
+        super().__init__(fresh, declares, slow_path, stored)
         self.addresses: dict[tuple[str, tuple[Expr, ...]], Address] = {}
         self.parts: dict[Sequence[tuple[Expr, int]], tuple[Expr, int, Expr | None]] = {}
 

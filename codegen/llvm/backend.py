@@ -17,7 +17,6 @@ import numpy as np
 from codegen.cache import Cache
 from codegen.kernel import Kernel, show
 from codegen.key import task_key
-from codegen.legalize import legalize
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import NAME, declarations, entry_text
@@ -46,7 +45,7 @@ def program_module(program: Program) -> Module:
     """The program as one LLVM IR module."""
     module = Module()
     for kernel in program.kernels:
-        module.add(legalize(kernel))
+        module.add(kernel)
     module.functions.append(entry_text(program))
     module.declares.add(declarations())
     return module

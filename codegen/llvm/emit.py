@@ -11,9 +11,10 @@ needs no other passes than ``sroa, instcombine, simplifycfg``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 
 from codegen.kernel import (
@@ -59,14 +60,16 @@ class Module:
     functions: list[str] = field(default_factory=list)
     declares: set[str] = field(default_factory=set)
     scratch: int = 0  # bytes of thread storage that the neediest kernel wants for each worker
+    slow_paths: dict[tuple[Expr, tuple[tuple[str, int], ...], int], str] = field(default_factory=dict)
+    slow_functions: list[str] = field(default_factory=list)
 
     def add(self, kernel: Kernel) -> None:
-        """Add a legalised kernel.
+        """Add a scheduled kernel.
 
         Raises
         ------
         KernelError
-            If it holds a primitive without a spelling, or threads of a block.
+            If it holds threads of a block.
         """
         made = _Kernel(self, flatten(kernel))
         made.emit()
@@ -74,7 +77,30 @@ class Module:
 
     def text(self) -> str:
         """The module; ``functions`` and ``declares`` may be extended by hand before."""
-        return "\n".join([*self.functions, *sorted(self.declares), f"attributes #0 = {{ {_ATTRIBUTES} }}", ""])
+        attributes = [f"attributes #0 = {{ {_ATTRIBUTES} }}"]
+        if self.slow_functions:  # cold: or the registers that a call takes would be saved on the usual path
+            attributes.append(f"attributes #1 = {{ {_ATTRIBUTES} cold noinline }}")
+        return "\n".join([*self.functions, *self.slow_functions, *sorted(self.declares), *attributes, ""])
+
+    def slow_path(self, body: Expr, given: tuple[tuple[str, int], ...], lanes: int) -> str:
+        """The function that computes ``body`` of ``axis("x0")``, ..., whose dtypes and lanes are ``given``."""
+        key = body, given, lanes
+        if key not in self.slow_paths:
+            self.slow_paths[key] = f"slow{len(self.slow_paths)}"
+            self.slow_functions.append(self.slow_text(self.slow_paths[key], body, given, lanes))
+        return self.slow_paths[key]
+
+    def slow_text(self, name: str, body: Expr, given: Sequence[tuple[str, int]], lanes: int) -> str:
+        numbers = count(1)
+        f = Accesses(lambda: f"v{next(numbers)}", self.declares, self.slow_path, frozenset())
+        f.lanes = lanes
+        for k, (dtype, n) in enumerate(given):
+            f.bind(axis(f"x{k}", dtype), Value(f"%x{k}", n))
+            f.vectors |= {f"x{k}"} if n else set()
+        kind, result = shaped(element(body.dtype), lanes), f.text(body, lanes)
+        parameters = ", ".join(f"{shaped(element(dtype), n)} %x{k}" for k, (dtype, n) in enumerate(given))
+        head = f"define internal {kind} @{name}({parameters}) #1 {{"
+        return "\n".join([head, "entry:", *f.here.writer.lines, f"  ret {kind} {result}", "}"])
 
 
 def emit(kernel: Kernel) -> str:
@@ -187,7 +213,7 @@ class _Function(Accesses):
 
     def __init__(self, owner: _Kernel, stored: frozenset[str]) -> None:
         self.count = 0
-        super().__init__(self._fresh, owner.module.declares, stored)
+        super().__init__(self._fresh, owner.module.declares, owner.module.slow_path, stored)
         self.owner = owner
         self.lets: list[Expr] = []
         self.entry = self.writer()

@@ -123,7 +123,7 @@ def spell(w: Writer, e: Expr, args: Sequence[str], lanes: int) -> str:
     operand = e.args[-1].dtype
     row = SPELL.get(e.prim, {}).get(kind(operand))
     if row is None:
-        raise KernelError(f"{e.prim} of {operand} is no basic primitive: legalize the kernel before emission")
+        raise KernelError(f"{e.prim} of {operand} has no spelling")
     return row(w, e, args, shaped(element(operand), lanes))
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from codegen.affine import linear
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, constant, element, literal, mangled, shaped, spell
+from codegen.numerics import expansion
 from codegen.unroll import LANE, lane_index
-from symgraph.expression import INDEX, Expr, const
+from symgraph.expression import INDEX, Expr, axis, const, substitute
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,20 @@ class Terms:
         Gives names that are new in the function.
     declares : set of str
         Collects the declarations of intrinsics.
+    slow_path : callable
+        (term, dtypes and lanes of ``axis("x0")``, ..., lanes) -> the name of a function of these, which computes it.
     stored : frozenset of str
         The buffers that the function writes: loads from those stay where they are.
     """
 
-    def __init__(self, fresh: Callable[[], str], declares: set[str], stored: frozenset[str]) -> None:
-        self.fresh, self.declares, self.stored = fresh, declares, stored
+    def __init__(
+        self, fresh: Callable[[], str], declares: set[str], slow_path: SlowPath, stored: frozenset[str]
+    ) -> None:
+        self.fresh, self.declares, self.slow_path, self.stored = fresh, declares, slow_path, stored
         self.storage: dict[str, Storage] = {}
         self.ranges: dict[str, tuple[int, int]] = {}
         self.reads: dict[Expr, frozenset[str]] = {}
+        self.expanded: dict[Expr, Expr | None] = {}
         self.vectors: set[str | int] = set()  # the lane indices, and the Lets that differ between lanes
         self.lanes = 0  # of the vector loop around the current statement
         self.scopes = [Scope(self.writer())]
@@ -153,8 +159,16 @@ class Terms:
             return e.args[0], e.args[2]
         if e.prim == "load":
             return self.atoms(e)
-        bound = self.lane_bound(e)
-        return e.args if bound is None else (bound,)
+        other = self.lane_bound(e)
+        if other is None:
+            other = self.expansion(e)
+        return e.args if other is None else (other,)
+
+    def expansion(self, e: Expr) -> Expr | None:
+        """``e`` in basic primitives, if it is none itself: expanded where it is computed, and nowhere else."""
+        if e not in self.expanded:
+            self.expanded[e] = expansion(e)
+        return self.expanded[e]
 
     def compute(self, e: Expr) -> None:
         """Append the instructions of a term whose needs are known."""
@@ -165,6 +179,10 @@ class Terms:
         bound = self.lane_bound(e)
         if bound is not None:
             self.compare_lanes(e, bound)
+            return
+        expanded = self.expansion(e)
+        if expanded is not None:
+            self.bind(e, self.value(expanded), self.level(expanded))
             return
         level = max([self.floor(), *(self.level(a) for a in e.args)])
         lanes = max(self.value(a).lanes for a in e.args)
@@ -211,7 +229,7 @@ class Terms:
         self.bind(e, Value(w.value(f"icmp ult <{self.lanes} x i32> {numbers}, {limit}"), self.lanes), level)
 
     def rare(self, e: Expr) -> None:
-        """A slow path behind "any lane": what only it uses is computed there."""
+        """A slow path behind "any lane"."""
         cond, slow, fast = e.args
         level = max(self.floor(), self.level(cond), self.level(fast), self.depth(slow))
         lanes = self.lanes if self.varying(e) else 0
@@ -221,7 +239,7 @@ class Terms:
         mask = self.text(cond, lanes)
         start, end = self.fresh(), self.fresh()
         self.scopes = [*outer[: level + 1], Scope(self.writer(start), mask=outer[level].mask, sealed=True)]
-        inner, unusual = self.here.writer, self.text(slow, lanes)
+        inner, unusual = self.here.writer, self.call_slow_path(slow, lanes)
         merged = inner.value(f"select {shaped('i1', lanes)} {mask}, {kind} {unusual}, {kind} {usual}")
         self.scopes = outer
         w.line(f"br i1 {asked}, label %{start}, label %{end}")
@@ -232,6 +250,29 @@ class Terms:
         w.start(end)
         result = w.value(f"phi {kind} [ {usual}, %{before} ], [ {merged}, %{after} ]")
         self.bind(e, Value(result, lanes), level)
+
+    def call_slow_path(self, slow: Expr, lanes: int) -> str:
+        """The value of ``slow`` by a function, which the slow paths of all terms of this form share: they are long."""
+        given = self.given(slow)
+        if slow in given:
+            return self.text(slow, lanes)
+        values = [self.value(t) for t in given]
+        (body,) = substitute([slow], lambda t: None, memo={t: axis(f"x{k}", t.dtype) for k, t in enumerate(given)})
+        name = self.slow_path(body, tuple([(t.dtype, v.lanes) for t, v in zip(given, values, strict=True)]), lanes)
+        operands = [f"{shaped(element(t.dtype), v.lanes)} {v.text}" for t, v in zip(given, values, strict=True)]
+        return self.here.writer.value(f"call {shaped(element(slow.dtype), lanes)} @{name}({', '.join(operands)})")
+
+    def given(self, e: Expr) -> list[Expr]:
+        """The terms that ``e`` is computed from: those known already, and loads."""
+        found, stack, seen = [], [e], {e}
+        while stack:
+            t = stack.pop()
+            if t.prim == "load" or (t.prim != "const" and self.find(t) is not None):
+                found.append(t)
+                continue
+            stack.extend(a for a in reversed(t.args) if a not in seen)
+            seen.update(t.args)
+        return found
 
     def depth(self, e: Expr) -> int:
         """The outermost scope where a term that is not known yet could be computed."""
@@ -259,6 +300,7 @@ class Terms:
 
 
 _NOTHING: frozenset[str] = frozenset()
+SlowPath = Callable[[Expr, tuple[tuple[str, int], ...], int], str]
 
 
 def is_lane(e: Expr) -> bool:

@@ -50,11 +50,11 @@ def expand(exprs: Sequence[Expr], memo: dict[Expr, Expr] | None = None) -> list[
     list of Expr
         In the same order; terms shared before are shared after.
     """
-    return substitute(exprs, _expand_root, memo=memo)
+    return substitute(exprs, expansion, memo=memo)
 
 
-def _expand_root(e: Expr) -> Expr | None:
-    """``e``, whose operands are expanded, expanded itself; None if nothing is to be done."""
+def expansion(e: Expr) -> Expr | None:
+    """The primitive at the root of ``e`` by others, its operands left as they are; None if it is basic."""
     if not e.args or e.prim == "load" or (e.prim in BASIC and not touches_half(e)):
         return None
     return widened(e, _instance) if touches_half(e) else _instance(e)

@@ -91,10 +91,17 @@ def test_threads_of_a_block_are_for_other_targets():
         emit(block_sum())
 
 
-def test_a_primitive_that_is_not_basic_asks_for_legalizing():
+def test_primitives_are_expanded_where_they_are_computed():
     body = (Loop("i", 4, "vector", (Store("o", (i,), expression.erf(element("o", i))),)),)
-    with pytest.raises(KernelError, match="erf of float32 is no basic primitive"):
-        emit(Kernel("k", (Buffer("o", F, (4,)),), body))
+    kernel = Kernel("k", (Buffer("o", F, (4,)),), body)
+    assert emit(kernel) == emit(legalize(kernel))
+
+
+def test_equal_slow_paths_are_one_function():
+    values = [expression.sin(element(name, i)) + expression.sin(element(name, i) * 2) for name in "ab"]
+    body = (Loop("i", 16, "vector", tuple(Store(name, (i,), v) for name, v in zip("ab", values, strict=True))),)
+    text = emit(Kernel("k", (Buffer("a", F, (16,)), Buffer("b", F, (16,))), body))
+    assert text.count("call <16 x float> @slow") == 4 and text.count("define internal <16 x float> @slow") == 1
 
 
 # ------------------------------------------------------------------------------------------------ every primitive
