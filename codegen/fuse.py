@@ -92,11 +92,6 @@ class Fused:
             name = self.views[name]
         return name
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Extents by name."""
-        return {name: static_shape(v) for name, v in self.values.items()}
-
-
 def static_shape(v: Variable) -> tuple[int, ...]:
     """The extents of a value of a fixed graph."""
     return tuple(int(n or 0) for n in v.type.shape)
@@ -131,15 +126,15 @@ def _name(fused: Fused, v: Variable) -> str:
     return fused.names[v]
 
 
-def cost(exprs: Sequence[Expr]) -> int:
-    """Arithmetic of one element, in terms; a transcendental function counts ten."""
-    terms = [e for e in expression.toposort(exprs) if e.prim not in MEMORY_PRIMS and e.dtype != expression.INDEX]
-    return sum(10 if e.prim in COSTLY else 1 for e in terms)
+def cost(terms: Sequence[Expr]) -> int:
+    """Arithmetic of one element that is made of ``terms``; a transcendental function counts ten."""
+    made = [e for e in terms if e.prim not in MEMORY_PRIMS and e.dtype != expression.INDEX]
+    return sum([10 if e.prim in COSTLY else 1 for e in made])
 
 
-def size(exprs: Sequence[Expr]) -> int:
+def size(terms: Sequence[Expr]) -> int:
     """What compiling costs, in terms."""
-    return sum(POLYNOMIAL if e.prim in COSTLY else 1 for e in expression.toposort(exprs))
+    return sum([POLYNOMIAL if e.prim in COSTLY else 1 for e in terms])
 
 
 # ------------------------------------------------------------------------------------------------ inlining
@@ -196,13 +191,17 @@ class _Inliner:
             return expression.const(v.data.ravel()[0], v.dtype)
         if v in self.bodies:
             body = self.bodies[v]
-            return expression.rename(body.exprs, {n: i for (n, _), i in zip(body.axes, at, strict=True)})[0]
+            moved = {n: i for (n, _), i in zip(body.axes, at, strict=True) if i is not expression.axis(n)}
+            return expression.rename(body.exprs, moved)[0] if moved else body.exprs[0]
         return expression.load(_name(self.fused, v), at, v.dtype)
 
     def _is_inlined(self, v: Variable, body: Compute) -> bool:
-        if v in self.must or not body.is_map or size(body.exprs) > LARGEST_GROUP:
+        if v in self.must or not body.is_map:
             return False
-        price = cost(body.exprs)
+        terms = expression.toposort(body.exprs)
+        if size(terms) > LARGEST_GROUP:
+            return False
+        price = cost(terms)
         readers = self.readers.get(v, [])
         if any(self._is_start_of_scatter(n, v) for n in readers):
             return False
@@ -271,7 +270,7 @@ def _fits(stage: Stage, group: Sequence[Stage], home: Mapping[str, int], place: 
     first = group[0].compute
     if first.at is not None or first.prefix is not None or first.shape != stage.compute.shape:
         return False
-    if size([e for s in (*group, stage) for e in s.compute.exprs]) > LARGEST_GROUP:
+    if size(expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])) > LARGEST_GROUP:
         return False
     own = [expression.axis(name) for name, _ in stage.compute.axes]
     for e in loads_in(stage.compute.exprs):
@@ -313,9 +312,9 @@ def overwriting_order(storage: Mapping[str, str], reads: Mapping[str, set[str]])
     """
     left, done = list(storage), []
     while left:
-        free = [n for n in left if not any(storage[n] in reads[m] for m in left if m != n)]
-        if not free:
+        free = next((n for n in left if not any(storage[n] in reads[m] for m in left if m != n)), None)
+        if free is None:
             return None
-        done.append(free[0])
-        left.remove(free[0])
+        done.append(free)
+        left.remove(free)
     return done

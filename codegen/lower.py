@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from codegen.affine import flat_index, linear, loads_in
-from codegen.fuse import Fused, Group, Stage, overwriting_order
+from codegen.fuse import Fused, Group, Stage, overwriting_order, static_shape
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
@@ -44,7 +44,6 @@ class _Lowering:
     def __init__(self, group: Group, fused: Fused, placed: Placed) -> None:
         self.group, self.fused, self.placed = group, fused, placed
         self.inside: dict[str, Expr] = {}
-        self.shapes = fused.shapes()
 
     def body(self) -> Body:
         first = self.group.stages[0].compute
@@ -91,7 +90,10 @@ class _Lowering:
         reads = {n: {str(e.value) for e in loads_in((self.inside[n],))} for n in names}
         ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
         assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
-        return tuple(Store(self.storage(n), (flat_index(at, self.shapes[n]),), self.inside[n]) for n in ordered)
+        return tuple(Store(self.storage(n), (flat_index(at, self.shape(n)),), self.inside[n]) for n in ordered)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return static_shape(self.fused.values[name])
 
     def storage(self, name: str) -> str:
         return self.placed.storage[self.fused.root(name)]
@@ -105,7 +107,7 @@ class _Lowering:
             name = str(e.value)
             if name in self.inside:
                 return self.inside[name]
-            return expression.load(self.storage(name), [flat_index(e.args, self.shapes[name])], e.dtype)
+            return expression.load(self.storage(name), [flat_index(e.args, self.shape(name))], e.dtype)
 
         return tuple(expression.substitute(exprs, place))
 
@@ -127,7 +129,7 @@ class _Lowering:
         c = stage.compute
         assert c.at is not None and c.into is not None and c.combiner is not None
         (name,) = stage.outputs
-        shape, source, target = self.shapes[name], self.storage(str(c.into)), self.storage(name)
+        shape, source, target = self.shape(name), self.storage(str(c.into)), self.storage(name)
         place = (flat_index(self.terms(c.at), shape),)
         step = Accumulate((target,), place, c.combiner, self.terms(c.exprs))
         walk = nest(c.axes, (step,))
