@@ -92,6 +92,7 @@ class Fused:
             name = self.views[name]
         return name
 
+
 def static_shape(v: Variable) -> tuple[int, ...]:
     """The extents of a value of a fixed graph."""
     return tuple(int(n or 0) for n in v.type.shape)
