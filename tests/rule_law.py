@@ -210,7 +210,7 @@ def _no_further(left: np.ndarray, right: np.ndarray, truth: np.ndarray, loose: n
 
     def one(a: float, b: float, t: Any, s: Any) -> bool:
         if mpmath.isnan(t):
-            return bool(np.isnan(a) == np.isnan(b))
+            return bool(np.isnan(b) or not np.isnan(a))
         if np.isnan(b):
             return bool(np.isnan(a))
         return bool(distance(b, t) <= max(distance(a, t), ulp * s))

@@ -47,7 +47,7 @@ def test_a_rule_is_never_further_from_the_answer(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_rule_is_never_further_from_the_answer_on_many_draws(name: str, dtype: str) -> None:
-    for seed in range(3, 60):
+    for seed in range(3, 40):
         rule_law.check_values(PAIRS[name], seed, dtype)
 
 
