@@ -129,8 +129,8 @@ def test_a_lossless_cast_loses_nothing(narrow: str, wide: str) -> None:
     if narrow in ("float16", "float32", "float64"):
         values = special((40,), narrow)
     else:
-        info: Any = np.iinfo(narrow) if narrow != "bool" else np.iinfo("uint8")
-        values = np.array([info.min, info.max, info.max - 1, info.min + 1, 0, 1]).astype(narrow)
+        info: Any = np.iinfo("uint8" if narrow == "bool" else narrow)
+        values = np.array([info.min, info.max, info.max - 1, info.min + 1, 0, 1], "object").astype(narrow)
     assert same_bits(values.astype(wide).astype(narrow), values)
     if narrow == "int64":
         assert not is_lossless("int64", "float64")
