@@ -288,12 +288,16 @@ def same_position(at: Sequence[Expr], own: Sequence[Expr], shape: Sequence[int])
 
 
 def _with_stores(groups: Sequence[Sequence[Stage]], fused: Fused, kept: set[str]) -> list[Group]:
-    """Store what another group, a view or the caller reads."""
-    made = [Group(tuple(g), ()) for g in groups]
+    """Store what another group, a view or the caller reads; a group that no one reads any more is left out."""
     outside = set(kept)
-    for g in made:
-        outside.update(fused.root(n) for n in g.reads)
-    return [replace(g, stored=tuple(n for n in g.outputs if n in outside)) for g in made]
+    made: list[Group] = []
+    for stages in reversed(groups):
+        g = Group(tuple(stages), ())
+        stored = tuple(n for n in g.outputs if n in outside)
+        if stored:
+            made.append(replace(g, stored=stored))
+            outside.update(fused.root(n) for n in g.reads)
+    return made[::-1]
 
 
 def overwriting_order(storage: Mapping[str, str], reads: Mapping[str, set[str]]) -> list[str] | None:

@@ -686,7 +686,7 @@ def substitute(
     exprs: Sequence[Expr], replace: Callable[[Expr], Expr | None], *, memo: dict[Expr, Expr] | None = None,
     names: AbstractSet[str | int] | None = None,
 ) -> list[Expr]:  # fmt: skip
-    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term and may give another in its place.
+    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term once and may give another in its place.
 
     Parameters
     ----------
@@ -706,8 +706,9 @@ def substitute(
         elif pending := [a for a in e.args if a not in memo]:
             stack += pending[::-1]
         else:
-            new = rebuild(e, [memo[a] for a in e.args])
-            found = replace(new)
+            args = [memo[a] for a in e.args]
+            new = rebuild(e, args)
+            found = None if any(new is a for a in args) else replace(new)  # folded to what has been replaced
             memo[e] = new if found is None else found
     return [memo[e] for e in exprs]
 

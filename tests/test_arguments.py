@@ -241,3 +241,15 @@ def test_tensors_of_other_libraries_are_taken(backend):
     assert (f(Tensor(a)) == a * 2).all() and (f(x=Tensor(a.T)) == a.T * 2).all()
     with pytest.raises(sg.DTypeError):
         f(Tensor(a.astype("float64")))
+
+
+@pytest.mark.parametrize("shape", [(4, 0), (0, 4), (0, 0)])
+def test_empty_arrays_can_be_joined_and_set(shape, backend):
+    """Their branches fold to one term, and what no one reads any more is not computed."""
+    x = sg.dmatrix("x")
+    for y in (sg.concatenate([x, x]), sg.stack([x, x]), sg.set_subtensor(x[1:], 1), sg.inc_subtensor(x[:1], 1)):
+        f = sg.function([x], y)
+        assert f(np.zeros(shape)).size == 0
+    none = np.zeros((0,), "int64")
+    for y in (sg.set_subtensor(x[none], 2), sg.inc_subtensor(x[:, none], 2)):
+        assert sg.function([x], y)(np.zeros(shape)).shape == shape
