@@ -191,6 +191,9 @@ class Variable:
             return iter([self[k] for k in range(self.type.shape[0])])  # type: ignore[index]
         raise SymbolicTruthError(_no_value(self, "iterating over", "use symgraph.scan, or give the extent in the type"))
 
+    def __setitem__(self, key: object, value: object) -> None:
+        raise SymbolicTruthError(_no_value(self, "assigning to elements of", "use y = x[i].set(v) or y = x[i].inc(v)"))
+
     def __repr__(self) -> str:
         return f"<{label(self)}: {self.type}>"
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.errors import GradientError, layout
+from symgraph.graph import Apply, Constant, Variable, apply, constant, describe
 from symgraph.op import OPS, PRIMITIVES, Elementwise, GradResult, convert
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
@@ -105,10 +106,22 @@ def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
     """The gradient of a node, with the conditions of a masked cotangent moved outside an elementwise one."""
     g = cotangents[0]
     if g is None or not isinstance(node.op, Elementwise):
-        return node.op.grad(node, cotangents)
+        return _pulled(node, cotangents)
     conditions, value = _peel(g)
-    found = node.op.grad(node, [value])
-    return [None if d is None else _rejoin(conditions, d) for d in found]
+    return [None if d is None else _rejoin(conditions, d) for d in _pulled(node, [value])]
+
+
+def _pulled(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
+    """What the op's own rule gives, which a user may have written."""
+    found = node.op.grad(node, cotangents)
+    if isinstance(found, list | tuple) and len(found) == len(node.inputs):
+        return found
+    given = f"a list of {len(found)}" if isinstance(found, list | tuple) else f"a {type(found).__name__}"
+    raise GradientError(
+        layout(f"grad: the gradient rule of {node.op.name} gives {given}; it has {len(node.inputs)} inputs",
+               [describe(v) for v in node.inputs], node.origin.excerpt() if node.origin else [],
+               "give a list with one gradient for each input, None for one that has none")
+    )  # fmt: skip
 
 
 def _peel(g: Variable) -> tuple[list[Variable], Variable]:

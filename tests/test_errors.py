@@ -116,6 +116,12 @@ def membership(*_):
 
 
 @case
+def assignment(*_):
+    a = sg.dvector("a")
+    a[1:] = 0
+
+
+@case
 def comparison(*_):
     a = sg.dvector("a")
     return a == 3

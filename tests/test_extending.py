@@ -118,6 +118,21 @@ def test_a_second_gradient_goes_through_the_users_own(backend):
     assert sg.grad(sg.grad(mine(x), x), x).eval({x: 0.0}) == 1
 
 
+@pytest.mark.parametrize("declare", [sg.custom_gradient, lambda rule: sg.elementwise(grad=rule)])
+@pytest.mark.parametrize(
+    ("rule", "given"), [(lambda g, x, w, y: g, "a Variable"), (lambda g, x, w, y: [g], "a list of 1")]
+)
+def test_a_gradient_rule_gives_a_list_with_one_for_each_input(declare, rule, given):
+    @declare(rule)
+    def product(x, w):
+        return x * w
+
+    x, w = sg.dvectors("x w")
+    y = product(x, w)
+    with pytest.raises(sg.GradientError, match=rf"(?s)rule of product gives {given}; it has 2 inputs.*product\(x, w\)"):
+        sg.grad(y.sum(), x)
+
+
 def test_what_the_body_reads_must_be_an_argument():
     w = sg.shared(2.0, name="w")
 
