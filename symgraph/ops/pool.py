@@ -338,7 +338,8 @@ def max_pool2d(x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: b
     Returns
     -------
     Variable, same dtype, shape (..., rows out, columns out)
-        With n inputs: (n + 2*pad - size) / stride + 1, rounded down, or up with ``ceil_mode``.
+        With n inputs: (n + 2*pad - size) / stride + 1, rounded down, or up with ``ceil_mode``; one less if the last
+        window would then start beyond the inputs.
 
     Raises
     ------
