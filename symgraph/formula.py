@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from symgraph import expression
+from symgraph import expression, primitives  # noqa: F401 (importing it fills the table)
 from symgraph.expression import Expr, const
 from symgraph.types import SIGNED, SIZES, UNSIGNED, TensorType, is_float
 
