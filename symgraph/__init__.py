@@ -7,7 +7,7 @@
 >>> train = sg.function([x, y], cost, updates=sg.optim.sgd(cost, [w], lr=0.05))
 """
 
-from symgraph import errors, linalg, nn, ops, optim, random, rewrites
+from symgraph import config, errors, linalg, nn, ops, optim, random, rewrites, variables
 from symgraph.arguments import In
 from symgraph.backend import register_backend
 from symgraph.checkpoint import load, save
@@ -22,8 +22,8 @@ from symgraph.errors import (
     GradientError,
     IndexOutOfRange,
     ShapeError,
-    SymgraphError,
     SymbolicTruthError,
+    SymgraphError,
     UnusedInputError,
     UpdateError,
 )
@@ -31,15 +31,72 @@ from symgraph.function import Function, function
 from symgraph.gradient import grad, hessian, hessian_vector_product, jacobian, jvp, vjp
 from symgraph.graph import Constant, SharedVariable, Variable, constant
 from symgraph.op import as_variable, elementwise
+from symgraph.ops.activations import *
+from symgraph.ops.axes import *
+from symgraph.ops.broadcast import *
+from symgraph.ops.creation import *
+from symgraph.ops.cumulative import *
+from symgraph.ops.einsum import *
+from symgraph.ops.elementwise import *
+from symgraph.ops.exponentials import *
+from symgraph.ops.index import *
+from symgraph.ops.join import *
+from symgraph.ops.linalg import *
+from symgraph.ops.matrices import *
+from symgraph.ops.pad import *
+from symgraph.ops.passing import *
+from symgraph.ops.reduce import *
+from symgraph.ops.shape import *
+from symgraph.ops.special import *
+from symgraph.ops.transcendental import *
+from symgraph.printing import debugprint, pprint
 from symgraph.rewrite import rule
+from symgraph.testing import verify_grad
 from symgraph.types import TensorType
-from symgraph.variables import make_constructors, shared, tensor
+from symgraph.variables import *
 
 __version__ = "0.1.0"
 
 Lop, Rop = vjp, jvp
-globals().update(make_constructors())
-for _module in vars(ops).copy().values():
-    for _name in getattr(_module, "__all__", ()):
-        globals()[_name] = getattr(_module, _name)
-del _module, _name
+
+__all__ = [
+    # the language
+    "Variable", "Constant", "SharedVariable", "TensorType", "Function", "In", "constant", "as_variable", "function",
+    "grad", "vjp", "jvp", "Lop", "Rop", "jacobian", "hessian", "hessian_vector_product", "elementwise",
+    "custom_gradient", "rule", "register_backend",
+    # modules
+    "config", "errors", "linalg", "nn", "optim", "random",
+    # settings
+    "configure", "using", "floatX",
+    # files, text, tests
+    "save", "load", "pprint", "debugprint", "verify_grad",
+    # errors
+    "SymgraphError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError", "GradientError",
+    "IndexOutOfRange", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",
+    # elementwise
+    "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity", "lt", "le", "gt",
+    "ge", "eq", "neq", "isnan", "isinf", "isclose", "and_", "or_", "xor", "invert", "left_shift", "right_shift",
+    "abs", "absolute", "sgn", "floor", "ceil", "round", "trunc", "copysign", "maximum", "minimum", "clip", "switch",
+    "where", "cast", "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10", "sin", "cos", "tan", "arcsin",
+    "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg",
+    "sigmoid", "softplus", "log_sigmoid", "xlogx", "xlogy0", "logaddexp", "log1mexp", "erf", "erfc", "erfcx",
+    "erfinv", "erfcinv", "gamma", "gammaln", "psi", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
+    "hard_sigmoid", "softsign",
+    # identities with another gradient, or that print
+    "Print", "disconnected_grad", "grad_clip", "grad_scale", "zero_grad",
+    # reductions
+    "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "mean", "var", "std", "norm", "ptp", "logsumexp",
+    "cumsum", "cumprod", "bincount",
+    # shape and axes
+    "shape", "dimshuffle", "reshape", "flatten", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze",
+    "shape_padleft", "shape_padright", "shape_padaxis", "broadcast_to", "specify_shape", "concatenate", "stack",
+    "split", "tile", "repeat", "roll", "flip", "pad",
+    # creation
+    "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "alloc", "arange", "linspace", "eye",
+    "identity_like", "tri", "tril", "triu", "diag", "diagonal", "meshgrid", "mgrid", "to_one_hot",
+    # indexing
+    "set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose",
+    # products
+    "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum",
+]  # fmt: skip
+__all__ += variables.__all__

@@ -120,6 +120,11 @@ class Executable(Protocol):
         ...
 
     @property
+    def prepared(self) -> Prepared:
+        """The graph that was compiled, rewritten for the signature."""
+        ...
+
+    @property
     def kernels(self) -> Sequence[object]:
         """The kernels, in order."""
         ...

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import struct
 import zipfile
 import zlib
@@ -108,7 +107,7 @@ def _named(variables: Variables) -> dict[str, SharedVariable]:
         found = _of_sequence([variables] if isinstance(variables, SharedVariable) else variables)
     for key, v in found.items():
         if not isinstance(key, str) or not isinstance(v, SharedVariable):
-            raise ArgumentError(f"{key!r}: {v!r} is not a shared variable under a name\nmake it one: symgraph.shared(...)")
+            raise ArgumentError(f"{key!r}: {v!r} is not a shared variable under a name\nmake one: symgraph.shared(...)")
     return found
 
 
@@ -152,7 +151,7 @@ def _check(key: str, v: SharedVariable, values: Mapping[str, np.ndarray], path: 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file beside ``path`` that takes its place when the body ends without an error."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(beside, "xb") as file:
             yield file

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -27,8 +27,9 @@ from symgraph.graph import (
     label,
     leaves,
     substitute,
+    toposort,
 )
-from symgraph.op import as_variable, attach
+from symgraph.op import OPS, as_variable, attach
 from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update
@@ -43,12 +44,21 @@ Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
 
 @dataclass(frozen=True)
 class Form:
-    """What a call returns: "one" array, a "list", a "dict" with ``keys``, or "none"."""
+    """What a call returns: "one" array, a "list", a "dict" with ``keys``, or "none".
+
+    The last results are printed, each after one of ``messages``, and not returned.
+    """
 
     kind: str
     keys: tuple[Any, ...] = ()
+    messages: tuple[str, ...] = ()
 
     def __call__(self, found: list[np.ndarray]) -> Any:
+        if self.messages:
+            count = len(self.messages)
+            for message, value in zip(self.messages, found[-count:], strict=True):
+                print(message, value, value.dtype, value.shape)
+            found = found[:-count]
         match self.kind:
             case "one":
                 return found[0]
@@ -120,9 +130,12 @@ def function(
     given = set(variables)
     shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
     count = len(flat)
+    printed = [node for node in toposort(results) if node.op is OPS["print"]]
+    form = replace(form, messages=tuple(node.attrs["message"] for node in printed))
+    shown = [node.inputs[0] for node in printed]
     task = Task(
-        tuple(variables), tuple(shared), tuple(results[:count]), tuple(zip(targets, results[count:], strict=True)),
-        name or "f",
+        tuple(variables), tuple(shared), (*results[:count], *shown),
+        tuple(zip(targets, results[count:], strict=True)), name or "f",
     )  # fmt: skip
     return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ __all__ = [
     "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
 ]  # fmt: skip
 
-Seed = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"  # quoted: loading numpy.random takes a while
 
 
 def _generator(seed: Seed) -> np.random.Generator:

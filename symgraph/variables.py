@@ -14,14 +14,29 @@ from symgraph.errors import DTypeError
 from symgraph.graph import SharedVariable, Variable, storage
 from symgraph.types import TensorType, canonical, tensor_type, weak_dtype
 
-__all__ = ["make_constructors", "shared", "tensor"]
+__all__ = [
+    "shared", "tensor",
+    "scalar", "vector", "row", "col", "matrix", "tensor3", "tensor4", "tensor5",
+    "scalars", "vectors", "rows", "cols", "matrices", "tensor3s", "tensor4s", "tensor5s",
+    "bscalar", "bvector", "brow", "bcol", "bmatrix", "btensor3", "btensor4", "btensor5",
+    "bscalars", "bvectors", "brows", "bcols", "bmatrices", "btensor3s", "btensor4s", "btensor5s",
+    "wscalar", "wvector", "wrow", "wcol", "wmatrix", "wtensor3", "wtensor4", "wtensor5",
+    "wscalars", "wvectors", "wrows", "wcols", "wmatrices", "wtensor3s", "wtensor4s", "wtensor5s",
+    "iscalar", "ivector", "irow", "icol", "imatrix", "itensor3", "itensor4", "itensor5",
+    "iscalars", "ivectors", "irows", "icols", "imatrices", "itensor3s", "itensor4s", "itensor5s",
+    "lscalar", "lvector", "lrow", "lcol", "lmatrix", "ltensor3", "ltensor4", "ltensor5",
+    "lscalars", "lvectors", "lrows", "lcols", "lmatrices", "ltensor3s", "ltensor4s", "ltensor5s",
+    "fscalar", "fvector", "frow", "fcol", "fmatrix", "ftensor3", "ftensor4", "ftensor5",
+    "fscalars", "fvectors", "frows", "fcols", "fmatrices", "ftensor3s", "ftensor4s", "ftensor5s",
+    "dscalar", "dvector", "drow", "dcol", "dmatrix", "dtensor3", "dtensor4", "dtensor5",
+    "dscalars", "dvectors", "drows", "dcols", "dmatrices", "dtensor3s", "dtensor4s", "dtensor5s",
+]  # fmt: skip
 
 RANKS: dict[str, tuple[int | None, ...]] = {
     "scalar": (), "vector": (None,), "row": (1, None), "col": (None, 1), "matrix": (None, None),
     "tensor3": (None,) * 3, "tensor4": (None,) * 4, "tensor5": (None,) * 5,
 }  # fmt: skip
-PREFIXES = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
-PLURALS = {"matrix": "matrices"}
+PREFIXES = {"": "floatX", "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
 
 
 def tensor(name: str | None = None, dtype: object = "floatX", shape: Iterable[int | None] = ()) -> Variable:
@@ -66,33 +81,66 @@ def shared(
     return SharedVariable(storage(given, type, name or "shared", borrow), type, name)
 
 
-def _constructor(kind: str, dtype: str | None) -> Callable[..., Variable]:
-    def make(name: str | None = None, dtype: object = dtype or "floatX") -> Variable:
-        return tensor(name, dtype, RANKS[kind])
+Constructor = Callable[..., Variable]
+Plural = Callable[..., list[Variable]]
 
-    make.__doc__ = f"A symbolic {kind}: {dtype or 'floatX'}, {len(RANKS[kind])} axes."
+
+def _constructors(prefix: str) -> list[Constructor]:
+    """One for each of ``RANKS``, of the dtype of ``prefix``."""
+    return [_constructor(prefix, kind) for kind in RANKS]
+
+
+def _constructor(prefix: str, kind: str) -> Constructor:
+    default, shape = PREFIXES[prefix], RANKS[kind]
+
+    def make(name: str | None = None, dtype: object = default) -> Variable:
+        return tensor(name, dtype, shape)
+
+    make.__name__ = make.__qualname__ = prefix + kind
+    make.__doc__ = f"A symbolic {kind}: {default}, {len(shape)} axes."
     return make
 
 
-def _plural(one: Callable[..., Variable], kind: str) -> Callable[..., list[Variable]]:
+def _plurals(ones: Sequence[Constructor]) -> list[Plural]:
+    return [_plural(one) for one in ones]
+
+
+def _plural(one: Constructor) -> Plural:
     def make(*names: str | int) -> list[Variable]:
         if len(names) == 1 and isinstance(names[0], int):
             return [one() for _ in range(names[0])]
         words = names[0].split() if len(names) == 1 else names  # type: ignore[union-attr]
         return [one(name) for name in words]
 
-    make.__doc__ = f"Several of ``{kind}``: by names (``('a', 'b')`` or ``('a b')``) or by number."
+    make.__doc__ = f"Several of ``{one.__name__}``: by names (``('a', 'b')`` or ``('a b')``) or by number."
     return make
 
 
-def make_constructors() -> dict[str, Callable[..., object]]:
-    """Every constructor by its public name: ``matrix``, ``fmatrix``, ``matrices``, ``fmatrices`` and so on."""
-    made: dict[str, Callable[..., object]] = {}
-    for kind in RANKS:
-        for prefix, dtype in [("", None), *PREFIXES.items()]:
-            one = _constructor(kind, dtype)
-            many = prefix + PLURALS.get(kind, kind + "s")
-            one.__name__ = one.__qualname__ = prefix + kind
-            made[prefix + kind] = one
-            made[many] = _plural(one, prefix + kind)
-    return made
+scalar, vector, row, col, matrix, tensor3, tensor4, tensor5 = _constructors("")
+(
+    scalars, vectors, rows, cols, matrices, tensor3s, tensor4s, tensor5s,
+) = _plurals([scalar, vector, row, col, matrix, tensor3, tensor4, tensor5])  # fmt: skip
+bscalar, bvector, brow, bcol, bmatrix, btensor3, btensor4, btensor5 = _constructors("b")
+(
+    bscalars, bvectors, brows, bcols, bmatrices, btensor3s, btensor4s, btensor5s,
+) = _plurals([bscalar, bvector, brow, bcol, bmatrix, btensor3, btensor4, btensor5])  # fmt: skip
+wscalar, wvector, wrow, wcol, wmatrix, wtensor3, wtensor4, wtensor5 = _constructors("w")
+(
+    wscalars, wvectors, wrows, wcols, wmatrices, wtensor3s, wtensor4s, wtensor5s,
+) = _plurals([wscalar, wvector, wrow, wcol, wmatrix, wtensor3, wtensor4, wtensor5])  # fmt: skip
+iscalar, ivector, irow, icol, imatrix, itensor3, itensor4, itensor5 = _constructors("i")
+(
+    iscalars, ivectors, irows, icols, imatrices, itensor3s, itensor4s, itensor5s,
+) = _plurals([iscalar, ivector, irow, icol, imatrix, itensor3, itensor4, itensor5])  # fmt: skip
+lscalar, lvector, lrow, lcol, lmatrix, ltensor3, ltensor4, ltensor5 = _constructors("l")
+(
+    lscalars, lvectors, lrows, lcols, lmatrices, ltensor3s, ltensor4s, ltensor5s,
+) = _plurals([lscalar, lvector, lrow, lcol, lmatrix, ltensor3, ltensor4, ltensor5])  # fmt: skip
+fscalar, fvector, frow, fcol, fmatrix, ftensor3, ftensor4, ftensor5 = _constructors("f")
+(
+    fscalars, fvectors, frows, fcols, fmatrices, ftensor3s, ftensor4s, ftensor5s,
+) = _plurals([fscalar, fvector, frow, fcol, fmatrix, ftensor3, ftensor4, ftensor5])  # fmt: skip
+dscalar, dvector, drow, dcol, dmatrix, dtensor3, dtensor4, dtensor5 = _constructors("d")
+(
+    dscalars, dvectors, drows, dcols, dmatrices, dtensor3s, dtensor4s, dtensor5s,
+) = _plurals([dscalar, dvector, drow, dcol, dmatrix, dtensor3, dtensor4, dtensor5])  # fmt: skip

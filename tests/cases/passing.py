@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgraph.ops.passing import disconnected_grad, grad_clip, grad_scale, zero_grad
+from symgraph.ops.passing import Print, disconnected_grad, grad_clip, grad_scale, zero_grad
 from tests.cases import Arrays, Case
 
 
@@ -16,5 +16,6 @@ CASES = {
     "grad_clip": [Case(lambda x: grad_clip(x, -1.0, 1.0), draw, lambda x: x)],
     "grad_scale": [Case(lambda x: grad_scale(x, 1.0), draw, lambda x: x, (0,))],
     "zero_grad": [Case(zero_grad, draw, lambda x: x)],
+    "print": [Case(lambda x: Print("x")(x), draw, lambda x: x, (0,))],
     "disconnected_grad": [Case(disconnected_grad, draw, lambda x: x)],
 }
