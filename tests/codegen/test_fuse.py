@@ -1,0 +1,150 @@
+"""The laws of fusion: what a group reads is there, is read where it is computed, and means what the graph says."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import symgraph as sg
+from codegen.affine import loads_in
+from codegen.fuse import LARGEST_GROUP, fuse, overwriting_order, same_position, size
+from symgraph import expression
+from symgraph.expression import axis
+from symgraph.graph import Constant
+from tests.codegen.graphs import drawn, fused, prepared, task
+from tests.programs import by_reference, interpreted
+
+SEEDS = range(60)
+
+
+def groups_of(inputs, *outputs):
+    return fused(prepared(task(inputs, outputs))).groups
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_group_reads_what_earlier_groups_stored(seed):
+    p = prepared(drawn(seed))
+    f = fused(p)
+    there = {f.names[v] for v in (*p.inputs, *p.shared)} | {n for n, v in f.values.items() if isinstance(v, Constant)}
+    for g in f.groups:
+        assert {f.root(n) for n in g.reads} <= there
+        assert g.stored and set(g.stored) <= set(g.outputs) and not there & set(g.outputs)
+        there |= set(g.stored)
+    assert {f.root(f.names[v]) for v in (*p.outputs, *p.updates)} <= there
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stage_reads_values_of_its_group_where_it_stands(seed):
+    """Only then is the value in a register when it is read."""
+    f = fused(prepared(drawn(seed)))
+    for g in f.groups:
+        inside = set()
+        for k, stage in enumerate(g.stages):
+            c = stage.compute
+            assert c.is_map or k == 0
+            assert c.shape == g.stages[0].compute.shape
+            own = [axis(n) for n, _ in c.axes]
+            for e in loads_in([*c.exprs, *(c.at or ())]):
+                assert f.root(str(e.value)) not in inside or same_position(e.args, own, c.shape)
+            inside |= set(stage.outputs)
+        if len(g.stages) > 1:
+            assert size(expression.toposort([e for s in g.stages for e in s.compute.exprs])) <= LARGEST_GROUP
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_groups_mean_what_the_graph_says(seed):
+    t = drawn(seed)
+    x, i = t.inputs
+    values = {x: np.linspace(-1, 1, 9), i: np.array([1, 8, 1])}
+    for a, b in zip(interpreted(t.results, values), by_reference(t.results, values), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)  # sums of up to 81 terms in another order
+
+
+# ------------------------------------------------------------------------------------------------ policy
+
+
+@pytest.fixture
+def x():
+    return sg.tensor("x", "float32", (64, 32))
+
+
+@pytest.fixture
+def w():
+    return sg.tensor("w", "float32", (32, 48))
+
+
+def test_maps_of_one_shape_are_one_kernel(x):
+    y = sg.tanh(x)
+    (g,) = groups_of([x], y * 2, sg.exp(y) + x)
+    assert len(g.stored) == 2
+
+
+def test_what_follows_a_product_is_its_epilogue(x, w):
+    b = sg.tensor("b", "float32", (48,))
+    (g,) = groups_of([x, w, b], sg.nn.relu(x @ w + b))
+    assert len(g.stages) == 2 and len(g.stored) == 1
+
+
+def test_an_expensive_map_is_not_repeated_by_a_product(x, w):
+    first, second = groups_of([x, w], sg.tanh(x) @ w)
+    assert first.stored and not first.stages[0].compute.reduce and second.stages[0].compute.reduce
+
+
+def test_a_map_that_a_sum_reads_once_is_part_of_it(x):
+    (g,) = groups_of([x], sg.exp(x).sum(axis=1))
+    assert len(g.stages) == 1
+
+
+def test_moving_elements_costs_nothing(x):
+    (g,) = groups_of([x], x.T[::-1] @ x[:, 3:])
+    assert len(g.stages) == 1
+
+
+def test_a_reshape_is_a_view(x):
+    assert not groups_of([x], x.reshape((32, 64)))
+    (g,) = groups_of([x], sg.exp(x).reshape((32, 64)))
+    assert len(g.stored) == 1
+
+
+def test_equal_elements_are_one_literal(x):
+    f = fused(prepared(task([x], [x + np.full((64, 32), 2.5, "float32"), x * np.zeros((1, 32), "float32")])))
+    assert not [v for v in f.values.values() if isinstance(v, Constant)]
+
+
+def test_zeros_of_both_signs_are_not_equal_elements(x):
+    signed = np.zeros((1, 32), "float32")
+    signed[0, 3] = -0.0
+    f = fused(prepared(task([x], [x * signed])))
+    assert [v for v in f.values.values() if isinstance(v, Constant)]
+
+
+def test_a_long_formula_is_cut_into_kernels_that_compile_quickly(x):
+    y = x
+    for _ in range(60):
+        y = sg.tanh(y) + sg.exp(-y)
+    groups = groups_of([x], y)
+    assert 60 * 42 / LARGEST_GROUP / 2 < len(groups) < 60
+
+
+def test_an_input_that_is_returned_is_no_kernel(x):
+    assert not fuse([x], [x]).groups
+
+
+# ------------------------------------------------------------------------------------------------ stores that meet
+
+
+@given(st.lists(st.sets(st.integers(0, 4)), min_size=1, max_size=5))
+def test_stores_are_ordered_so_that_none_overwrites_what_another_reads(reads):
+    """Value k goes to storage k; there is an order just if some permutation is one."""
+    storage = {f"v{k}": f"s{k}" for k in range(len(reads))}
+    wanted = {f"v{k}": {f"s{n}" for n in r} for k, r in enumerate(reads)}
+
+    def fits(order):
+        return not any(storage[n] in wanted[m] for k, n in enumerate(order) for m in order[k + 1 :])
+
+    found = overwriting_order(storage, wanted)
+    possible = any(map(fits, itertools.permutations(storage)))
+    assert (found is not None) == possible
+    assert found is None or (sorted(found) == sorted(storage) and fits(found))
