@@ -8,7 +8,7 @@ import numpy as np
 
 from symgraph.gradient import vjp
 from symgraph.graph import Variable, constant
-from symgraph.types import TensorType, is_float
+from symgraph.types import TensorType, is_float, promote
 from tests.cases import Case
 from tests.programs import by_reference, interpreted, native
 
@@ -38,11 +38,21 @@ def check_value(case: Case, seed: int, dtype: str) -> None:
     assert_close(found, np.asarray(case.oracle(*arrays)), case.ulp, magnitude(case, arrays))
 
 
+def check_dtype(case: Case, seed: int, dtype: str) -> None:
+    """A float result has the precision of the float inputs, and a bool is one just where the oracle's is."""
+    inputs, y, arrays = built(case, seed, dtype)
+    floats = [v.dtype for v in inputs if is_float(v.dtype)]
+    if floats and is_float(y.dtype):
+        assert y.dtype == promote(*floats), f"{y.dtype} of {', '.join(floats)}"
+    assert (y.dtype == "bool") == (np.asarray(case.oracle(*arrays)).dtype == bool), f"{y.dtype}"
+
+
 def check_compiled(case: Case, seed: int, dtype: str) -> None:
     """Machine code is the interpreter bit by bit, and the oracle to a few units in the last place."""
     inputs, y, arrays = built(case, seed, dtype)
     values = dict(zip(inputs, arrays, strict=True))
-    (machine,), (slow,) = native([y], values), interpreted([y], values)
+    (slow,) = interpreted([y], values)  # first: it raises where machine code would write outside its buffers
+    (machine,) = native([y], values)
     assert machine.dtype.name == y.dtype and machine.shape == slow.shape
     assert same_bits(machine, slow), f"native {machine} differs from the interpreter's {slow}"
     assert_close(machine, np.asarray(case.oracle(*arrays)), case.ulp, magnitude(case, arrays))

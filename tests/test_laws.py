@@ -37,6 +37,12 @@ def test_the_reference_is_the_oracle(case, dtype):
         laws.check_value(case, seed, dtype)
 
 
+@pytest.mark.parametrize("case", [c for c in EACH if not str(c.id).startswith("cast-")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_op_keeps_the_precision_of_its_inputs(case, dtype):
+    laws.check_dtype(case, 0, dtype)
+
+
 @pytest.mark.parametrize("case", [c for c in EACH if isinstance(OPS[c.id.rpartition("-")[0]], Elementwise)])
 def test_elementwise_ops_take_half_precision(case):
     for seed in SEEDS:
