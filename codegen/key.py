@@ -5,7 +5,7 @@ Keying on the graph means that a hit skips rewriting, scheduling and emission al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import llvmlite
 
@@ -13,6 +13,7 @@ from codegen.cache import Cache, source_digest
 from codegen.llvm.target import Target
 from symgraph import config, expression
 from symgraph.backend import Signature, Task
+from symgraph.batch import Batched
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, flatten, toposort
 from symgraph.op import Composite, Elementwise, Op, Reduction, Structured
@@ -24,7 +25,7 @@ OWN = ("symgraph.", "codegen.")
 def task_key(task: Task, signature: Signature, target: Target) -> str | None:
     """The key of a program, or None if something in it cannot be told by its text (an op of the user's own code)."""
     nodes = toposort(task.results)
-    if not all(_is_readable(node.op) for node in nodes) or not all(map(_is_own, RULES.values())):
+    if not all(_is_readable(_inner(node.op)) for node in nodes) or not all(map(_is_own, RULES.values())):
         return None
     return Cache.key(*_parts(task, signature, target, nodes))
 
@@ -43,8 +44,9 @@ def _parts(task: Task, signature: Signature, target: Target, nodes: list[Apply])
     yield repr((outputs, len(task.outputs), [task.shared.index(s) for s, _ in task.updates]))
     yield repr((signature.inputs, signature.shared, [n for _, n in signature.sizes]))
     for node in nodes:
-        if isinstance(node.op, Elementwise) and not _is_ours(node.op):
-            yield from _text(node.op.expr(tuple(v.dtype for v in node.inputs)))
+        op = _inner(node.op)
+        if isinstance(op, Elementwise) and not _is_ours(op):
+            yield from _text(op.expr(tuple(v.dtype for v in node.inputs)))
     for r in RULES.values():
         yield repr((r.name, r.phase, r.left, r.right))
 
@@ -63,10 +65,26 @@ def _is_readable(op: Op) -> bool:
 
 def _is_ours(op: Op) -> bool:
     """Whether the op's meaning is part of our source."""
-    functions = {Elementwise: "body", Structured: "formula", Composite: "body", Reduction: "numpy"}
-    field = next((name for kind, name in functions.items() if isinstance(op, kind)), None)
-    module = getattr(op, field).__module__ if field else type(op).__module__
-    return type(op).__module__.startswith(OWN) and (isinstance(op, Reduction) or str(module).startswith(OWN))
+    return all(str(part.__module__).startswith(OWN) for part in (type(op), *_meaning(op)))
+
+
+def _meaning(op: Op) -> Sequence[Callable[..., object]]:
+    """The functions that say what an op computes."""
+    match op:
+        case Structured():
+            return [op.formula]
+        case Elementwise() | Composite():
+            return [op.body]
+        case Reduction():
+            return [f for f in (op.combiner.identity, op.combiner.merge, op.combiner.step, op.terms) if f is not None]
+    return []
+
+
+def _inner(op: Op) -> Op:
+    """The op that is done for each row of a batch."""
+    while isinstance(op, Batched):
+        op = op.inner
+    return op
 
 
 def _is_own(r: Rule) -> bool:

@@ -52,9 +52,14 @@ def task(
     return Task(tuple(inputs), held, tuple(outputs), tuple(updates))
 
 
+def signature(t: Task) -> Signature:
+    """The shapes of the types of a task."""
+    return Signature(tuple(v.type for v in t.inputs), tuple(s.type for s in t.shared))
+
+
 def prepared(t: Task) -> Prepared:
     """The task on the shapes of its types."""
-    return prepare(t, Signature(tuple(v.type for v in t.inputs), tuple(s.type for s in t.shared)))
+    return prepare(t, signature(t))
 
 
 def fused(p: Prepared) -> Fused:
