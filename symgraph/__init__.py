@@ -48,6 +48,7 @@ from symgraph.ops.passing import *
 from symgraph.ops.reduce import *
 from symgraph.ops.shape import *
 from symgraph.ops.special import *
+from symgraph.ops.square import *
 from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
 from symgraph.rewrite import rule
@@ -97,6 +98,6 @@ __all__ = [
     # indexing
     "set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose",
     # products
-    "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum",
+    "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum", "kron", "trace",
 ]  # fmt: skip
 __all__ += variables.__all__

@@ -234,6 +234,8 @@ class Variable:
     def __array_function__(
         self, function: Any, types: Iterable[builtins.type], args: Sequence[Any], kwargs: Mapping[str, Any],
     ) -> Any: ...
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+        """The sum of a diagonal."""
     def eval(self, inputs: Mapping[Variable | str, Any] | None = None, backend: str | None = None) -> np.ndarray:
         """The value of an expression: ``x.eval({a: 1.0})``; keys are variables or their names."""
 

@@ -2,5 +2,10 @@
 
 from symgraph.ops.einsum import einsum
 from symgraph.ops.linalg import batched_dot, dot, matmul, outer, tensordot
+from symgraph.ops.matrices import diagonal
+from symgraph.ops.reduce import norm
+from symgraph.ops.square import kron, matrix_power, trace
 
-__all__ = ["dot", "matmul", "tensordot", "batched_dot", "outer", "einsum"]
+__all__ = [
+    "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum", "kron", "matrix_power", "trace", "diagonal", "norm",
+]  # fmt: skip

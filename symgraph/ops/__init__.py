@@ -25,12 +25,13 @@ from symgraph.ops import (
     shape,
     slicing,
     special,
+    square,
     transcendental,
 )
 
 FAMILIES = (
     activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join,
-    linalg, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, transcendental,
+    linalg, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, square, transcendental,
 )
 
 interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})

@@ -1,0 +1,62 @@
+"""The public names: stated one by one, all there, and cheap to import."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import symgraph as sg
+from symgraph import ops, variables
+
+NAMESPACES = [sg, sg.nn, sg.linalg, sg.random, sg.optim]
+ELSEWHERE = {"conv": sg.nn, "pool": sg.nn}
+"""Families whose functions are public in a namespace of their own."""
+
+
+@pytest.mark.parametrize("module", NAMESPACES, ids=lambda m: m.__name__)
+def test_every_name_stated_is_there_once(module):
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert not [name for name in module.__all__ if not hasattr(module, name)]
+
+
+def test_every_function_of_a_family_is_public():
+    for family in ops.FAMILIES:
+        home = ELSEWHERE.get(family.__name__.rpartition(".")[2], sg)
+        assert not set(family.__all__) - set(home.__all__), family.__name__
+        assert all(getattr(home, name) is getattr(family, name) for name in family.__all__)
+
+
+@pytest.mark.parametrize("module", NAMESPACES, ids=lambda m: m.__name__)
+def test_every_public_function_is_documented(module):
+    assert not [n for n in module.__all__ if callable(getattr(module, n)) and not getattr(module, n).__doc__]
+
+
+@pytest.mark.parametrize("prefix", variables.PREFIXES)
+@pytest.mark.parametrize("kind", variables.RANKS)
+def test_a_constructor_makes_what_its_name_says(prefix, kind):
+    one = getattr(sg, prefix + kind)
+    v = one("v")
+    assert (v.name, v.static_shape) == ("v", variables.RANKS[kind])
+    assert v.dtype == ("float64" if not prefix else variables.PREFIXES[prefix]) and one.__name__ == prefix + kind
+    several = getattr(sg, prefix + ("matrices" if kind == "matrix" else kind + "s"))
+    assert [m.type for m in several("a b")] == [v.type] * 2
+
+
+def test_settings_by_argument_context_process_and_environment(monkeypatch):
+    with sg.using(floatX="float32"):
+        assert sg.scalar().dtype == "float32" and sg.config.floatX() == "float32"
+        assert sg.scalar(dtype="float64").dtype == "float64"
+    assert sg.scalar().dtype == "float64"
+    code = "import symgraph as sg; a = sg.floatX(); sg.configure(floatX='float16'); print(a, sg.floatX())"
+    environment = {**os.environ, "SYMGRAPH_FLOATX": "float32"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["float32", "float16"]
+
+
+def test_an_import_loads_few_modules():
+    """Time varies with the machine; what is loaded does not. Beyond NumPy: our own modules and a little of Python's."""
+    code = "import sys, numpy; before = set(sys.modules); import symgraph; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    others = {name.split(".")[0] for name in done.stdout.split()} - {"symgraph"}
+    assert not others & {"llvmlite", "networkx", "codegen", "scipy", "cupy", "numpy", "unittest", "asyncio", "secrets"}
