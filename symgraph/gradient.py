@@ -164,7 +164,13 @@ def _pull(
     for node in reversed(toposort(prepared, leaves)):
         if node in useful and any(v in total for v in node.outputs):
             _pull_node(node, total, useful, set(wrt), set(stop))
-    return [total.get(v) for v in wrt]
+    vanished = _read(outputs, leaves) - _read(prepared, leaves)
+    return [zeros_like(v) if v not in total and v in vanished else total.get(v) for v in wrt]
+
+
+def _read(outputs: Sequence[Variable], leaves: Sequence[Variable]) -> set[Variable]:
+    """What ``outputs`` depend on: a variable that rewriting made vanish has a gradient of zero, and is connected."""
+    return {v for node in toposort(outputs, leaves) for v in node.op.operands(node)}
 
 
 def _expand_for_gradient(outputs: Sequence[Variable]) -> list[Variable]:
