@@ -6,9 +6,10 @@ along an axis, fusion whether two axes walk memory as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
@@ -84,13 +85,11 @@ def flat_index(indices: Sequence[Expr], shape: Sequence[int]) -> Expr:
     return flat_form(indices, shape).expr()
 
 
-def flatten_loads(exprs: Sequence[Expr], shapes: Mapping[str, Sequence[int]]) -> list[Expr]:
-    """``exprs`` with every load at one flat offset."""
+def conjuncts(cond: Expr) -> tuple[Expr, ...]:
+    """The parts of a conjunction, in order."""
+    return (*conjuncts(cond.args[0]), *conjuncts(cond.args[1])) if cond.prim == "and" else (cond,)
 
-    def flat(e: Expr) -> Expr | None:
-        if e.prim != "load":
-            return None
-        name = str(e.value)
-        return expression.load(name, [flat_index(e.args, shapes[name])], e.dtype)
 
-    return expression.substitute(exprs, flat)
+def all_of(conditions: Sequence[Expr]) -> Expr:
+    """The conjunction of one condition or more."""
+    return reduce(operator.and_, conditions)

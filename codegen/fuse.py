@@ -115,7 +115,8 @@ def fuse(outputs: Sequence[Variable], given: Sequence[Variable]) -> Fused:
     stages: list[Stage] = []
     for node in toposort(outputs):
         stages.extend(inliner.visit(node))
-    stages.extend(inliner.copies(outputs))
+    for v in outputs:  # those that are leaves have no stage
+        _name(fused, v)
     fused.groups = _merge(stages, fused, {fused.root(fused.names[v]) for v in outputs} | inliner.viewed)
     return fused
 
@@ -153,11 +154,11 @@ class _Inliner:
             for v in dict.fromkeys(node.op.operands(node)):
                 self.readers.setdefault(v, []).append(node)
         self.formulas: dict[Apply, Compute | None] = {n: n.op.define(n) for n in toposort(outputs)}
-        self.must = set(outputs) | {v for n in self.formulas if is_view(n) for v in n.op.operands(n)}
+        self.must = set(outputs) | {v for n in self.formulas if n.op.is_view for v in n.op.operands(n)}
 
     def visit(self, node: Apply) -> list[Stage]:
         """The stages that a node needs: none if it is inlined or a view."""
-        if is_view(node):
+        if node.op.is_view:
             self._view(node)
             return []
         formula = self.formulas[node]
@@ -223,22 +224,11 @@ class _Inliner:
         work = prod(n for _, n in formula.axes + formula.reduce)
         return work > prod(static_shape(v))
 
-    def copies(self, outputs: Sequence[Variable]) -> list[Stage]:
-        """Nothing to copy here: outputs that are inputs, constants or views are copied by the program."""
-        for v in outputs:
-            _name(self.fused, v)
-        return []
-
 
 def is_uniform(v: Constant) -> bool:
     """Whether all elements of a constant have the same bits."""
     first = v.data.ravel()[:1].view(np.uint8)
     return v.data.size > 0 and bool((v.data.reshape(-1, 1).view(np.uint8) == first).all())
-
-
-def is_view(node: Apply) -> bool:
-    """Whether a node's output is its input's memory under another shape."""
-    return bool(getattr(node.op, "is_view", False))
 
 
 # ------------------------------------------------------------------------------------------------ grouping

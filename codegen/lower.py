@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.affine import flat_index, linear, loads_in
+from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
 from codegen.fuse import Fused, Group, Stage, overwriting_order, static_shape
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
 from symgraph import expression
@@ -163,9 +163,7 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
     factors = terms[0].args if terms[0].prim == "mul" else terms
     conditions = [f.args[0] for f in factors if _is_masked(f)]
     bare = tuple(f.args[1] if _is_masked(f) else f for f in factors)
-    cond = None
-    for each in conditions:
-        cond = each if cond is None else cond & each
+    cond = all_of(conditions) if conditions else None
     if cond is not None:
         bare = tuple(_unclamp(bare, cond))
     return (DOT if len(bare) == 2 else SUM), bare, cond
@@ -173,18 +171,6 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
 
 def _is_masked(e: Expr) -> bool:
     return e.prim == "select" and e.args[2].prim == "const" and e.args[2].value == 0
-
-
-def conjuncts(cond: Expr) -> list[Expr]:
-    """The parts of a conjunction."""
-    found, pending = [], [cond]
-    while pending:
-        e = pending.pop()
-        if e.prim == "and":
-            pending.extend(e.args)
-        else:
-            found.append(e)
-    return found
 
 
 def _unclamp(exprs: Sequence[Expr], cond: Expr) -> list[Expr]:

@@ -180,8 +180,8 @@ class _Planner:
         readers = self.readers.get(old, set()) - {writer}
         if any(self._depends(self.maker[g], writer) for g in self.guards if g in self.maker):
             return False  # what is checked must be known before anything is written
-        outside = [c for c in self.copies if c.source == storage] or [c for c in self.late if c.source == storage]
-        if outside or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
+        copied = any(c.source == storage for c in (*self.copies, *self.late))
+        if copied or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
             return False
         self.before[writer] |= readers
         return True

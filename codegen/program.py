@@ -13,6 +13,7 @@ from codegen.tiles import Machine
 from symgraph.backend import Prepared
 from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, toposort
+from symgraph.op import Guard
 from symgraph.reference import guard_message
 from symgraph.rewrite import expand_composites
 from symgraph.shapes import settle
@@ -92,7 +93,7 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     IndexOutOfRange
         If a guard is known to fail already.
     """
-    guards = [ok for _, ok in guards_of(prepared)]
+    guards = [ok for _, _, ok in guards_of(prepared)]
     results = [*prepared.outputs, *prepared.updates, *guards]
     fused = fuse(results, [*prepared.inputs, *prepared.shared])
     memory = plan(prepared, fused, guards)
@@ -120,14 +121,14 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
     return kernels, steps
 
 
-def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:
-    """(node, ok) for everything that must hold and is not known to."""
-    found: list[tuple[Apply, Variable]] = []
+def guards_of(prepared: Prepared) -> list[tuple[Apply, Guard, Variable]]:
+    """(node, guard, ok) for everything that must hold and is not known to; ``ok`` is settled on the static shapes."""
+    found: list[tuple[Apply, Guard, Variable]] = []
     for node in toposort([*prepared.outputs, *prepared.updates]):
         for guard in node.op.guards(node):
             (ok,) = settle(expand_composites(settle([guard.ok])))
             if not isinstance(ok, Constant):
-                found.append((node, ok))
+                found.append((node, guard, ok))
             elif not ok.data.all():
                 raise IndexOutOfRange(guard_message(node, guard))
     return found
@@ -135,9 +136,5 @@ def guards_of(prepared: Prepared) -> list[tuple[Apply, Variable]]:
 
 def guard_error(prepared: Prepared, number: int) -> IndexOutOfRange:
     """The error of guard ``number``, which failed."""
-    node, _ = guards_of(prepared)[number]
-    oks = node.op.guards(node)
-    first = [n for n, _ in guards_of(prepared)].index(node)
-    return IndexOutOfRange(guard_message(node, oks[min(number - first, len(oks) - 1)]))
-
-
+    node, guard, _ = guards_of(prepared)[number]
+    return IndexOutOfRange(guard_message(node, guard))

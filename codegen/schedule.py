@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from codegen.affine import linear, loads_in
+from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -227,18 +227,14 @@ def _sink_one(s: Statement, inner: Sequence[Inner], registers: set[str]) -> Body
         case Loop(_, _, "serial"):
             return (with_block(s, tuple(new for b in s.body for new in _sink_one(b, inner, registers))),)
         case If(cond, block):
-            return tuple(_around(b, inner, (*_parts(cond), *_exist(inner))) for b in block)
-        case Store(buffer) if buffer in registers and not any(e.prim == "load" for e in loads_in((s.expr,))):
+            return tuple(_around(b, inner, (*conjuncts(cond), *_exist(inner))) for b in block)
+        case Store(buffer) if buffer in registers and not loads_in((s.expr,)):
             return (_around(s, inner, ()),)
     return (_around(s, inner, _exist(inner)),)
 
 
 def _exist(inner: Sequence[Inner]) -> tuple[Expr, ...]:
     return tuple(i.exists for i in inner if i.exists is not None)
-
-
-def _parts(cond: Expr) -> tuple[Expr, ...]:
-    return (*_parts(cond.args[0]), *_parts(cond.args[1])) if cond.prim == "and" else (cond,)
 
 
 def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) -> Statement:
@@ -248,18 +244,11 @@ def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) ->
     for level in range(len(inner), -1, -1):
         held = [c for c, d in zip(conditions, depth, strict=True) if d == level]
         if held:
-            s = If(_all(held), (s,))
+            s = If(all_of(held), (s,))
         if level:
             i = inner[level - 1]
             s = Loop(i.index, i.extent, i.kind, (s,))
     return s
-
-
-def _all(conditions: Sequence[Expr]) -> Expr:
-    total = conditions[0]
-    for c in conditions[1:]:
-        total = total & c
-    return total
 
 
 def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
@@ -371,7 +360,7 @@ def _accumulate_at(s: Statement, at: tuple[Expr, ...]) -> Statement:
 
 def _merge_tree(step: Accumulate, plan: Plan, names: Iterator[str]) -> Body:
     """acc[0] gathers the other vectors, then its upper half, and so on to one element."""
-    merge = replace(step.combiner, name=f"{step.combiner.name}", step=step.combiner.merge)
+    merge = replace(step.combiner, step=step.combiner.merge)
     made: list[Statement] = []
     zero = const(0, INDEX)
 

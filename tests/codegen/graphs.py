@@ -64,10 +64,10 @@ def prepared(t: Task) -> Prepared:
 
 def fused(p: Prepared) -> Fused:
     """Groups, those of the guards included."""
-    guards = [ok for _, ok in guards_of(p)]
+    guards = [ok for _, _, ok in guards_of(p)]
     return fuse([*p.outputs, *p.updates, *guards], [*p.inputs, *p.shared])
 
 
 def planned(p: Prepared, f: Fused) -> Memory:
     """The memory plan."""
-    return plan(p, f, [ok for _, ok in guards_of(p)])
+    return plan(p, f, [ok for _, _, ok in guards_of(p)])

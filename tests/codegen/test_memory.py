@@ -52,7 +52,7 @@ class Contents:
 def walk(p, f, memory):
     """Run the plan on names of values; gives what every storage holds at the end."""
     contents = Contents(p, f, memory)
-    guards = [f.names[ok] for _, ok in guards_of(p)]
+    guards = [f.names[ok] for _, _, ok in guards_of(p)]
     for k, step in enumerate(memory.steps):
         if k == memory.commit:
             for name in guards:
