@@ -18,7 +18,7 @@ from symgraph.errors import BackendError
 from symgraph.graph import Constant, SharedVariable, Variable, toposort
 from symgraph.op import Op
 from symgraph.reference import evaluate
-from symgraph.rewrite import Step, expand_composites, rewrite
+from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
 from symgraph.types import TensorType
 
@@ -26,7 +26,6 @@ BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
     "llvm": "codegen.llvm.backend:LlvmBackend",
 }
-PHASES = ("canonicalize", "stabilize")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     for (target, _), new in zip(task.updates, results[count:], strict=True):
         check_update(target, new)
     trace: list[Step] = []
-    results = rewrite(results, PHASES, trace=trace)
+    results = rewrite(results, STABILIZING, trace=trace)
     results = settle(expand_composites(results))
     results = settle(rewrite(results, ("specialize",), trace=trace))
     renewed = list(zip((task.shared.index(s) for s, _ in task.updates), results[count:], strict=True))

@@ -11,7 +11,10 @@ from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
-from symgraph.op import OPS, Attrs, GradResult, Guard, Op
+from symgraph.op import Attrs, GradResult, Guard, Op
+from symgraph.ops.broadcast import expanded
+from symgraph.ops.reduce import all as every
+from symgraph.ops.shape import extents, permute
 from symgraph.types import TensorType, broadcast_extents
 
 BATCH_AXIS = "b"
@@ -73,8 +76,7 @@ class Batched(Op):
         """What must hold for every row."""
         inner, _ = self._rows(node.inputs, node.attrs)
         rows = {a: b for a, b, w in zip(inner.inputs, node.inputs, node.attrs["which"], strict=True) if w}
-        every = OPS["all"]
-        return [replace(g, ok=every(batch([g.ok], rows)[0])) for g in self.inner.guards(inner)]  # type: ignore[operator]
+        return [replace(g, ok=every(batch([g.ok], rows)[0])) for g in self.inner.guards(inner)]
 
     def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         inner, _ = self._rows(node.inputs, node.attrs)
@@ -148,6 +150,4 @@ def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Vari
 
 def _repeat(v: Variable, like: Variable) -> Variable:
     """``v`` with a batch axis in front, as long as that of ``like``."""
-    raised = OPS["dimshuffle"](v, pattern=(None, *range(v.ndim)))  # type: ignore[operator]
-    sizes = [like.shape[0], *v.shape]
-    return OPS["broadcast_to"](raised, *sizes)  # type: ignore[operator, no-any-return]
+    return expanded(permute(v, (None, *range(v.ndim))), [extents(like)[0], *extents(v)])

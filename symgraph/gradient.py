@@ -28,12 +28,15 @@ from symgraph.graph import (
     toposort,
     transform,
 )
-from symgraph.op import OPS, Composite, as_variable, convert, size_variable
-from symgraph.rewrite import rewrite
+from symgraph.op import Composite, as_variable, convert
+from symgraph.ops.broadcast import broadcast_like, sum_to
+from symgraph.ops.creation import zeros_like
+from symgraph.ops.matrices import eye
+from symgraph.ops.shape import elements, extents, reshaped
+from symgraph.rewrite import STABILIZING, rewrite
 from symgraph.types import is_float
 
 Wrt = TypeVar("Wrt", Variable, Sequence[Variable])
-PHASES = ("canonicalize", "stabilize")
 
 
 def grad(
@@ -118,14 +121,12 @@ def jacobian(f: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
 
     The pass is built once and given an axis more: every op carries a formula, so batching is mechanical.
     """
-    size = _product(f.shape)
     weight = Variable(f.type, name="cotangent")
     many = _listed(wrt)
     found = _pull([f], [weight], many, [])
     rows = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
-    units = _units(f, size)
-    batched = batch(rows, {weight: units})
-    shaped = [_reshape(b, (*f.shape, *v.shape)) for b, v in zip(batched, many, strict=True)]
+    batched = batch(rows, {weight: _units(f)})
+    shaped = [reshaped(b, (*extents(f), *extents(v))) for b, v in zip(batched, many, strict=True)]
     return shaped if isinstance(wrt, list | tuple) else shaped[0]
 
 
@@ -156,7 +157,7 @@ def _pull(
     for v in wrt:
         _check_wrt(v)
     leaves = [*wrt, *stop]
-    prepared = _expand_for_gradient(rewrite(outputs, PHASES, leaves=leaves))
+    prepared = _expand_for_gradient(rewrite(outputs, STABILIZING, leaves=leaves))
     total: dict[Variable, Variable] = {}
     for v, g in zip(prepared, cotangents, strict=True):
         _add(total, v, g)
@@ -224,8 +225,8 @@ def _fit_shape(g: Variable, v: Variable) -> Variable:
     if g.type.shape == v.type.shape and g.type.is_static:
         return g
     if g.ndim < v.ndim or any(a == 1 and b != 1 for a, b in zip(g.type.shape[::-1], v.type.shape[::-1], strict=False)):
-        g = OPS["broadcast_like"](g, v)  # type: ignore[operator]
-    return OPS["sum_to"](g, v)  # type: ignore[operator, no-any-return]
+        g = broadcast_like(g, v)
+    return sum_to(g, v)
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -273,26 +274,7 @@ def _disconnected(v: Variable, policy: str, returned: str) -> Any:
     return None if returned.lower() == "none" else zeros_like(v)
 
 
-def zeros_like(v: Variable) -> Variable:
-    """Zeros of the type of ``v``."""
-    zero = constant(np.zeros((), v.dtype))
-    return OPS["broadcast_like"](zero, v)  # type: ignore[operator, no-any-return]
-
-
-def _product(extents: Sequence[Variable]) -> Variable:
-    total: Variable = constant(np.int64(1))
-    for n in extents:
-        total = OPS["mul"](total, n)  # type: ignore[operator]
-    return total
-
-
-def _units(f: Variable, size: Variable) -> Variable:
-    """The unit cotangents of ``f``: (size, *f.shape), row i one at flat position i."""
-    ends = constant(np.int64(0)), constant(np.int64(1))
-    flat = OPS["arange"](*ends, size_variable(size), dtype="int64")  # type: ignore[operator]
-    one = OPS["eq"](_reshape(flat, (size, 1)), _reshape(flat, (1, size)))  # type: ignore[operator]
-    return _reshape(convert(one, f.dtype), (size, *f.shape))
-
-
-def _reshape(x: Variable, shape: Sequence[object]) -> Variable:
-    return OPS["reshape"](x, *[size_variable(n) for n in shape])  # type: ignore[operator, no-any-return]
+def _units(f: Variable) -> Variable:
+    """The unit cotangents of ``f``: row i is one at flat position i."""
+    count = elements(f)
+    return reshaped(eye(count, dtype=f.dtype), (count, *extents(f)))

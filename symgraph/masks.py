@@ -14,7 +14,8 @@ import numpy as np
 
 from symgraph.errors import GradientError, layout
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe
-from symgraph.op import OPS, PRIMITIVES, Elementwise, GradResult, convert
+from symgraph.op import PRIMITIVES, Elementwise, GradResult, convert
+from symgraph.ops.broadcast import broadcast_like
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
@@ -83,7 +84,7 @@ def _split_view(node: Apply, g: Variable) -> Masked:
         return cond, convert(value, g.dtype)
     if x.type.is_static and cond.type.shape == value.type.shape == x.type.shape:
         return _moved(node, cond), _moved(node, value)
-    return _moved(node, OPS["broadcast_like"](cond, x)), g  # type: ignore[operator]
+    return _moved(node, broadcast_like(cond, x)), g
 
 
 def _moved(node: Apply, v: Variable) -> Variable:

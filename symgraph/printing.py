@@ -9,12 +9,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from symgraph.backend import PHASES, Prepared, Task
+from symgraph.backend import Prepared, Task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
 from symgraph.graph import Apply, Attr, Constant, SharedVariable, Variable, apply, label, leaves
 from symgraph.op import Elementwise
-from symgraph.rewrite import rewrite
+from symgraph.rewrite import STABILIZING, rewrite
 
 __all__ = ["debugprint", "pprint"]
 
@@ -351,7 +351,7 @@ def _function_lines(f: Function) -> Iterator[str]:
         yield from _program_lines(f.task, program.prepared)
     if not f.programs:
         yield "not compiled yet: the graph for any shapes"
-        yield from _trees(_results(f.task, rewrite(f.task.results, PHASES)))
+        yield from _trees(_results(f.task, rewrite(f.task.results, STABILIZING)))
 
 
 def _program_lines(task: Task, p: Prepared) -> Iterator[str]:

@@ -40,6 +40,8 @@ from symgraph.pattern import Pattern
 from symgraph.types import TensorType
 
 PHASES = ("canonicalize", "stabilize", "specialize")
+STABILIZING = PHASES[:2]
+"""Those before composites are expanded, and before a graph is differentiated."""
 EXPAND = "expand"
 PRODUCT_ROOTS, SEEN_THROUGH = ("mul", "true_div"), {"dimshuffle", "cast"}
 RUNS = {"canonicalize": ("canonicalize",), "stabilize": ("canonicalize", "stabilize"), "specialize": ("specialize",)}
