@@ -189,3 +189,11 @@ def scatter(
     axes = tuple((f"i{k}", n) for k, n in enumerate(shape))
     at, value = formula(*[expression.axis(name) for name, _ in axes])
     return Compute(axes, (value,), (), combiner, at=at, into=into)
+
+
+def row_major(index: Sequence[Expr], sizes: Sequence[int]) -> Expr:
+    """The flat index of ``index`` in an array of extents ``sizes``."""
+    flat = const(0, expression.INDEX)
+    for i, n in zip(index, sizes, strict=True):
+        flat = flat * n + i
+    return flat

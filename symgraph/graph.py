@@ -509,15 +509,6 @@ def _same_op(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
         return apply(node.op, inputs, node.attrs).outputs
 
 
-def clients(outputs: Iterable[Variable]) -> dict[Variable, list[Apply]]:
-    """Who reads each variable."""
-    users: dict[Variable, list[Apply]] = {}
-    for node in toposort(outputs):
-        for v in dict.fromkeys(node.inputs):
-            users.setdefault(v, []).append(node)
-    return users
-
-
 # ------------------------------------------------------------------------------------------------ flat form
 
 Flat = tuple[list[Variable], list[tuple["Op", list[tuple[int, int]], dict[str, Attr]]], list[tuple[int, int]]]

@@ -23,7 +23,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.errors import ArgumentError, AxisError, DTypeError, GradientError, ShapeError, layout
 from symgraph.expression import Expr
-from symgraph.formula import Combiner, Compute, Operand
+from symgraph.formula import Combiner, Compute, Operand, row_major
 from symgraph.graph import (
     Apply,
     Attr,
@@ -615,9 +615,7 @@ class Reduction(Op):
         axes = tuple(
             (f"i{k}", 1 if k in axis else n) for k, n in enumerate(operand.shape) if keepdims or k not in axis
         )
-        flat = expression.const(0, expression.INDEX)
-        for k in axis:
-            flat = flat * operand.shape[k] + index[k]
+        flat = row_major([index[k] for k in axis], [operand.shape[k] for k in axis])
         element = operand[tuple(index)]
         terms = self.terms(element, flat) if self.terms else (element,)
         return Compute(axes, terms, tuple((f"r{k}", operand.shape[k]) for k in axis), self.combiner)

@@ -24,11 +24,10 @@ import numpy as np
 
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, cast, const, eq, select
-from symgraph.formula import Compute, Operand, compute
+from symgraph.formula import Compute, Operand, compute, row_major
 from symgraph.graph import Variable, constant
 from symgraph.op import convert, extent_of, structured
 from symgraph.ops.elementwise import le, lt, mul, right_shift
-from symgraph.ops.shape import row_major
 from symgraph.ops.transcendental import cos, log1p, sqrt
 from symgraph.types import TensorType
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
-from symgraph.formula import Compute, Operand, compute
+from symgraph.formula import Compute, Operand, compute, row_major
 from symgraph.graph import Apply, Variable, constant, describe, here_excerpt, label
 from symgraph.op import Elementwise, as_variable, attach, attach_property, extent_of, normalize_axis, structured
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
@@ -203,14 +203,6 @@ def _bad_reshape(x: Variable, new: Sequence[Extent]) -> ShapeError:
         layout(f"reshape({label(x)}, ({text})): {label(x)} has {count} elements, the shape has {wanted}", [describe(x)],
                here_excerpt(), "the products of the extents must agree; -1 stands for the one that makes them so")
     )  # fmt: skip
-
-
-def row_major(index: Sequence[Expr], sizes: Sequence[int]) -> Expr:
-    """The flat index of ``index`` in an array of extents ``sizes``."""
-    flat = const(0, INDEX)
-    for i, n in zip(index, sizes, strict=True):
-        flat = flat * n + i
-    return flat
 
 
 def _unravel(flat: Expr, sizes: Sequence[int]) -> list[Expr]:
