@@ -8,7 +8,6 @@ import numpy as np
 
 from codegen.cache import Cache
 from codegen.interpret import run
-from codegen.legalize import legalize
 from codegen.llvm.backend import LlvmExecutable, machine
 from codegen.llvm.target import host
 from codegen.memory import constant_data
@@ -19,6 +18,7 @@ from symgraph.graph import SharedVariable, Variable, leaves
 from symgraph.prelude import prelude
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
+from tests.codegen.legal import legalize
 
 Values = Mapping[Variable, np.ndarray]
 

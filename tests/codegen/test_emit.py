@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.kernel import Accumulate, Buffer, If, Kernel, KernelError, Let, Loop, Store, check, show
-from codegen.legalize import legalize
 from codegen.llvm import target
 from codegen.llvm.emit import Module, emit, scratch_bytes
 from codegen.llvm.spell import SPELL
@@ -17,6 +16,7 @@ from symgraph import expression
 from symgraph.expression import PRIMS, apply, axis, const, fma, kind_of, load, rare, select
 from symgraph.formula import DOT, MAX, PROD, SUM
 from symgraph.types import DTYPES, SIZES, is_float
+from tests.codegen.legal import legalize
 from tests.codegen.samples import (
     SAMPLES,
     SPECIAL,

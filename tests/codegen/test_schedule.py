@@ -12,7 +12,6 @@ from codegen import schedule as scheduling
 from codegen.fuse import Stage
 from codegen.interpret import run
 from codegen.kernel import Accumulate, Loop, check, show, walk
-from codegen.legalize import legalize
 from codegen.llvm.backend import machine
 from codegen.llvm.target import host
 from codegen.schedule import schedule
@@ -24,6 +23,7 @@ from symgraph.op import OPS
 from symgraph.types import TensorType
 from tests.codegen import samples
 from tests.codegen.computes import Drawn, contractions, maps, of_node, reductions, scans, scatters
+from tests.codegen.legal import legalize
 from tests.formulas import compute_value
 
 MACHINES = (Machine(16, 16), Machine(32, 16), Machine(64, 32))

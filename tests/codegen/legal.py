@@ -1,4 +1,4 @@
-"""From a scheduled kernel to one that an emitter can spell: calls inlined, terms in basic primitives."""
+"""A scheduled kernel in basic primitives: what machine code computes, for the interpreter to run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from symgraph.formula import Combiner, Terms
 
 
 def legalize(kernel: Kernel) -> Kernel:
-    """``kernel`` in basic primitives only: what an emitter has a spelling for."""
+    """``kernel`` with calls inlined and transcendental functions expanded."""
     plain = inline_calls(kernel)
     return replace(plain, body=_legal(plain.body, {}))
 
