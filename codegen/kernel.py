@@ -214,6 +214,22 @@ def walk(part: Kernel | Body) -> Iterator[Statement]:
             stack.append(iter(block_of(s)))
 
 
+def nest(axes: Sequence[tuple[str, int]], body: Body) -> Body:
+    """``body`` inside serial loops over ``axes``, the first outermost."""
+    for name, extent in reversed(axes):
+        body = (Loop(name, extent, "serial", body),)
+    return body
+
+
+def unnest(body: Body) -> tuple[list[tuple[str, int]], Body]:
+    """The loops that stand tightly inside each other, outermost first, and what is inside them."""
+    axes: list[tuple[str, int]] = []
+    while len(body) == 1 and isinstance(body[0], Loop):
+        axes.append((body[0].index, body[0].extent))
+        body = body[0].body
+    return axes, body
+
+
 def map_body(body: Body, f: Callable[[Sequence[Expr]], Sequence[Expr]]) -> Body:
     """``body`` with the terms of each statement, together, passed through ``f``."""
     return tuple(with_exprs(with_block(s, map_body(block_of(s), f)), f(exprs_of(s))) for s in body)

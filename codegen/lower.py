@@ -11,7 +11,7 @@ from math import prod
 
 from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
 from codegen.fuse import Fused, Group, Stage, overwriting_order, static_shape
-from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Loop, Statement, Store
+from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, nest
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
 from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
@@ -139,13 +139,6 @@ class _Lowering:
         k = expression.axis("c0")
         copy = Store(target, (k,), expression.load(source, (k,), self.fused.values[name].dtype))
         return (*nest([("c0", count)], (copy,)), *walk)
-
-
-def nest(axes: Sequence[Axis], body: Body) -> Body:
-    """``body`` inside serial loops over ``axes``, the first outermost."""
-    for name, extent in reversed(axes):
-        body = (Loop(name, extent, "serial", body),)
-    return body
 
 
 # ------------------------------------------------------------------------------------------------ folds

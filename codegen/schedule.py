@@ -29,6 +29,8 @@ from codegen.kernel import (
     block_of,
     exprs_of,
     map_body,
+    nest,
+    unnest,
     walk,
     with_block,
     writes,
@@ -64,12 +66,9 @@ def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[
 
 def analyse(body: Body, stored: frozenset[str]) -> Nest:
     """The independent loops outside, the core inside them, and its sequential loops; collapsed where memory allows."""
-    loops: list[Loop] = []
-    while len(body) == 1 and isinstance(body[0], Loop):
-        loops.append(body[0])
-        body = body[0].body
+    loops, body = unnest(body)
     independent = not any(isinstance(s, Accumulate) and set(s.buffers) & stored for s in walk(body))
-    axes, body = collapse([(s.index, s.extent) for s in loops], body)
+    axes, body = collapse(loops, body)
     return Nest(tuple(axes), _collapse_inner(body), independent)
 
 
@@ -79,17 +78,8 @@ def _collapse_inner(body: Body) -> Body:
 
 
 def _collapse_one(s: Statement) -> Body:
-    loops: list[Loop] = []
-    body: Body = (s,)
-    while len(body) == 1 and isinstance(body[0], Loop):
-        loops.append(body[0])
-        body = body[0].body
-    if not loops:
-        return (s,)
-    axes, body = collapse([(r.index, r.extent) for r in loops], body)
-    for name, extent in reversed(axes):
-        body = (Loop(name, extent, "serial", body),)
-    return body
+    loops, body = unnest((s,))
+    return nest(*collapse(loops, body)) if loops else (s,)
 
 
 def collapse(axes: Sequence[tuple[str, int]], body: Body) -> tuple[list[tuple[str, int]], Body]:
@@ -322,21 +312,14 @@ def _over_lanes(s: Store, plan: Plan, names: Iterator[str]) -> Statement:
 
 def _deal(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
     """The loops with the lane axis innermost: whole turns, then one masked turn for what is left."""
-    loops: list[tuple[str, int]] = []
-    body: Body = (s,)
-    while len(body) == 1 and isinstance(body[0], Loop):
-        loops.append((body[0].index, body[0].extent))
-        body = body[0].body
+    loops, body = unnest((s,))
     extent = dict(loops)[plan.lane_axis]
     turns, left = divmod(extent, plan.lanes)
     turn = plan.lane_axis + "t" + next(names)
     whole = Loop(turn, turns, "serial", _dealt(body, plan, expression.axis(turn) * plan.lanes, None, names))
     rest = _dealt(body, plan, const(turns * plan.lanes, INDEX), extent, names) if left else ()
-    made: Body = ((whole,) if turns else ()) + rest
-    for name, n in reversed(loops):
-        if name != plan.lane_axis:
-            made = (Loop(name, n, "serial", made),)
-    return made
+    others = [(name, n) for name, n in loops if name != plan.lane_axis]
+    return nest(others, ((whole,) if turns else ()) + rest)
 
 
 def _dealt(body: Body, plan: Plan, base: Expr, extent: int | None, names: Iterator[str]) -> Body:
