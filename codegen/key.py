@@ -16,7 +16,8 @@ from symgraph.backend import Signature, Task
 from symgraph.batch import Batched
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, flatten, toposort
-from symgraph.op import Composite, Elementwise, Op, Reduction, Structured
+from symgraph.kinds import Composite, Elementwise, Reduction, Structured
+from symgraph.op import Op
 from symgraph.rewrite import RULES, Rule
 
 OWN = ("symgraph.", "codegen.")

@@ -11,6 +11,7 @@ from symgraph import config, errors, linalg, nn, ops, optim, random, rewrites, v
 from symgraph.arguments import In
 from symgraph.backend import register_backend
 from symgraph.checkpoint import load, save
+from symgraph.coercion import as_variable
 from symgraph.config import configure, floatX, using
 from symgraph.custom import custom_gradient
 from symgraph.errors import (
@@ -30,7 +31,7 @@ from symgraph.errors import (
 from symgraph.function import Function, function
 from symgraph.gradient import grad, hessian, hessian_vector_product, jacobian, jvp, vjp
 from symgraph.graph import Constant, SharedVariable, Variable, constant
-from symgraph.op import as_variable, elementwise
+from symgraph.kinds import elementwise
 from symgraph.ops.activations import *
 from symgraph.ops.axes import *
 from symgraph.ops.broadcast import *

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from symgraph.coercion import as_variable
 from symgraph.errors import ArgumentError, layout
 from symgraph.graph import Constant, Variable, describe, here_excerpt, label, leaves
-from symgraph.op import Composite, GradRule, Op, as_variable
+from symgraph.kinds import Composite
+from symgraph.op import GradRule, Op
 
 __all__ = ["custom_gradient"]
 

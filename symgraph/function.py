@@ -18,6 +18,7 @@ import numpy as np
 from symgraph import config
 from symgraph.arguments import In, as_inputs, convert_argument
 from symgraph.backend import Executable, Signature, Task, find_backend
+from symgraph.coercion import as_variable
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
 from symgraph.graph import (
     Constant,
@@ -29,7 +30,7 @@ from symgraph.graph import (
     substitute,
     toposort,
 )
-from symgraph.op import OPS, as_variable, attach
+from symgraph.op import OPS, attach
 from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update

@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph import masks
 from symgraph.batch import batch
+from symgraph.coercion import as_variable, convert
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import (
     Apply,
@@ -28,7 +29,7 @@ from symgraph.graph import (
     toposort,
     transform,
 )
-from symgraph.op import Composite, as_variable, convert
+from symgraph.kinds import Composite
 from symgraph.ops.broadcast import broadcast_like, sum_to
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.matrices import eye

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from symgraph.coercion import convert
 from symgraph.errors import GradientError, layout
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe
-from symgraph.op import PRIMITIVES, Elementwise, GradResult, convert
+from symgraph.kinds import Elementwise
+from symgraph.op import PRIMITIVES, GradResult
 from symgraph.ops.broadcast import broadcast_like
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.op import OPS, Elementwise, Reduction
+from symgraph.kinds import Elementwise, Reduction
+from symgraph.op import OPS
 from symgraph.pattern import Pattern
 
 Env = Mapping[str, object]

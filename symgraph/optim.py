@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import convert
 from symgraph.errors import ArgumentError, layout
 from symgraph.gradient import grad
 from symgraph.graph import SharedVariable, Variable, describe, here_excerpt, label
-from symgraph.op import convert
 from symgraph.ops.transcendental import sqrt
 from symgraph.types import TensorType
 

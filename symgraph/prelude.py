@@ -16,7 +16,8 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.graph import Constant, Variable, leaves, toposort
-from symgraph.op import OPS, Elementwise
+from symgraph.kinds import Elementwise
+from symgraph.op import OPS
 from symgraph.reference import evaluate
 from symgraph.shapes import like, settle
 from symgraph.types import TensorType

@@ -13,7 +13,7 @@ from symgraph.backend import Prepared, Task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
 from symgraph.graph import Apply, Attr, Constant, SharedVariable, Variable, apply, label, leaves
-from symgraph.op import Elementwise
+from symgraph.kinds import Elementwise
 from symgraph.rewrite import STABILIZING, rewrite
 
 __all__ = ["debugprint", "pprint"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, convert
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.graph import SharedVariable, Variable, constant, describe, here_excerpt
-from symgraph.op import as_variable, convert
 from symgraph.ops.elementwise import add, mul, sub
 from symgraph.ops.extents import sizes_of, variables
 from symgraph.ops.random import below, index_below, standard_exponential, standard_normal, unit

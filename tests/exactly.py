@@ -11,7 +11,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, Variable, toposort
-from symgraph.op import Elementwise
+from symgraph.kinds import Elementwise
 from symgraph.rewrite import expand_composites
 
 mp = mpmath.mp

@@ -8,6 +8,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.backend import BACKENDS, NumpyBackend
+from symgraph.kinds import composite, structured
 from symgraph.op import OPS, scratch_registry
 from symgraph.pattern import exp, log
 from symgraph.rewrite import scratch_rules
@@ -77,10 +78,13 @@ def _times(factor):
     return op
 
 
-def test_a_name_of_ours_cannot_be_taken():
+@pytest.mark.parametrize(
+    "declare", [sg.elementwise, composite(reference=np.tanh), structured(infer=lambda x: x.type, reference=np.tanh)]
+)
+def test_a_name_of_ours_cannot_be_taken(declare):
     with pytest.raises(sg.ArgumentError, match="there is an op named 'sigmoid' in symgraph already"):
 
-        @sg.elementwise
+        @declare
         def sigmoid(x):
             return x
 

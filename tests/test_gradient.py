@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.op import Structured
+from symgraph.kinds import Structured
 
 BACKENDS = ["numpy", "llvm"]
 

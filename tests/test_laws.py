@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 import tests.cases
-from symgraph.op import OPS, Elementwise
+from symgraph.kinds import Elementwise
+from symgraph.op import OPS
 from tests import laws
 from tests.cases import Case
 

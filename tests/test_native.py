@@ -7,7 +7,8 @@ import pytest
 
 import symgraph as sg
 from codegen.llvm.target import undefined_symbols
-from symgraph.op import OPS, Elementwise, Reduction
+from symgraph.kinds import Elementwise, Reduction
+from symgraph.op import OPS
 from tutorials import conv_net, logistic_regression, modern_net, net
 
 VECTOR = re.compile(r"<\d+ x (float|double|half|i\d+)>")

@@ -17,7 +17,8 @@ from symgraph import expression, formula
 from symgraph.errors import GradientError
 from symgraph.expression import cast, select
 from symgraph.formula import Combiner, compute
-from symgraph.op import OPS, Reduction, elementwise, scratch_registry, structured
+from symgraph.kinds import Reduction, elementwise, structured
+from symgraph.op import OPS, scratch_registry
 from symgraph.pattern import Pattern, exp, softmax
 from symgraph.pattern import sum as sum_
 from symgraph.rewrite import RULES, RewriteError, rewrite, rule, scratch_rules

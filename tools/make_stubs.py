@@ -15,7 +15,7 @@ from typing import Any
 
 import symgraph
 from symgraph.graph import Variable
-from symgraph.op import Elementwise
+from symgraph.kinds import Elementwise
 
 SOURCE = Path(symgraph.__file__).with_name("graph.py")
 STUB = SOURCE.with_suffix(".pyi")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression
+from symgraph.coercion import as_variable
 from symgraph.expression import select
 from symgraph.graph import Constant, Variable
-from symgraph.op import as_variable, elementwise
+from symgraph.kinds import elementwise
 from symgraph.ops.elementwise import absolute, add, mul, sqr, switch
 from symgraph.ops.special import exp_neg_sqr
 from symgraph.ops.transcendental import exp, expm1, logistic, sigmoid

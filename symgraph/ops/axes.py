@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.coercion import as_variable, normalize_axis
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, attach_property, normalize_axis
+from symgraph.op import attach, attach_property
 from symgraph.ops.shape import one_axis, permute
 
 __all__ = [

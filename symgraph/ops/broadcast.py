@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, convert, extent_of
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import OPS, as_variable, attach, convert, extent_of, structured
+from symgraph.kinds import structured
+from symgraph.op import OPS, attach
 from symgraph.ops.extents import Size, same, sizes_of, variables
 from symgraph.ops.shape import extents, permute
 from symgraph.types import Extent, Shape, TensorType

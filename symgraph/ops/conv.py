@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, common_dtype, convert, extent_of, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Attr, Variable, describe, here_excerpt, label
-from symgraph.op import GradResult, as_variable, common_dtype, convert, extent_of, size_variable, structured
+from symgraph.kinds import structured
+from symgraph.op import GradResult
 from symgraph.ops.window import Place, Window, all_of, pair
 from symgraph.types import Extent, TensorType
 

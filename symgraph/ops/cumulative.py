@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression, formula
+from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.expression import Expr, select
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
 from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt, label
-from symgraph.op import OPS, Guard, as_variable, attach, convert, normalize_axis, structured
+from symgraph.kinds import structured
+from symgraph.op import OPS, Guard, attach
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size

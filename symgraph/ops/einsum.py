@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import as_variable, common_dtype, convert
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import Size, product
 from symgraph.ops.linalg import batched_dot_op, dot_op

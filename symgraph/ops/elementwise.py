@@ -12,25 +12,13 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression
+from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import DTypeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, here_excerpt, label
-from symgraph.op import (
-    OPS,
-    PRIMITIVES,
-    Arrays,
-    Attrs,
-    Elementwise,
-    GradResult,
-    Guard,
-    as_variable,
-    attach,
-    common_dtype,
-    convert,
-    elementwise,
-    primitive,
-)
+from symgraph.kinds import Elementwise, elementwise, primitive
+from symgraph.op import OPS, PRIMITIVES, Arrays, Attrs, GradResult, Guard, attach
 from symgraph.types import SIGNED, SIZES, TensorType, canonical, is_float, is_integer
 
 __all__ = [

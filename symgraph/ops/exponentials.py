@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression
+from symgraph.coercion import convert, normalize_axis
 from symgraph.expression import const, select
 from symgraph.graph import Variable
-from symgraph.op import GradResult, attach, composite, convert, elementwise, normalize_axis
+from symgraph.kinds import composite, elementwise
+from symgraph.op import GradResult, attach
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, mul, neg, sub, switch, true_div
 from symgraph.ops.reduce import floating, kept, sum

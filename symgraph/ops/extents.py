@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from symgraph.coercion import as_variable, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.graph import Constant, Variable, describe, here_excerpt
-from symgraph.op import PRIMITIVES, as_variable, size_variable
+from symgraph.op import PRIMITIVES
 from symgraph.types import is_integer
 
 Size = int | Variable

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import convert, pad_rank
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, select
 from symgraph.formula import LAST, SUM, Compute, Operand, compute, scatter
 from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
-from symgraph.op import OPS, Guard, Structured, convert, pad_rank
+from symgraph.kinds import Structured
+from symgraph.op import OPS, Guard
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.creation import arange_of

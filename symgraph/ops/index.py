@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, convert, normalize_axis
+from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.creation import arange_of

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, common_dtype, convert, normalize_axis, structured
+from symgraph.kinds import structured
+from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.axes import expand_dims, moveaxis
 from symgraph.ops.broadcast import expanded

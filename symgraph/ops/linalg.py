@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Apply, Variable, describe, here_excerpt, label
-from symgraph.op import GradResult, as_variable, attach, common_dtype, convert, normalize_axis, structured
+from symgraph.kinds import structured
+from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, convert, extent_of, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, eq, maximum, minimum, select
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, convert, extent_of, normalize_axis, structured
+from symgraph.kinds import structured
+from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.axes import moveaxis
 from symgraph.ops.broadcast import expanded

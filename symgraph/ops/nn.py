@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from symgraph import expression
+from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import as_variable, convert, elementwise, normalize_axis
+from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, lt, mul, neg, sqr, sub, switch, true_div
 from symgraph.ops.index import take, take_along_axis

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, convert
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Variable, constant, describe, here_excerpt, label
-from symgraph.op import OPS, as_variable, convert, structured
+from symgraph.kinds import structured
+from symgraph.op import OPS
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.creation import zeros_like

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from symgraph.coercion import as_variable
 from symgraph.graph import Variable, constant
-from symgraph.op import as_variable, composite, elementwise
+from symgraph.kinds import composite, elementwise
 from symgraph.ops.elementwise import maximum, minimum, mul
 
 __all__ = ["Print", "disconnected_grad", "grad_clip", "grad_scale", "zero_grad"]

@@ -23,10 +23,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph import expression
+from symgraph.coercion import convert, extent_of
 from symgraph.expression import INDEX, Expr, cast, const, eq, select
 from symgraph.formula import Compute, Operand, compute, row_major
 from symgraph.graph import Variable, constant
-from symgraph.op import convert, extent_of, structured
+from symgraph.kinds import structured
 from symgraph.ops.elementwise import le, lt, mul, right_shift
 from symgraph.ops.transcendental import cos, log1p, sqrt
 from symgraph.types import TensorType

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from symgraph import expression, formula
+from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, layout
 from symgraph.expression import Expr
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import GradResult, Reduction, as_variable, attach, composite, convert, normalize_axis
+from symgraph.kinds import Reduction, composite
+from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (

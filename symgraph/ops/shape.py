@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, extent_of, normalize_axis
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute, row_major
 from symgraph.graph import Apply, Variable, constant, describe, here_excerpt, label
-from symgraph.op import Elementwise, as_variable, attach, attach_property, extent_of, normalize_axis, structured
+from symgraph.kinds import Elementwise, structured
+from symgraph.op import attach, attach_property
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
 from symgraph.types import Extent, TensorType
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import as_variable, extent_of
 from symgraph.errors import DTypeError, IndexOutOfRange, ShapeError, layout
 from symgraph.expression import INDEX, Expr, const, eq
 from symgraph.expression import maximum as highest_of
@@ -18,7 +19,8 @@ from symgraph.expression import minimum as least_of
 from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
-from symgraph.op import Guard, Structured, as_variable, extent_of
+from symgraph.kinds import Structured
+from symgraph.op import Guard
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables

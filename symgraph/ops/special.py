@@ -12,7 +12,7 @@ from typing import Any
 
 from symgraph import expression
 from symgraph.expression import Expr, Operand, cast, fma, select
-from symgraph.op import Elementwise, elementwise, primitive
+from symgraph.kinds import Elementwise, elementwise, primitive
 from symgraph.ops.elementwise import FLOAT, documented, neg, round, sqr, switch
 from symgraph.ops.transcendental import sin
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import ShapeError, layout
 from symgraph.graph import Variable, describe, here_excerpt, label
-from symgraph.op import as_variable, attach, common_dtype, convert
+from symgraph.op import attach
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product

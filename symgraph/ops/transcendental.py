@@ -12,7 +12,8 @@ import numpy as np
 
 from symgraph import expression
 from symgraph.expression import Expr, select
-from symgraph.op import Elementwise, attach, elementwise, primitive
+from symgraph.kinds import Elementwise, elementwise, primitive
+from symgraph.op import attach
 from symgraph.ops.elementwise import (
     FLOAT,
     absolute,

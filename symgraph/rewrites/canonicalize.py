@@ -15,8 +15,9 @@ import numpy as np
 
 from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.kinds import Elementwise, Reduction
 from symgraph.match import Owner, make
-from symgraph.op import OPS, Elementwise, Reduction
+from symgraph.op import OPS
 from symgraph.ops.shape import shape_of
 from symgraph.pattern import Pattern, identity, inv, maximum, minimum, neg, sgn, sqr, switch
 from symgraph.pattern import abs as absolute

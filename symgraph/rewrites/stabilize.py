@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.coercion import convert
 from symgraph.graph import Apply, Constant, Variable, apply
+from symgraph.kinds import Elementwise
 from symgraph.match import Matcher, Owner, build, make
-from symgraph.op import Elementwise, convert
 from symgraph.ops.exponentials import exponentials, peak
 from symgraph.ops.shape import permute
 from symgraph.pattern import (

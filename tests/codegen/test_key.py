@@ -10,7 +10,8 @@ from symgraph import formula
 from symgraph.batch import batch
 from symgraph.formula import Combiner, compute
 from symgraph.graph import Variable
-from symgraph.op import OPS, Reduction, scratch_registry, structured
+from symgraph.kinds import Reduction, structured
+from symgraph.op import OPS, scratch_registry
 from symgraph.rewrite import rewriter, scratch_rules
 from symgraph.types import TensorType
 from tests.codegen.graphs import signature, task

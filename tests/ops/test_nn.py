@@ -10,7 +10,7 @@ import symgraph as sg
 from symgraph import nn
 from symgraph.errors import DTypeError, IndexOutOfRange, ShapeError
 from symgraph.graph import Variable, apply, transform
-from symgraph.op import Composite
+from symgraph.kinds import Composite
 from symgraph.random import RandomStream
 from symgraph.reference import evaluate
 from tests.cases.nn import log_of_sum, logarithms, probabilities

@@ -1,0 +1,149 @@
+"""What is passed to ops, checked and made fit: values as variables of a common dtype, axes, extents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import AxisError, DTypeError, ShapeError, layout
+from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt
+from symgraph.op import OPS
+from symgraph.types import is_integer, promote, weak_dtype
+
+
+def as_variable(x: object, dtype: object = None) -> Variable:
+    """A variable as it is, a list with variables in it stacked; anything else as a constant of ``dtype``.
+
+    The default dtype is its own, floatX for Python floats.
+    """
+    if isinstance(x, Variable):
+        return x
+    if isinstance(x, list | tuple) and holds_variable(x):
+        return stack_op(x)
+    try:
+        return constant(x, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DTypeError(
+            layout(f"{_shortened(x)} cannot become a variable{_why(x, error)}", [], here_excerpt(),
+                   "give a number, an array of numbers, or a symgraph variable")
+        ) from None  # fmt: skip
+
+
+def _why(x: object, error: Exception) -> str:
+    return f": {error}" if isinstance(x, np.ndarray) and x.dtype.kind not in "OSU" else ""
+
+
+def _shortened(x: object) -> str:
+    text = repr(x).replace("\n", " ")
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def holds_variable(xs: Sequence[object]) -> bool:
+    """Whether a nested list has a variable in it."""
+    return any(isinstance(x, Variable) or (isinstance(x, list | tuple) and holds_variable(x)) for x in xs)
+
+
+def stack_op(xs: Sequence[object]) -> Variable:
+    """``xs`` along a new first axis."""
+    dtype = common_dtype(xs)
+    rows = [convert(as_variable(x), dtype) for x in xs]
+    padded = [apply(OPS["dimshuffle"], [v], {"pattern": (None, *range(v.ndim))}).outputs[0] for v in rows]
+    return apply(OPS["concatenate"], padded, {"axis": 0}).outputs[0]
+
+
+def is_weak(x: object) -> bool:
+    """Whether ``x`` is a Python scalar (or a NumPy scalar that is one), which never changes a precision."""
+    return isinstance(x, bool | int | float)
+
+
+def strong_dtype(xs: Sequence[object]) -> str | None:
+    """The common dtype of the arrays and variables among ``xs``."""
+    strong = [as_variable(x).dtype for x in xs if not is_weak(x)]
+    return promote(*strong) if strong else None
+
+
+def common_dtype(xs: Sequence[object]) -> str:
+    """The dtype that ``xs`` meet in: that of the arrays, which Python scalars join."""
+    strong = strong_dtype(xs)
+    try:
+        weak = [weak_dtype(x, strong) for x in xs if is_weak(x)]  # type: ignore[arg-type]
+    except DTypeError as error:
+        details = [describe(x) for x in xs if isinstance(x, Variable)]
+        raise DTypeError(layout(str(error), details, here_excerpt(), "cast the variable: x.astype('int64')")) from None
+    return promote(*([strong] if strong else []), *weak)
+
+
+def convert(x: object, dtype: str) -> Variable:
+    """``x`` as a variable of ``dtype``, cast if it has another."""
+    if isinstance(x, list | tuple) and holds_variable(x):
+        x = stack_op(x)
+    if not isinstance(x, Variable):
+        return constant(np.asarray(x).astype(dtype))
+    return x if x.dtype == dtype else cast_op(x, dtype)
+
+
+def cast_op(x: Variable, dtype: str) -> Variable:
+    """``x`` cast; constants at once."""
+    if isinstance(x, Constant):
+        with np.errstate(all="ignore"):
+            return constant(x.data.astype(dtype))
+    return apply(OPS["cast"], [x], {"dtype": dtype}).outputs[0]
+
+
+def convert_condition(x: object) -> Variable:
+    """A condition as bool: numbers are compared with zero."""
+    v = as_variable(x)
+    return v if v.dtype == "bool" else cast_op(v, "bool")
+
+
+def pad_rank(x: Variable, rank: int) -> Variable:
+    """``x`` with axes of extent 1 put before it; constant scalars need none."""
+    if x.ndim == rank or (isinstance(x, Constant) and x.ndim == 0):
+        return x
+    pattern = (None,) * (rank - x.ndim) + tuple(range(x.ndim))
+    return apply(OPS["dimshuffle"], [x], {"pattern": pattern}).outputs[0]
+
+
+def normalize_axis(axis: object, rank: int, name: str, x: Variable | None = None) -> tuple[int, ...]:
+    """A checked tuple of axes in 0..rank-1, sorted; None means all."""
+    if axis is None:
+        return tuple(range(rank))
+    many: Sequence[Any] = axis if isinstance(axis, tuple | list) else (axis,)
+    try:
+        ints = [int(np.asarray(a).item()) if not isinstance(a, int) else a for a in many]
+    except (TypeError, ValueError):
+        raise AxisError(f"{name}: axis is {axis!r}; it must be an integer, a tuple of integers or None") from None
+    bad = [a for a in ints if not -rank <= a < rank]
+    if bad:
+        details = [describe(x)] if x is not None else []
+        reach = f"0 to {rank - 1}, or {-rank} to -1" if rank else "none: it is a scalar"
+        raise AxisError(
+            layout(f"{name}: axis {bad[0]} is out of range for rank {rank}", details, here_excerpt(), f"valid: {reach}")
+        )
+    axes = tuple(sorted(a % rank for a in ints))
+    if len(set(axes)) < len(axes):
+        raise AxisError(f"{name}: axis {axis!r} names one axis twice\nname each axis once")
+    return axes
+
+
+def extent_of(v: Variable) -> int | None:
+    """The value of an extent if it is a constant, else None."""
+    if not isinstance(v, Constant):
+        return None
+    n = int(v.data)
+    if n < 0:
+        raise ShapeError(layout(f"an extent is {n}; it must be 0 or more", [], here_excerpt()))
+    return n
+
+
+def size_variable(n: object) -> Variable:
+    """An extent as an int64 scalar variable."""
+    v = as_variable(n)
+    if v.ndim or not is_integer(v.dtype):
+        raise DTypeError(
+            layout(f"an extent must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
+                   "give an int, an integer scalar variable, or x.shape[k]")
+        )  # fmt: skip
+    return convert(v, "int64")
