@@ -5,6 +5,7 @@
     sink       independent inner loops move inside sequential ones; accumulators get an axis for each (a register tile)
     lanes      a sequential loop is dealt to lanes, each with an accumulator of its own, merged in a fixed tree
     parallel   the outermost loops of a large enough kernel are shared among threads
+    blocked    long chains of floating-point additions become short ones (``codegen.blocks``)
 
 Which loop is split how is decided by ``codegen.tiles``. Results never depend on the number of threads: what is merged
 with what is fixed here by shapes alone.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
+from codegen.blocks import blocked
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -50,7 +52,8 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     stored = frozenset(b.name for b in kernel.buffers) & writes(kernel)
     # a reduction of everything has no independent loop around it: its statements are one nest
     nests = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
-    return replace(plain, body=tuple(new for body in nests for new in _nest(body, stored, machine, names)))
+    scheduled = replace(plain, body=tuple(new for body in nests for new in _nest(body, stored, machine, names)))
+    return blocked(scheduled, machine, names)
 
 
 def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[str]) -> Body:
