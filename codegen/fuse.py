@@ -79,12 +79,15 @@ class Fused:
         Variable -> name.
     views : dict
         Name of a view -> name of the value whose memory it is.
+    layouts : dict
+        Name of a value that is not row-major -> its axes in the order of memory, outermost first.
     """
 
     groups: list[Group] = field(default_factory=list)
     values: dict[str, Variable] = field(default_factory=dict)
     names: dict[Variable, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    layouts: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def root(self, name: str) -> str:
         """The value whose memory ``name`` is."""

@@ -53,7 +53,9 @@ class _Lowering:
             return self.scan(self.group.stages[0])
         inner = self.reduction(self.group.stages[0]) if first.combiner else ()
         self.maps(self.group.stages[1:] if first.combiner else self.group.stages)
-        return nest(first.axes, (*inner, *self.stores(self.group.stored, first.axes)))
+        # the loops walk the first value stored as it lies
+        order = self.layout(self.group.stored[0])
+        return nest([first.axes[p] for p in order], (*inner, *self.stores(self.group.stored, first.axes)))
 
     # ---------------------------------------------------------------------------------------- stages
 
@@ -63,7 +65,7 @@ class _Lowering:
         combiner, terms, cond = fold_form(c, self.terms(c.exprs))
         accs, start = self.accumulators(combiner, terms)
         step: Statement = Accumulate(tuple(b.name for b in accs), (), combiner, terms)
-        loop = nest(c.reduce, (step if cond is None else If(cond, (step,)),))
+        loop = nest(_loop_order(c, combiner, terms), (step if cond is None else If(cond, (step,)),))
         results = [expression.load(b.name, (), b.dtype) for b in accs][-len(stage.outputs) :]
         self.inside.update(zip(stage.outputs, results, strict=True))
         return (*start, *loop)
@@ -90,7 +92,15 @@ class _Lowering:
         reads = {n: {str(e.value) for e in loads_in((self.inside[n],))} for n in names}
         ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
         assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
-        return tuple(Store(self.storage(n), (flat_index(at, self.shape(n)),), self.inside[n]) for n in ordered)
+        return tuple(Store(self.storage(n), (self.offset(n, at),), self.inside[n]) for n in ordered)
+
+    def offset(self, name: str, at: Sequence[Expr]) -> Expr:
+        """Where the element ``at`` of a value lies."""
+        shape, layout = self.shape(name), self.layout(name)
+        return flat_index([at[p] for p in layout], [shape[p] for p in layout])
+
+    def layout(self, name: str) -> tuple[int, ...]:
+        return self.fused.layouts.get(name, tuple(range(len(self.shape(name)))))
 
     def shape(self, name: str) -> tuple[int, ...]:
         return static_shape(self.fused.values[name])
@@ -107,7 +117,7 @@ class _Lowering:
             name = str(e.value)
             if name in self.inside:
                 return self.inside[name]
-            return expression.load(self.storage(name), [flat_index(e.args, self.shape(name))], e.dtype)
+            return expression.load(self.storage(name), [self.offset(name, e.args)], e.dtype)
 
         return tuple(expression.substitute(exprs, place))
 
@@ -160,6 +170,17 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
     if cond is not None:
         bare = tuple(_unclamp(bare, cond))
     return (DOT if len(bare) == 2 else SUM), bare, cond
+
+
+def _loop_order(c: Compute, combiner: Combiner, terms: Terms) -> list[Axis]:
+    """The reduced axes of a sum of products, those with the longest strides in the larger operand outermost."""
+    if combiner is not DOT:
+        return list(c.reduce)
+    loads = [e for e in loads_in(terms) if e.args]
+    extents = dict(c.axes + c.reduce)
+    walked = max(loads, key=lambda e: prod(n for name, n in extents.items() if name in e.names), default=None)
+    form = linear(walked.args[0]) if walked is not None else None
+    return sorted(c.reduce, key=lambda axis: -((form and form.stride(axis[0])) or 0))
 
 
 def _is_masked(e: Expr) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.fuse import Fused, fuse
 from codegen.kernel import Kernel, check
+from codegen.layout import arrange
 from codegen.lower import Placed, lower
 from codegen.memory import Copy, Memory, plan, size_of
 from codegen.schedule import schedule
@@ -96,6 +98,7 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     guards = [ok for _, _, ok in guards_of(prepared)]
     results = [*prepared.outputs, *prepared.updates, *guards]
     fused = fuse(results, [*prepared.inputs, *prepared.shared])
+    arrange(fused, _seen_outside(fused, results))
     memory = plan(prepared, fused, guards)
     kernels, steps = _kernels(memory, fused, machine)
     checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
@@ -104,6 +107,13 @@ def build(prepared: Prepared, machine: Machine) -> Program:
         memory.live, tuple(v.type for v in prepared.outputs), tuple(memory.constants), len(prepared.inputs),
         len(prepared.shared),
     )  # fmt: skip
+
+
+def _seen_outside(fused: Fused, results: Sequence[Variable]) -> set[str]:
+    """The roots of leaves, results and whatever is viewed: these are row-major."""
+    made = {n for g in fused.groups for n in g.outputs}
+    roots = {fused.root(fused.names[v]) for v in results} | {fused.root(n) for n in fused.views}
+    return roots | (fused.values.keys() - made)
 
 
 def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kernel], list[Step]]:
