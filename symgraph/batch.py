@@ -10,11 +10,12 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
-from symgraph.graph import Apply, Attr, Variable, apply, made_at, toposort
+from symgraph.graph import Apply, Attr, Variable, apply, toposort
 from symgraph.op import Attrs, GradResult, Guard, Op
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.reduce import all as every
 from symgraph.ops.shape import extents, permute
+from symgraph.origin import made_at
 from symgraph.types import TensorType, broadcast_extents
 
 BATCH_AXIS = "b"

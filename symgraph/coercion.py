@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
-from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt
+from symgraph.graph import Constant, Variable, apply, constant, describe
 from symgraph.op import OPS
+from symgraph.origin import here_excerpt
 from symgraph.types import is_integer, promote, weak_dtype
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from symgraph.coercion import as_variable
 from symgraph.errors import ArgumentError, layout
-from symgraph.graph import Constant, Variable, describe, here_excerpt, label, leaves
+from symgraph.graph import Constant, Variable, describe, label, leaves
 from symgraph.kinds import Composite
 from symgraph.op import GradRule, Op
+from symgraph.origin import here_excerpt
 
 __all__ = ["custom_gradient"]
 

@@ -16,24 +16,13 @@ from symgraph import masks
 from symgraph.batch import batch
 from symgraph.coercion import as_variable, convert
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
-from symgraph.graph import (
-    Apply,
-    Variable,
-    apply,
-    constant,
-    describe,
-    here_excerpt,
-    label,
-    made_at,
-    substitute,
-    toposort,
-    transform,
-)
+from symgraph.graph import Apply, Variable, apply, constant, describe, label, substitute, toposort, transform
 from symgraph.kinds import Composite
 from symgraph.ops.broadcast import broadcast_like, sum_to
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.matrices import eye
 from symgraph.ops.shape import elements, extents, reshaped
+from symgraph.origin import here_excerpt, made_at
 from symgraph.rewrite import STABILIZING, rewrite
 from symgraph.types import is_float
 

@@ -22,8 +22,9 @@ from symgraph.derivative import derivatives, times, to_graph
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand, row_major
-from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, here_excerpt, label
+from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, label
 from symgraph.op import PRIMITIVES, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
+from symgraph.origin import here_excerpt
 from symgraph.pattern import Pattern
 from symgraph.types import Shape, TensorType, broadcast_shapes, canonical, is_float
 

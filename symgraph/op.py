@@ -15,7 +15,8 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, GradientError, layout
 from symgraph.formula import Compute
-from symgraph.graph import Apply, Attr, Variable, describe, here_excerpt
+from symgraph.graph import Apply, Attr, Variable, describe
+from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import numpy as np
 from symgraph.coercion import convert
 from symgraph.errors import ArgumentError, layout
 from symgraph.gradient import grad
-from symgraph.graph import SharedVariable, Variable, describe, here_excerpt, label
+from symgraph.graph import SharedVariable, Variable, describe, label
 from symgraph.ops.transcendental import sqrt
+from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]

@@ -9,11 +9,12 @@ import numpy as np
 
 from symgraph.coercion import as_variable, convert
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import SharedVariable, Variable, constant, describe, here_excerpt
+from symgraph.graph import SharedVariable, Variable, constant, describe
 from symgraph.ops.elementwise import add, mul, sub
 from symgraph.ops.extents import sizes_of, variables
 from symgraph.ops.random import below, index_below, standard_exponential, standard_normal, unit
 from symgraph.ops.reduce import sum as sum_
+from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, canonical, is_float
 
 __all__ = ["RandomStream"]

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.errors import SymgraphError
-from symgraph.graph import Apply, Origin, Variable, apply, made_at
+from symgraph.graph import Apply, Variable, apply
 from symgraph.match import (
     Env,
     Matcher,
@@ -36,6 +36,7 @@ from symgraph.match import (
     needed_heads,
     owner_of,
 )
+from symgraph.origin import Origin, made_at
 from symgraph.pattern import Pattern
 from symgraph.types import TensorType
 

@@ -12,18 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
-from symgraph.graph import (
-    Apply,
-    SharedVariable,
-    Variable,
-    apply,
-    constant,
-    describe,
-    label,
-    made_at,
-    toposort,
-    transform,
-)
+from symgraph.graph import Apply, SharedVariable, Variable, apply, constant, describe, label, toposort, transform
+from symgraph.origin import made_at
 from symgraph.reference import folder
 from symgraph.types import TensorType
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module of symgraph may import what stands to its left; a package counts as one, and its modules may import each
 # other as long as there is no cycle. nn and linalg only gather public names.
 ORDER = """
-    errors config types expression primitives formula graph variables pattern op coercion derivative kinds ops
+    errors config types expression primitives formula origin graph variables pattern op coercion derivative kinds ops
     reference shapes prelude match rewrite rewrites custom batch masks gradient backend arguments function optim random
     initializers checkpoint printing visualize testing nn linalg cli
 """.split()

@@ -7,9 +7,10 @@ from typing import Any
 
 from symgraph.coercion import as_variable, normalize_axis
 from symgraph.errors import AxisError, ShapeError, layout
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.op import attach, attach_property
 from symgraph.ops.shape import one_axis, permute
+from symgraph.origin import here_excerpt
 
 __all__ = [
     "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "shape_padleft", "shape_padright", "shape_padaxis",

@@ -11,11 +11,12 @@ from symgraph.coercion import as_variable, convert, extent_of
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.kinds import structured
 from symgraph.op import OPS, attach
 from symgraph.ops.extents import Size, same, sizes_of, variables
 from symgraph.ops.shape import extents, permute
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, Shape, TensorType
 
 __all__ = ["broadcast_to", "specify_shape"]

@@ -15,10 +15,11 @@ from symgraph.coercion import as_variable, common_dtype, convert, extent_of, siz
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.formula import SUM, Compute, Operand, compute
-from symgraph.graph import Attr, Variable, describe, here_excerpt, label
+from symgraph.graph import Attr, Variable, describe, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
 from symgraph.ops.window import Place, Window, all_of, pair
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType
 
 __all__ = ["conv2d"]

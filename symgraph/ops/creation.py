@@ -11,13 +11,14 @@ from symgraph.coercion import as_variable, common_dtype, convert, extent_of
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import cast
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Constant, Variable, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import OPS, attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
 from symgraph.ops.shape import extents, permute
+from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, canonical, is_float, is_integer
 
 __all__ = [

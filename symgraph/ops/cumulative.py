@@ -16,13 +16,14 @@ from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.expression import Expr, select
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
-from symgraph.graph import Constant, Variable, apply, constant, describe, here_excerpt, label
+from symgraph.graph import Constant, Variable, apply, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import OPS, Guard, attach
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size
 from symgraph.ops.shape import flatten, shape_of
+from symgraph.origin import here_excerpt
 from symgraph.types import UNSIGNED, TensorType, canonical, is_float, is_integer
 
 __all__ = ["cumsum", "cumprod", "bincount"]

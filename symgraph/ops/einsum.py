@@ -8,13 +8,14 @@ from typing import Any
 
 from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import AxisError, ShapeError, layout
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import Size, product
 from symgraph.ops.linalg import batched_dot_op, dot_op
 from symgraph.ops.matrices import diagonal
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import extents, permute, reshaped
+from symgraph.origin import here_excerpt
 
 __all__ = ["einsum"]
 

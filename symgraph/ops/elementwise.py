@@ -16,9 +16,10 @@ from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import DTypeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, label
 from symgraph.kinds import Elementwise, elementwise, primitive
 from symgraph.op import OPS, PRIMITIVES, Arrays, Attrs, GradResult, Guard, attach
+from symgraph.origin import here_excerpt
 from symgraph.types import SIGNED, SIZES, TensorType, canonical, is_float, is_integer
 
 __all__ = [

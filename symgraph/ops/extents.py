@@ -11,8 +11,9 @@ import numpy as np
 
 from symgraph.coercion import as_variable, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import Constant, Variable, describe, here_excerpt
+from symgraph.graph import Constant, Variable, describe
 from symgraph.op import PRIMITIVES
+from symgraph.origin import here_excerpt
 from symgraph.types import is_integer
 
 Size = int | Variable

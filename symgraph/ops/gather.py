@@ -11,7 +11,7 @@ from symgraph.coercion import convert, pad_rank
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, select
 from symgraph.formula import LAST, SUM, Compute, Operand, compute, scatter
-from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
 from symgraph.op import OPS, Guard
 from symgraph.ops import elementwise as ew
@@ -20,6 +20,7 @@ from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped, shape_of
 from symgraph.ops.slicing import check_index, named, valid_range
+from symgraph.origin import here_excerpt
 from symgraph.types import Shape, TensorType, broadcast_shapes
 
 __all__: list[str] = []

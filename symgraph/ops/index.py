@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
-from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
@@ -20,6 +20,7 @@ from symgraph.ops.gather import gather, put
 from symgraph.ops.join import stack
 from symgraph.ops.shape import extents, flatten, inverse, permute
 from symgraph.ops.slicing import check_index, is_full, set_slice, span, take_slice, wrap
+from symgraph.origin import here_excerpt
 from symgraph.types import is_integer, promote
 
 __all__ = ["set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose"]

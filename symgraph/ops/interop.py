@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.errors import layout
-from symgraph.graph import Variable, describe, here_excerpt
+from symgraph.graph import Variable, describe
 from symgraph.op import attach
+from symgraph.origin import here_excerpt
 
 RENAMED = {
     "subtract": "sub", "multiply": "mul", "divide": "true_div", "floor_divide": "int_div", "remainder": "mod",

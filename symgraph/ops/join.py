@@ -14,7 +14,7 @@ from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Variable, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -24,6 +24,7 @@ from symgraph.ops.extents import Size, add, floordiv, mul, size, sizes_of, sub, 
 from symgraph.ops.gather import gather
 from symgraph.ops.shape import extents, flatten, permute, reshaped
 from symgraph.ops.slicing import section, take_slice
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType, is_integer
 
 __all__ = ["concatenate", "stack", "split", "tile", "repeat", "roll", "flip"]

@@ -15,13 +15,14 @@ from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
-from symgraph.graph import Apply, Variable, describe, here_excerpt, label
+from symgraph.graph import Apply, Variable, describe, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType, broadcast_shapes
 
 __all__ = ["dot", "matmul", "tensordot", "batched_dot", "outer"]

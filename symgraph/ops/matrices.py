@@ -11,7 +11,7 @@ from symgraph.coercion import as_variable, convert, extent_of, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, eq, maximum, minimum, select
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Variable, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -20,6 +20,7 @@ from symgraph.ops.broadcast import expanded
 from symgraph.ops.creation import arange, arange_of
 from symgraph.ops.extents import Size, add, sizes_of, variables
 from symgraph.ops.shape import extents, permute, shape_of
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType, canonical, is_integer
 
 __all__ = [

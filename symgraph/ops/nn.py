@@ -10,7 +10,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, lt, mul, neg, sqr, sub, switch, true_div
@@ -18,6 +18,7 @@ from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.reduce import floating, mean, sum
 from symgraph.ops.shape import permute, shape, shape_of
 from symgraph.ops.transcendental import log, log1p, sigmoid, sqrt
+from symgraph.origin import here_excerpt
 from symgraph.types import is_integer
 
 __all__: list[str] = []

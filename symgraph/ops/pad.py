@@ -13,7 +13,7 @@ from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Variable, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import OPS
 from symgraph.ops import elementwise as ew
@@ -23,6 +23,7 @@ from symgraph.ops.extents import Size, sub
 from symgraph.ops.join import concatenate
 from symgraph.ops.shape import extents
 from symgraph.ops.slicing import section, take_slice
+from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
 
 __all__ = ["pad"]

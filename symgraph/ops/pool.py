@@ -16,11 +16,12 @@ from symgraph.coercion import as_variable, convert, extent_of, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, eq, maximum, minimum, select
 from symgraph.formula import ARGMAX, MAX, SUM, Compute, Operand, compute, lowest
-from symgraph.graph import Attr, Variable, describe, here_excerpt, label
+from symgraph.graph import Attr, Variable, describe, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
 from symgraph.ops.elementwise import true_div
 from symgraph.ops.window import Window, all_of, pair
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType, canonical, is_float
 
 __all__ = ["max_pool2d", "avg_pool2d"]

@@ -10,7 +10,7 @@ from symgraph import expression, formula
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, layout
 from symgraph.expression import Expr
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.kinds import Reduction, composite
 from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import broadcast_like
@@ -31,6 +31,7 @@ from symgraph.ops.extents import maximum as larger
 from symgraph.ops.extents import sub as less
 from symgraph.ops.shape import extents, permute
 from symgraph.ops.transcendental import sqrt
+from symgraph.origin import here_excerpt
 from symgraph.types import canonical, is_float
 
 __all__ = [

@@ -12,10 +12,11 @@ from symgraph.coercion import as_variable, extent_of, normalize_axis
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute, row_major
-from symgraph.graph import Apply, Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Variable, constant, describe, label
 from symgraph.kinds import Elementwise, structured
 from symgraph.op import attach, attach_property
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
+from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType
 
 __all__ = ["shape", "dimshuffle", "reshape", "flatten"]

@@ -18,13 +18,14 @@ from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Apply, Constant, Variable, constant, describe, here_excerpt, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
 from symgraph.op import Guard
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
 from symgraph.ops.shape import extents, shape_of
+from symgraph.origin import here_excerpt
 from symgraph.types import Shape, TensorType, is_integer
 
 __all__: list[str] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import ShapeError, layout
-from symgraph.graph import Variable, describe, here_excerpt, label
+from symgraph.graph import Variable, describe, label
 from symgraph.op import attach
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.elementwise import mul
@@ -15,6 +15,7 @@ from symgraph.ops.linalg import matmul
 from symgraph.ops.matrices import diagonal, eye
 from symgraph.ops.reduce import sum
 from symgraph.ops.shape import extents, permute, reshaped
+from symgraph.origin import here_excerpt
 
 __all__ = ["kron", "trace"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import Expr, eq, maximum, minimum
-from symgraph.graph import here_excerpt
+from symgraph.origin import here_excerpt
 
 Place = tuple[Expr, Expr | None]
 """An index that is always in bounds, and whether it is the one meant (None: always)."""
