@@ -16,12 +16,12 @@ import os
 import re
 import stat
 import struct
-import sys
 import tempfile
 import warnings
 from pathlib import Path
 
 import symgraph
+from symgraph.config import cache_folder
 
 FORMAT_VERSION = 1
 LIMIT_BYTES = 512 << 20
@@ -48,31 +48,20 @@ def _warn_once(subject: str, message: str) -> None:
         warnings.warn(message, CacheWarning, stacklevel=4)
 
 
-def user_folder() -> Path:
-    """Where the programs of this user are kept by default."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "symgraph"
-
-
 class Cache:
     """Payloads by key, in a private folder of bounded size that any number of processes may share.
 
     Parameters
     ----------
     folder : str or path
-        "" means ``user_folder()``; "off" means none, where every ``get`` is a miss. Made by the first ``put``.
+        "" means ``cache_folder()``; "off" means none, where every ``get`` is a miss. Made by the first ``put``.
     limit_bytes : int
         What the folder holds at most; the entries used longest ago go first.
     """
 
     def __init__(self, folder: str | os.PathLike[str] = "", limit_bytes: int = LIMIT_BYTES) -> None:
         self._off = folder == "off"
-        self._folder = Path(folder or user_folder())
+        self._folder = Path(folder or cache_folder())
         self._limit = limit_bytes
 
     @staticmethod

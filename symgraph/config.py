@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -111,3 +112,14 @@ def floatX() -> str:
 def threads() -> int:
     """How many threads a call may use."""
     return settings().threads or _cpus()
+
+
+def cache_folder() -> Path:
+    """The user's folder for files that can be had again."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "symgraph"

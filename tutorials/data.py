@@ -13,7 +13,6 @@ import hashlib
 import io
 import math
 import os
-import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 import numpy.typing as npt
 
+from symgraph.config import cache_folder
 from symgraph.errors import DataError, layout
 
 MIRRORS = (
@@ -151,16 +151,6 @@ def decode(content: bytes, expected: IdxFile, source: str) -> npt.NDArray[np.uin
     if digest != expected.sha256:
         raise _damaged(source, f"SHA-256 {digest}", f"SHA-256 {expected.sha256}")
     return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(expected.shape)
-
-
-def cache_folder() -> Path:
-    """The user's folder for files that can be had again."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "symgraph" / "Cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "symgraph"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "symgraph"
 
 
 def _decompress(content: bytes, expected: IdxFile, source: str) -> bytes:

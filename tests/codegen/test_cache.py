@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codegen import cache
 from codegen.cache import Cache, CacheWarning, source_digest
+from symgraph.config import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = Cache.key("a program")
@@ -286,7 +287,7 @@ def test_the_default_is_the_cache_folder_of_the_user(monkeypatch, platform, vari
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setenv(variable, value)
-    assert cache.user_folder() == Path(expected)
+    assert cache_folder() == Path(expected)
 
 
 def test_the_digest_of_our_source_changes_with_any_of_it(tmp_path, monkeypatch):
