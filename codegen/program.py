@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codegen.fuse import Fused, fuse
 from codegen.kernel import Kernel, check
@@ -68,6 +68,9 @@ class Program:
     constants : tuple of Constant
     inputs, shared : int
         How many there are.
+    fused : Fused
+    memory : Memory
+        What it was made from, for who asks which values a step computes. Each step of ``memory`` is one of ``steps``.
     """
 
     kernels: tuple[Kernel, ...]
@@ -79,6 +82,8 @@ class Program:
     constants: tuple[Constant, ...]
     inputs: int
     shared: int
+    fused: Fused = field(repr=False, compare=False)
+    memory: Memory = field(repr=False, compare=False)
 
     @property
     def layout(self) -> tuple[str, ...]:
@@ -105,7 +110,7 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     return Program(
         tuple(kernels), (*steps[: memory.commit], *checks, *steps[memory.commit :]), memory.offsets, memory.arena,
         memory.live, tuple(v.type for v in prepared.outputs), tuple(memory.constants), len(prepared.inputs),
-        len(prepared.shared),
+        len(prepared.shared), fused, memory,
     )  # fmt: skip
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
+from math import prod
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 
 from symgraph.errors import BackendError
-from symgraph.graph import Constant, SharedVariable, Variable, toposort
+from symgraph.graph import Apply, Constant, SharedVariable, Variable, toposort
 from symgraph.op import Op
 from symgraph.reference import evaluate
 from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
-from symgraph.types import TensorType
+from symgraph.types import SIZES, TensorType
 
 BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
@@ -78,6 +79,8 @@ class Prepared:
         The last outputs are new values of these shared variables, which change their shapes.
     trace : list of Step
         What the rewriter did.
+    stages : dict
+        What became of the task's results, in their order: "written" on static shapes, and after each phase.
     """
 
     inputs: tuple[Variable, ...]
@@ -87,6 +90,7 @@ class Prepared:
     targets: tuple[int, ...]
     renewed: tuple[int, ...] = ()
     trace: list[Step] = field(default_factory=list, compare=False)
+    stages: Mapping[str, Sequence[Variable]] = field(default_factory=dict, compare=False)
 
 
 def prepare(task: Task, signature: Signature) -> Prepared:
@@ -98,17 +102,66 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     for (target, _), new in zip(task.updates, results[count:], strict=True):
         check_update(target, new)
     trace: list[Step] = []
-    results = rewrite(results, STABILIZING, trace=trace)
-    results = settle(expand_composites(results))
-    results = settle(rewrite(results, ("specialize",), trace=trace))
+    stages = {"written": results}
+    stages["stabilize"] = results = rewrite(results, STABILIZING, trace=trace)
+    stages["expand"] = results = settle(expand_composites(results, trace))
+    stages["specialize"] = results = settle(rewrite(results, ("specialize",), trace=trace))
     renewed = list(zip((task.shared.index(s) for s, _ in task.updates), results[count:], strict=True))
     shared = tuple(stand_ins[v] for v in task.shared)
     same = [(k, v) for k, v in renewed if v.type == shared[k].type]
     other = [(k, v) for k, v in renewed if v.type != shared[k].type]
     return Prepared(
         tuple(stand_ins[v] for v in task.inputs), shared, (*results[:count], *(v for _, v in other)),
-        tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other), trace,
+        tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other), trace, stages,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """A step of a compiled program.
+
+    Attributes
+    ----------
+    name : str
+        Of a kernel, unique in the program.
+    kind : "kernel", "copy" or "check"
+    nodes : tuple of Apply
+        What it computes of the prepared graph; a node that several parts compute anew stands in each.
+    reads, writes : tuple of str
+        Names of storages.
+    """
+
+    name: str
+    kind: str
+    nodes: tuple[Apply, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where values of a program are while it runs.
+
+    Attributes
+    ----------
+    name : str
+    kind : "input", "shared", "output", "constant" or "arena"
+    bytes : int
+    offset : int or None
+        In the arena.
+    values : tuple of Variable
+        Those of the prepared graph that are here at some time.
+    first, last : int
+        The parts between which its content matters.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+    offset: int | None
+    values: tuple[Variable, ...]
+    first: int
+    last: int
 
 
 class Executable(Protocol):
@@ -128,8 +181,33 @@ class Executable(Protocol):
         """The kernels, in order."""
         ...
 
-    def code(self, kind: str) -> str:
-        """The program as text: "graph", "kernel", "llvm", "optimized", "assembly", as far as the backend has it."""
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The steps of the program, in order."""
+        ...
+
+    @property
+    def storages(self) -> Sequence[Storage]:
+        """Where the parts read and write."""
+        ...
+
+    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+        """Seconds of each part, a row a run; shared variables keep their values."""
+        ...
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The forms of the program that ``code`` has, as far as the backend makes them, the user's graph first."""
+        ...
+
+    def code(self, kind: str, part: str | None = None) -> str:
+        """The program as text, or one of its kernels: "graph", "kernel", "llvm", "optimized", "assembly".
+
+        Raises
+        ------
+        BackendError
+            If the backend has no such form, or the program no such part.
+        """
         ...
 
     @property
@@ -199,33 +277,81 @@ class NumpyBackend:
 
 
 class NumpyExecutable:
-    """A prepared task, evaluated by the reference."""
+    """A prepared task, evaluated by the reference; each op is a part."""
+
+    kinds = ("graph",)
 
     def __init__(self, prepared: Prepared, seconds: float) -> None:
         self.prepared = prepared
         self.timings: Mapping[str, float] = {"rewrite": seconds}
         self.buffers: Mapping[str, int] = {}
-        self.kernels: Sequence[Op] = [node.op for node in toposort([*prepared.outputs, *prepared.updates])]
+        self._nodes = toposort([*prepared.outputs, *prepared.updates])
+        self.kernels: Sequence[Op] = [node.op for node in self._nodes]
 
     @property
     def trace(self) -> Sequence[Step]:
         """The rewrites that were done."""
         return self.prepared.trace
 
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """One for each op."""
+        names = {v: s.name for s in self.storages for v in s.values}
+        return [
+            Part(f"op{k}", "kernel", (node,), tuple(names[v] for v in dict.fromkeys(node.inputs)),
+                 tuple(names[v] for v in node.outputs))
+            for k, node in enumerate(self._nodes)
+        ]  # fmt: skip
+
+    @cached_property
+    def storages(self) -> Sequence[Storage]:
+        """One for each value: NumPy gives each an array of its own."""
+        made = {v: k for k, node in enumerate(self._nodes) for v in node.outputs}
+        read = {v: k for k, node in enumerate(self._nodes) for v in node.inputs}
+        last = len(self._nodes) - 1
+        results = dict.fromkeys([*self.prepared.outputs, *self.prepared.updates], last)
+        values = dict.fromkeys([*self.prepared.inputs, *self.prepared.shared, *read, *made])
+        return [
+            Storage(f"v{k}", self._kind(v), _bytes(v), None, (v,), made.get(v, 0), {**read, **results}.get(v, 0))
+            for k, v in enumerate(values)
+        ]
+
+    def _kind(self, v: Variable) -> str:
+        given = {**dict.fromkeys(self.prepared.inputs, "input"), **dict.fromkeys(self.prepared.shared, "shared")}
+        return "constant" if isinstance(v, Constant) else given.get(v, "arena")
+
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """Evaluate everything, then change the shared variables."""
         p = self.prepared
-        held = [s.get_value(borrow=True) for s in shared]
-        values = dict(zip((*p.inputs, *p.shared), (*inputs, *held), strict=True))
-        found = evaluate([*p.outputs, *p.updates], {v: a for v, a in values.items() if not isinstance(v, Constant)})
+        found = evaluate([*p.outputs, *p.updates], self._given(inputs, shared))
         results = [np.array(a) for a in found]
         count = len(p.outputs) - len(p.renewed)
         for target, value in zip((*p.renewed, *p.targets), results[count:], strict=True):
             shared[target].set_value(value, borrow=True)
         return results[:count]
 
-    def code(self, kind: str) -> str:
+    def _given(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> dict[Variable, np.ndarray]:
+        held = [s.get_value(borrow=True) for s in shared]
+        values = zip((*self.prepared.inputs, *self.prepared.shared), (*inputs, *held), strict=True)
+        return {v: a for v, a in values if not isinstance(v, Constant)}
+
+    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+        """Seconds of each op, a row a run."""
+        seconds = np.zeros((runs, len(self._nodes)))
+        for run in range(runs):
+            known = self._given(inputs, shared)
+            for k, node in enumerate(self._nodes):
+                start = perf_counter()
+                known.update(zip(node.outputs, evaluate(node.outputs, known), strict=True))
+                seconds[run, k] = perf_counter() - start
+        return seconds
+
+    def code(self, kind: str, part: str | None = None) -> str:
         """The graph, a line a node."""
-        if kind != "graph":
+        if kind not in self.kinds:
             raise BackendError(f"the numpy backend has no {kind!r} code; it has 'graph'")
-        return "\n".join(map(repr, toposort([*self.prepared.outputs, *self.prepared.updates])))
+        return "\n".join(repr(node) for k, node in enumerate(self._nodes) if part in (None, f"op{k}"))
+
+
+def _bytes(v: Variable) -> int:
+    return prod(n or 0 for n in v.type.shape) * SIZES[v.dtype]

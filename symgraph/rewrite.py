@@ -272,9 +272,9 @@ def _same_type(new: Variable, old: Variable) -> bool:
     return is_as_precise(new.type, old.type)
 
 
-def expand_composites(outputs: Sequence[Variable]) -> list[Variable]:
-    """``outputs`` with every composite replaced by its body."""
-    return _Run(EXPAND, frozenset(), None).normal_forms(outputs)
+def expand_composites(outputs: Sequence[Variable], trace: list[Step] | None = None) -> list[Variable]:
+    """``outputs`` with every composite replaced by its body; ``trace`` gets every step."""
+    return _Run(EXPAND, frozenset(), trace).normal_forms(outputs)
 
 
 @rewriter(EXPAND)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = """
     errors config types expression primitives formula origin graph variables pattern op coercion derivative kinds ops
     reference shapes prelude match rewrite rewrites custom batch masks gradient backend arguments function optim random
-    initializers checkpoint printing visualize testing nn linalg cli
+    initializers checkpoint printing show view testing nn linalg command __main__
 """.split()
 OPTIONAL = {"llvmlite", "cupy", "networkx", "sklearn", "matplotlib", "rich", "scipy", "mpmath"}
 
@@ -133,7 +133,7 @@ def test_each_module_of_symgraph_imports_only_modules_to_its_left():
 def may_import(importer: str, target: str) -> bool:
     """Whether the order lets ``importer`` know ``target``."""
     if target == "symgraph":
-        return layer(importer) == "cli"
+        return layer(importer) in ("command", "__main__")
     return ORDER.index(layer(target)) <= ORDER.index(layer(importer))
 
 

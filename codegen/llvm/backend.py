@@ -15,19 +15,21 @@ from typing import TypeVar
 import numpy as np
 
 from codegen.cache import Cache
+from codegen.describe import parts, storages
 from codegen.kernel import Kernel, show
 from codegen.key import task_key
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
-from codegen.llvm.entry import NAME, declarations, entry_text
+from codegen.llvm.entry import NAME, declarations, entry_text, timed_entry_text
+from codegen.llvm.measure import TimedProgram
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
 from codegen.program import Program, build, guard_error
 from codegen.tiles import Machine
 from symgraph import config
-from symgraph.backend import Prepared, Signature, Task, prepare
+from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
 from symgraph.errors import BackendError
-from symgraph.graph import SharedVariable, toposort
+from symgraph.graph import Apply, SharedVariable, toposort
 from symgraph.rewrite import Step
 from symgraph.types import TensorType
 
@@ -41,13 +43,18 @@ def machine(target: Target) -> Machine:
     return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes])
 
 
-def program_module(program: Program) -> Module:
-    """The program as one LLVM IR module."""
+def program_module(program: Program, timed: bool = False) -> Module:
+    """The program as one LLVM IR module, with the entry that measures its steps if ``timed``."""
+    module = _kernel_module(program.kernels)
+    module.functions.append(timed_entry_text(program) if timed else entry_text(program))
+    module.declares.add(declarations(timed))
+    return module
+
+
+def _kernel_module(kernels: Sequence[Kernel]) -> Module:
     module = Module()
-    for kernel in program.kernels:
+    for kernel in kernels:
         module.add(kernel)
-    module.functions.append(entry_text(program))
-    module.declares.add(declarations())
     return module
 
 
@@ -121,6 +128,8 @@ class LlvmExecutable:
         Seconds by stage: rewrite, build, emit, compile, load; a program from the disk has load alone.
     """
 
+    kinds = ("graph", "kernel", "llvm", "optimized", "assembly")
+
     def __init__(self, task: Task, signature: Signature, target: Target, cache: Cache) -> None:
         self.task, self.signature, self.target = task, signature, target
         self.timings: dict[str, float] = {}
@@ -179,16 +188,13 @@ class LlvmExecutable:
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """One native call. Arrays must be contiguous and native, of the signature's types."""
-        threads = min(config.threads(), pool.capacity())
-        if pool.threads() != threads:
-            pool.set_threads(threads)
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        _use_threads()
+        outputs = self._new_outputs()
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._free_arena()
         inputs = _apart(inputs, [held[k] for k in self._written])
-        pointers = [address(a) for a in (*inputs, *held, *outputs, *self.image.constants)]
-        first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
-        io = (ctypes.c_void_p * (1 + len(pointers)))(first, *pointers)
+        pointers = self._pointers(arena, (*inputs, *held, *outputs))
+        io = (ctypes.c_void_p * len(pointers))(*pointers)
         failed = self.entry(ctypes.addressof(io))
         self._arenas.append(arena)
         if failed:
@@ -197,6 +203,27 @@ class LlvmExecutable:
         for target, value in zip(self.image.renewed, outputs[count:], strict=True):
             shared[target].set_value(value, borrow=True)
         return outputs[:count]
+
+    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+        """Seconds of each part, a row a run, on copies of the shared variables."""
+        _use_threads()
+        text = program_module(self.program, timed=True).text()
+        timed = TimedProgram(text, self.target, len(self.program.steps))
+        held = [s.get_value() for s in shared]
+        outputs, arena = self._new_outputs(), self._free_arena()
+        pointers = self._pointers(arena, (*inputs, *held, *outputs))
+        try:
+            return np.array([timed.run(pointers) for _ in range(runs)])
+        except LookupError as failed:
+            raise guard_error(self.prepared, failed.args[0]) from None
+
+    def _new_outputs(self) -> list[np.ndarray]:
+        return [np.empty(shape, dtype) for shape, dtype in self._outputs]
+
+    def _pointers(self, arena: np.ndarray, arrays: Sequence[np.ndarray]) -> list[int]:
+        """What the entry reads: the arena, then the arrays of the call, then constants."""
+        first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
+        return [first, *[address(a) for a in (*arrays, *self.image.constants)]]
 
     def _free_arena(self) -> np.ndarray:
         """One that no other call uses now."""
@@ -219,18 +246,46 @@ class LlvmExecutable:
         """The rewrites that were done."""
         return self.prepared.trace
 
-    def code(self, kind: str) -> str:
-        """The program as text: graph, kernel, llvm, optimized or assembly."""
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """The steps of the program, in order."""
+        return parts(self.program)
+
+    @cached_property
+    def storages(self) -> Sequence[Storage]:
+        """Where the parts read and write."""
+        return storages(self.program)
+
+    def code(self, kind: str, part: str | None = None) -> str:
+        """The program as text, or one of its kernels: graph, kernel, llvm, optimized or assembly."""
+        if kind not in self.kinds:
+            raise BackendError(f"the llvm backend has no {kind!r} code; it has {', '.join(self.kinds)}")
+        chosen = [k for k in self.program.kernels if part in (None, k.name)]
+        if part is not None and not chosen:
+            known = ", ".join(k.name for k in self.program.kernels) or "none"
+            raise BackendError(f"there is no kernel {part!r}; this program has {known}")
         writers: dict[str, Callable[[], str]] = {
-            "graph": lambda: "\n".join(map(repr, toposort([*self.prepared.outputs, *self.prepared.updates]))),
-            "kernel": lambda: "\n".join(map(show, self.program.kernels)),
-            "llvm": lambda: self.text,
-            "optimized": lambda: optimized_text(self.text, self.target),
-            "assembly": lambda: emit_assembly(self.text, self.target),
+            "graph": lambda: "\n".join(map(repr, self._nodes(part))),
+            "kernel": lambda: "\n".join(map(show, chosen)),
+            "llvm": lambda: self._llvm(part, chosen),
+            "optimized": lambda: optimized_text(self._llvm(part, chosen), self.target),
+            "assembly": lambda: emit_assembly(self._llvm(part, chosen), self.target),
         }
-        if kind not in writers:
-            raise BackendError(f"the llvm backend has no {kind!r} code; it has {', '.join(writers)}")
         return writers[kind]()
+
+    def _nodes(self, part: str | None) -> Sequence[Apply]:
+        if part is None:
+            return toposort([*self.prepared.outputs, *self.prepared.updates])
+        return next(p.nodes for p in self.parts if p.name == part)
+
+    def _llvm(self, part: str | None, chosen: Sequence[Kernel]) -> str:
+        return self.text if part is None else _kernel_module(chosen).text()
+
+
+def _use_threads() -> None:
+    threads = min(config.threads(), pool.capacity())
+    if pool.threads() != threads:
+        pool.set_threads(threads)
 
 
 def _apart(inputs: Sequence[np.ndarray], written: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -1,31 +1,54 @@
 """The entry of a program: one native function that runs every step of a call.
 
     i64 @entry(ptr %io)
+    i64 @timed_entry(ptr %io, ptr %times)
 
 ``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one; no
-shared variable was written then.
+shared variable was written then. The timed one reads the clock before the first step and after each, into ``times``:
+a ``struct timespec`` each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 from codegen.program import Check, Launch, Move, Program, Step
 
 NAME = "entry"
+TIMED = "timed_entry"
+TIMESPEC = 16  # bytes: seconds and nanoseconds, 64 bits each
 
 
 def entry_text(program: Program) -> str:
     """The entry as LLVM IR, for a module that holds the kernels."""
-    lines = [f"define i64 @{NAME}(ptr %io) {{"]
+    steps = [line for step in program.steps for line in _step(step, program)]
+    return _function(f"i64 @{NAME}(ptr %io)", program, steps)
+
+
+def timed_entry_text(program: Program) -> str:
+    """The entry that measures its steps."""
+    steps = list(_clock(0))
+    for k, step in enumerate(program.steps):
+        steps += [*_step(step, program), *_clock(k + 1)]
+    return _function(f"i64 @{TIMED}(ptr %io, ptr %times)", program, steps)
+
+
+def _clock(k: int) -> Sequence[str]:
+    return [
+        f"  %t{k} = getelementptr i8, ptr %times, i64 {TIMESPEC * k}",
+        f"  call i32 @clock_gettime(i32 {time.CLOCK_MONOTONIC}, ptr %t{k})",
+    ]
+
+
+def _function(head: str, program: Program, steps: Iterable[str]) -> str:
+    lines = [f"define {head} {{"]
     for k, storage in enumerate(program.layout):
         lines += [f"  %{storage}.p = getelementptr ptr, ptr %io, i64 {k}", f"  %{storage} = load ptr, ptr %{storage}.p"]
     for storage, offset in program.offsets.items():
         lines.append(f"  %{storage} = getelementptr i8, ptr %arena, i64 {offset}")
     lines.append(f"  %scratch = getelementptr i8, ptr %arena, i64 {program.arena}")
-    for step in program.steps:
-        lines += _step(step, program)
-    return "\n".join([*lines, "  ret i64 0", "}", ""])
+    return "\n".join([*lines, *steps, "  ret i64 0", "}", ""])
 
 
 def _step(step: Step, program: Program) -> Sequence[str]:
@@ -51,6 +74,7 @@ def _check(guard: int, storage: str) -> Sequence[str]:
     ]
 
 
-def declarations() -> str:
+def declarations(timed: bool = False) -> str:
     """What the entry needs declared."""
-    return "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n"
+    clock = "declare i32 @clock_gettime(i32, ptr)\n" if timed else ""
+    return "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n" + clock

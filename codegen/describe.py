@@ -1,0 +1,77 @@
+"""What a program is made of, said in terms of the graph: its parts, and the storages they read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from codegen.fuse import Fused, Group
+from codegen.memory import Copy, size_of
+from codegen.program import Check, Launch, Move, Program
+from symgraph.backend import Part, Storage
+from symgraph.graph import Apply, Variable
+
+KINDS = {"in": "input", "sh": "shared", "out": "output", "c": "constant", "m": "arena"}
+
+
+def parts(program: Program) -> list[Part]:
+    """The steps of a program, each with the nodes of the graph that it computes."""
+    planned = iter(program.memory.steps)
+    return [_check(step) if isinstance(step, Check) else _part(step, next(planned), program) for step in program.steps]
+
+
+def _check(step: Check) -> Part:
+    return Part(f"check{step.guard}", "check", (), (step.storage,), ())
+
+
+def _part(step: Launch | Move, planned: Group | Copy, program: Program) -> Part:
+    if isinstance(step, Move) or isinstance(planned, Copy):
+        assert isinstance(step, Move), f"{planned} became {step}"
+        return Part("copy", "copy", (), (step.source,), (step.target,))
+    fused = program.fused
+    reads = dict.fromkeys(program.memory.storage[fused.root(n)] for n in planned.reads)
+    writes = dict.fromkeys(program.memory.storage[fused.root(n)] for n in planned.stored)
+    nodes = dict.fromkeys(nodes_of(planned, fused))
+    return Part(program.kernels[step.kernel].name, "kernel", tuple(nodes), tuple(reads), tuple(writes))
+
+
+def nodes_of(group: Group, fused: Fused) -> Iterator[Apply]:
+    """The nodes whose formulas a group holds: of what it gives, and of what was inlined or is only a view."""
+    waiting = [fused.values[n] for n in group.outputs if fused.names.get(fused.values[n]) == n]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop().owner
+        if node is None:
+            continue
+        yield node
+        inner = [v for v in node.op.operands(node) if v not in seen and _is_inside(v, fused)]
+        seen.update(inner)
+        waiting += inner
+
+
+def _is_inside(v: Variable, fused: Fused) -> bool:
+    """Whether a value has no memory of its own."""
+    return v not in fused.names or fused.names[v] in fused.views
+
+
+def storages(program: Program) -> list[Storage]:
+    """Every storage that a part touches, the caller's first."""
+    touched: dict[str, list[int]] = {}
+    for k, part in enumerate(parts(program)):
+        for name in (*part.reads, *part.writes):
+            touched.setdefault(name, []).append(k)
+    values: dict[str, list[Variable]] = {}
+    for name, v in program.fused.values.items():
+        place = program.memory.storage.get(program.fused.root(name))
+        if place is not None and v not in values.setdefault(place, []):
+            values[place].append(v)
+    order = list(KINDS.values())
+    made = [_storage(name, at, values.get(name, ()), program) for name, at in touched.items()]
+    return sorted(made, key=lambda s: (order.index(s.kind), s.first, s.name))
+
+
+def _storage(name: str, at: Sequence[int], values: Sequence[Variable], program: Program) -> Storage:
+    kind = KINDS[name.rstrip("0123456789").split("_")[0]]
+    first = 0 if kind in ("input", "shared", "constant") else min(at)
+    last = len(program.steps) - 1 if kind in ("output", "shared") else max(at)
+    size = size_of(program.memory.buffers[name])
+    return Storage(name, kind, size, program.offsets.get(name), tuple(values), first, last)
