@@ -37,6 +37,7 @@ from codegen.kernel import (
     with_block,
     writes,
 )
+from codegen.ranges import simplify
 from codegen.tiles import Machine, Nest, Plan, Tile, choose
 from codegen.unroll import copy, unroll
 from symgraph import expression
@@ -53,7 +54,7 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     # a reduction of everything has no independent loop around it: its statements are one nest
     nests = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
     scheduled = replace(plain, body=tuple(new for body in nests for new in _nest(body, stored, machine, names)))
-    return blocked(scheduled, machine, names)
+    return simplify(blocked(scheduled, machine, names))
 
 
 def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[str]) -> Body:

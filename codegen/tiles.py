@@ -21,6 +21,7 @@ from symgraph.types import SIZES
 GATHER = 0.6  # cost of a strided or gathered lane beside a scalar access
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
 HEAVY = 6  # terms of a summand beyond which its own values want the registers
+LONGEST_PERIOD = 8  # vectors side by side
 LATENCY = 8  # independent accumulators that keep the adders busy
 
 
@@ -205,12 +206,23 @@ def _outer_vector(
     base = (_move_cost(accesses, name, width) + once) / _use(extent, width)
     if not nest.steps:
         order = _with_last(plain.order, name)
-        yield base, _planned(plain, order, {name: Tile(1, width)})
+        yield base, _planned(plain, order, {name: Tile(_period(nest, name, width), width)})
         return
     for vectors in range(1, min(4, -(-extent // width)) + 1):
         for rows, loads in _row_tiles(nest, machine, name, vectors):
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
             yield base * loads, _planned(plain, nest.order, tiles)
+
+
+def _period(nest: Nest, name: str, width: int) -> int:
+    """Vectors after which the quotients by multiples of ``width`` that stand in the terms begin anew.
+
+    Side by side these vectors share what only depends on the quotient.
+    """
+    terms = expression.toposort([e for s in walk(nest.core) for e in exprs_of(s)])
+    divided = [e for e in terms if e.prim in ("floordiv", "mod") and e.dtype == INDEX and e.args[1].prim == "const"]
+    divisors = [int(e.args[1].value) for e in divided if linear(e.args[0]).stride(name) == 1]  # type: ignore[arg-type]
+    return max([d // width for d in divisors if d % width == 0 and d <= LONGEST_PERIOD * width], default=1)
 
 
 def _lane_vector(

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.affine import flat_form, linear
+from codegen.affine import flat_form
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, element, mangled, shaped, stored
 from codegen.llvm.terms import SlowPath, Terms, Value, any_lane, is_lane, lane_numbers
+from codegen.ranges import span
 from symgraph.expression import INDEX, Expr, const
 from symgraph.types import SIZES
 
@@ -92,27 +93,8 @@ class Accesses(Terms):
         return base, step, scattered
 
     def is_inside(self, at: Sequence[Expr], shape: Sequence[int]) -> bool:
-        spans = [self.span(i) for i in at]
+        spans = [span(i, self.ranges) for i in at]
         return all(s is not None and s[0] >= 0 and s[1] < n for s, n in zip(spans, shape, strict=True))
-
-    def span(self, e: Expr) -> tuple[int, int] | None:
-        """The least and greatest value of an index, where loops bound it."""
-        form = linear(e)
-        low = high = form.offset
-        for atom, factor in form.terms:
-            s = self.ranges.get(str(atom.value)) if atom.prim == "axis" else self.span_of_choice(atom)
-            if s is None:
-                return None
-            ends = s[0] * factor, s[1] * factor
-            low, high = low + min(ends), high + max(ends)
-        return low, high
-
-    def span_of_choice(self, e: Expr) -> tuple[int, int] | None:
-        if e.prim not in _SPANS:
-            return None
-        spans = [self.span(a) for a in (e.args[1:] if e.prim == "select" else e.args)]
-        known = [s for s in spans if s is not None]
-        return _SPANS[e.prim](known) if len(known) == len(spans) else None
 
     def atoms(self, e: Expr) -> tuple[Expr, ...]:
         a = self.address(str(e.value), e.args)
@@ -266,17 +248,6 @@ class Accesses(Terms):
         active = w.value(f"extractelement {shaped('i1', self.lanes)} {mask.text}, i64 {n}")
         one = w.value(f"select i1 {active}, {kind} {new}, {kind} {old}")
         w.line(f"store {kind} {one}, ptr {pointer}, align {align}")
-
-
-def _hull(spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    return min(s[0] for s in spans), max(s[1] for s in spans)
-
-
-_SPANS: dict[str, Callable[[Sequence[tuple[int, int]]], tuple[int, int]]] = {
-    "select": _hull,
-    "minimum": lambda s: (min(s[0][0], s[1][0]), min(s[0][1], s[1][1])),
-    "maximum": lambda s: (max(s[0][0], s[1][0]), max(s[0][1], s[1][1])),
-}
 
 
 def _decoded(w: Writer, b: Buffer, text: str, lanes: int) -> str:

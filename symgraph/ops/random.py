@@ -84,11 +84,7 @@ def _counter(o: Expr, j: Expr, shape: Sequence[int]) -> tuple[Expr, Expr]:
     """The two words that tell elements apart: block*16 + j % 16, where a row of the lane axis has whole blocks."""
     lanes = shape[min(1, len(shape) - 1)] if shape else 1
     blocks = -(-lanes // (4 * LANES))
-    if math.prod(shape) // max(lanes, 1) * blocks * LANES > 2**32:
-        return _halves((o * blocks + j // (4 * LANES)) * LANES + j % LANES)
-    # vectors of 32-bit numbers hold twice as many lanes as those of indices
-    row, place = cast(o * (blocks * LANES), WORD), cast(j, WORD)
-    return row + (place // (4 * LANES) * LANES + place % LANES), const(0, WORD)
+    return _halves((o * blocks + j // (4 * LANES)) * LANES + j % LANES)
 
 
 def _bits(state: Sequence[Expr], index: Sequence[Expr], shape: Sequence[int], part: int) -> Expr:
@@ -100,7 +96,7 @@ def _bits(state: Sequence[Expr], index: Sequence[Expr], shape: Sequence[int], pa
     w0, w1, w2, w3 = philox(counter, (cast(seed, WORD), cast(stream, WORD)))
     # which word is the same for 16 neighbours: with the lane axis cut by 64, each vector needs one of the four only,
     # and the four vectors share one evaluation of philox
-    word = cast(j, WORD) // LANES % 4
+    word = j // LANES % 4
     return select(word < 2, select(eq(word, 0), w0, w1), select(eq(word, 2), w2, w3))
 
 

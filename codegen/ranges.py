@@ -1,0 +1,85 @@
+"""Ranges of index terms, from the extents of the loops around them, and what they make simpler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from codegen.affine import Linear, linear
+from codegen.kernel import Kernel, Loop, map_exprs, walk
+from symgraph import expression
+from symgraph.expression import INDEX, Expr, const
+
+Span = tuple[int, int]  # the least and the greatest value
+Ranges = Mapping[str, Span]  # of each loop's index
+
+
+def span(e: Expr, ranges: Ranges) -> Span | None:
+    """The least and greatest value of an index, where loops bound it."""
+    form = linear(e)
+    low = high = form.offset
+    for atom, factor in form.terms:
+        s = ranges.get(str(atom.value)) if atom.prim == "axis" else _span_of_atom(atom, ranges)
+        if s is None:
+            return None
+        ends = s[0] * factor, s[1] * factor
+        low, high = low + min(ends), high + max(ends)
+    return low, high
+
+
+def _span_of_atom(e: Expr, ranges: Ranges) -> Span | None:
+    divisor = _divisor(e)
+    if divisor:
+        inner = span(e.args[0], ranges)
+        if inner is None or e.prim == "mod":
+            return inner and (0, divisor - 1)
+        return inner[0] // divisor, inner[1] // divisor
+    if e.prim not in _SPANS:
+        return None
+    spans = [span(a, ranges) for a in (e.args[1:] if e.prim == "select" else e.args)]
+    known = [s for s in spans if s is not None]
+    return _SPANS[e.prim](known) if len(known) == len(spans) else None
+
+
+def _divisor(e: Expr) -> int:
+    """The positive constant of a quotient or remainder, else 0."""
+    divided = e.prim in ("floordiv", "mod") and e.dtype == INDEX and e.args[1].prim == "const"
+    return max(int(e.args[1].value), 0) if divided else 0  # type: ignore[arg-type]
+
+
+_SPANS: dict[str, Callable[[Sequence[Span]], Span]] = {
+    "select": lambda s: (min(s[0][0], s[1][0]), max(s[0][1], s[1][1])),
+    "minimum": lambda s: (min(s[0][0], s[1][0]), min(s[0][1], s[1][1])),
+    "maximum": lambda s: (max(s[0][0], s[1][0]), max(s[0][1], s[1][1])),
+}
+
+
+# ------------------------------------------------------------------------------------------------ simplification
+
+
+def simplify(kernel: Kernel) -> Kernel:
+    """Quotients and remainders without the parts that loops bound: (16*i + j) // 16 is i where j < 16."""
+    ranges = {s.index: (0, s.extent - 1) for s in walk(kernel) if isinstance(s, Loop) and s.extent}
+    memo: dict[Expr, Expr] = {}
+
+    def place(e: Expr) -> Expr | None:
+        divisor = _divisor(e)
+        return _divided(e, divisor, ranges) if divisor else None
+
+    return map_exprs(kernel, lambda exprs: expression.substitute(exprs, place, memo=memo))
+
+
+def _divided(e: Expr, divisor: int, ranges: Ranges) -> Expr | None:
+    """A quotient or remainder whose parts that ``divisor`` does not divide stay between two multiples of it."""
+    if span(e.args[0], ranges) is None:
+        return None  # arithmetic of the user's, which may wrap
+    form = linear(e.args[0])
+    whole = tuple((atom, factor) for atom, factor in form.terms if not factor % divisor)
+    rest = Linear(tuple((atom, factor) for atom, factor in form.terms if factor % divisor), form.offset).expr()
+    bounds = span(rest, ranges)
+    assert bounds is not None, "part of a bounded form"
+    below, above = (b // divisor for b in bounds)
+    if below != above:
+        return None
+    if e.prim == "mod":
+        return rest - const(below * divisor, INDEX)
+    return Linear(tuple((atom, factor // divisor) for atom, factor in whole), below).expr()
