@@ -6,7 +6,7 @@ Both walk without recursion, and what is used several times is written once: the
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from symgraph.backend import Prepared, Task
@@ -64,24 +64,34 @@ def pprint(v: Variable) -> str:
     >>> pprint(exp(x) / exp(x).sum(axis=1, keepdims=True))
     'exp(x) / sum(exp(x), axis=1, keepdims=True)'
     """
-    formula = _Formula(v)
+    formula = _Formula(_names(v))
     lines = [f"{formula.names[s]} = {formula.text(s)}" for s in formula.names if s.owner is not None and s is not v]
     return "\n".join([*lines, formula.text(v)])
 
 
-class _Formula:
-    """The names of leaves and of shared parts, and the text of each part in terms of them."""
+def in_terms_of(v: Variable, names: Mapping[Variable, str]) -> str:
+    """A variable as a formula in which some others, and what is behind them, stand by name."""
+    return _Formula(names).text(v)
 
-    def __init__(self, root: Variable) -> None:
-        self.names: dict[Variable, str] = {}
-        taken = {v.name for v in leaves([root]) if v.name}
-        unnamed = (v for v in leaves([root]) if not v.name and not isinstance(v, Constant))
-        self.names.update((v, f"<{k}: {v.type}>") for k, v in enumerate(unnamed))
-        numbers = (f"t{k}" for k in range(2**62) if f"t{k}" not in taken)
-        for v in _shared_parts(root):
-            own = v.name if v.name and v.name.isidentifier() and v.name not in taken else None
-            self.names[v] = own or next(numbers)
-            taken.add(self.names[v])
+
+def _names(root: Variable) -> dict[Variable, str]:
+    """The names of unnamed leaves and of shared parts."""
+    taken = {v.name for v in leaves([root]) if v.name}
+    unnamed = (v for v in leaves([root]) if not v.name and not isinstance(v, Constant))
+    names = {v: f"<{k}: {v.type}>" for k, v in enumerate(unnamed)}
+    numbers = (f"t{k}" for k in range(2**62) if f"t{k}" not in taken)
+    for v in _shared_parts(root):
+        own = v.name if v.name and v.name.isidentifier() and v.name not in taken else None
+        names[v] = own or next(numbers)
+        taken.add(names[v])
+    return names
+
+
+class _Formula:
+    """The text of each part of a formula, given the names of some parts."""
+
+    def __init__(self, names: Mapping[Variable, str]) -> None:
+        self.names = names
 
     def text(self, v: Variable) -> str:
         """The formula of ``v``; of a named part, what the name stands for."""
