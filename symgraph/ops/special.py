@@ -138,6 +138,33 @@ def erfcx_slope(x: Any) -> Any:
     return select(x > 4, -2 * _far_remainder(expression.maximum(x, 4.0)), 2 * x * erfcx(x) - 2 / ROOT_PI)
 
 
+def _log_tail(x: Expr, scale: float) -> Expr:
+    """log(scale*erfc(x)) for x > 0: from 4 on by erfcx, which does not underflow."""
+    far = expression.log(scale * erfcx(expression.maximum(x, 4.0))) - x * x
+    return select(x < 4, expression.log(scale * erfc(expression.minimum(x, 4.0))), far)
+
+
+def _log_erfc_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    return [g * (-2 / ROOT_PI / erfcx(x))]
+
+
+@elementwise(grad=_log_erfc_grad)
+@_in_float32
+def log_erfc(x: Any) -> Any:
+    """log(erfc(x)), finite where erfc underflows: about -x*x; accurate near 0, where it passes 0."""
+    return select(x < 0.5, expression.log1p(-erf(expression.minimum(x, 0.5))), _log_tail(x, 1.0))
+
+
+@elementwise(grad=_log_erfc_grad)
+@_in_float32
+def log_half_erfc(x: Any) -> Any:
+    """log(erfc(x)/2), finite where erfc underflows; accurate for negative x, where it is near 0.
+
+    The logarithm of the normal distribution function at y is this at -y/sqrt(2).
+    """
+    return select(x < 0, expression.log1p(-0.5 * erfc(-expression.minimum(x, 0))), _log_tail(x, 0.5))
+
+
 _QUANTILE_CENTRE = (
     (2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
      1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0),
@@ -201,6 +228,16 @@ gamma: Elementwise = primitive(
 gammaln: Elementwise = primitive(
     "gammaln", doc=documented("log(|gamma(x)|).", 1, FLOAT), grad=lambda g, x, y: [g * psi(x)]
 )
+
+
+@elementwise(grad=lambda g, x, y: [g * psi(x)])
+def log_gamma(x: Any) -> Any:
+    """log(gamma(x)), finite where gamma overflows; NaN where it is negative, as gammaln is not."""
+    low = expression.floor(x)
+    odd = expression.ne(low, 2 * expression.floor(0.5 * low))
+    return select((x < 0) & odd, expression.const(float("nan"), x.dtype), expression.gammaln(x))
+
+
 psi: Elementwise = primitive(
     "digamma", "psi", doc=documented("The digamma function: the slope of gammaln.", 1, FLOAT),
     grad=lambda g, x, y: [g * _psi_slope(x)],

@@ -92,6 +92,22 @@ def sech2(x: Any) -> Any:
     return 4 * e / ((1 + e) * (1 + e))
 
 
+@elementwise(grad=lambda g, x, y: [-(g * (y * tanh(x)))])
+def sech(x: Any) -> Any:
+    """1 / cosh(x): 2e / (1 + e**2) with e = exp(-|x|), so that nothing overflows."""
+    e = expression.exp(-expression.absolute(x))
+    return 2 * e / (1 + e * e)
+
+
+@elementwise(grad=lambda g, x, y: [g * tanh(x)])
+def log_cosh(x: Any) -> Any:
+    """log(cosh(x)), about |x| where cosh overflows; for small x by log1p(2*sinh(x/2)**2), for it is x*x/2 there."""
+    size = expression.absolute(x)
+    half = expression.sinh(0.5 * expression.minimum(size, 1.0))
+    far = size - LN2 + expression.log1p(expression.exp(-2 * size))
+    return select(size < 1, expression.log1p(2 * half * half), far)
+
+
 def _arcsinh_grad(g: Any, x: Any, y: Any) -> list[Any]:
     """1 / sqrt(x*x + 1), scaled so that the square cannot overflow."""
     size = maximum(absolute(x), 1)
@@ -158,6 +174,19 @@ def logaddexp(x: Any, y: Any) -> Any:
     """log(exp(x) + exp(y)), without overflow; right for infinities."""
     gap = select(expression.eq(x, y), expression.const(0, x.dtype), x - y)
     return expression.maximum(x, y) + expression.log1p(expression.exp(-expression.absolute(gap)))
+
+
+def _logsubexp_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """-1 / expm1(y - x), and exp(y - x) times that, negated: no exponential of a positive number."""
+    gap = _gap(y, x)
+    return [-(g / expm1(gap)), g * (exp(gap) / expm1(gap))]
+
+
+@elementwise(grad=_logsubexp_grad)
+def logsubexp(x: Any, y: Any) -> Any:
+    """log(exp(x) - exp(y)) for x >= y, without overflow; NaN where x < y."""
+    gap = select(expression.eq(x, y) & (x < float("inf")), expression.const(0, x.dtype), y - x)
+    return x + select(gap > -LN2, expression.log(-expression.expm1(gap)), expression.log1p(-expression.exp(gap)))
 
 
 @elementwise(grad=lambda g, x, y: [g * (exp(x) / expm1(x))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import mpmath
 import numpy as np
 from scipy import special
 
@@ -83,6 +84,17 @@ def exact(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def case(build: Any, draw: Draw, oracle: Any, differentiable: tuple[int, ...] = (), ulp: float = 4.0) -> Case:
     return Case(build, draw, exact(oracle), differentiable, ulp)
+
+
+def by_mpmath(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` of mpmath numbers in 60 digits, on arrays."""
+
+    def oracle(*arrays: np.ndarray) -> Any:
+        with mpmath.workdps(60):
+            found = np.vectorize(lambda *v: float(f(*map(mpmath.mpf, v))), otypes=["float64"])
+            return found(*arrays) if np.broadcast(*arrays).size else np.broadcast_arrays(*arrays)[0]
+
+    return oracle
 
 
 WIDE: Range = (-3.0, 3.0)
@@ -277,6 +289,12 @@ def _xlogx(x: Any) -> Any:
     return special.xlogy(x, x)
 
 
+def _log_half_erfc(x: Any) -> Any:
+    if mpmath.isinf(x):
+        return -x if x > 0 else mpmath.mpf(0)
+    return mpmath.log(mpmath.erfc(x) / 2) if x > 0 else mpmath.log1p(-mpmath.erfc(-x) / 2)
+
+
 UNIT: Range = (-0.9, 0.9)
 
 TRANSCENDENTAL: dict[str, list[Case]] = {
@@ -306,6 +324,12 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "deg2rad": smooth(T.deg2rad, np.deg2rad),
     "rad2deg": smooth(T.rad2deg, np.rad2deg),
     "sech2": smooth(T.sech2, _sech2, *OFF_ZERO),
+    "sech": [*smooth(T.sech, lambda x: 1 / np.cosh(x)), case(T.sech, floats((-90, 90)), by_mpmath(mpmath.sech))],
+    "log_cosh": [
+        *smooth(T.log_cosh, lambda x: np.logaddexp(x, -x) - np.log(2), *OFF_ZERO),
+        case(T.log_cosh, floats((-1e-3, 1e-3), (-1.0, 1.0), (-900, 900)),
+             by_mpmath(lambda x: mpmath.log(mpmath.cosh(x)))),
+    ],
     "sigmoid": [*smooth(T.sigmoid, special.expit), case(T.sigmoid, floats((-9, 9)), special.expit)],
     "softplus": [
         *smooth(T.softplus, lambda x: np.logaddexp(x, 0.0)), case(T.softplus, floats((-9, 9)), special.softplus)
@@ -318,6 +342,11 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     ],
     "logaddexp": [
         case(T.logaddexp, pairs([WIDE], [WIDE]), np.logaddexp, (0, 1)), case(T.logaddexp, special_pairs, np.logaddexp)
+    ],
+    "logsubexp": [
+        case(T.logsubexp, pairs([(1.0, 3.0), (10, 900)], [(-3.0, 0.5), (-900, -10)]),
+             by_mpmath(lambda x, y: mpmath.log(mpmath.exp(x) - mpmath.exp(y))), (0, 1)),
+        case(T.logsubexp, special_pairs, lambda x, y: np.log(np.exp(x) - np.exp(y))),
     ],
     "log1mexp": [case(T.log1mexp, floats((-3.0, -0.1)), _log1mexp, (0,))],
 }  # fmt: skip
@@ -332,12 +361,25 @@ SPECIAL: dict[str, list[Case]] = {
     "erfcx_slope": [  # 2*x*erfcx(x) cancels against 2/sqrt(pi): the error is relative to that
         case(S.erfcx_slope, floats(WIDE), lambda x: 2 * x * special.erfcx(x) - 2 / np.sqrt(np.pi), (), 256.0)
     ],
+    "log_erfc": [
+        case(S.log_erfc, special_values, lambda x: special.log_ndtr(-x * np.sqrt(2)) + np.log(2)),
+        case(S.log_erfc, floats(UNIT, (-4, 5.0), (20, 90)), by_mpmath(lambda x: mpmath.log(mpmath.erfc(x))), (0,)),
+    ],
+    "log_half_erfc": [
+        case(S.log_half_erfc, special_values, by_mpmath(_log_half_erfc)),
+        case(S.log_half_erfc, floats(UNIT, (-9, 5.0), (20, 90)), by_mpmath(_log_half_erfc), (0,)),
+    ],
     "erfinv": [case(S.erfinv, floats(UNIT), special.erfinv, (0,), 8.0)],
     "erfcinv": [case(S.erfcinv, floats((0.1, 1.9)), special.erfcinv, (0,), 8.0)],
     "exp_neg_sqr": smooth(S.exp_neg_sqr, lambda x: np.exp(-x * x)),
     "exp_sqr": [case(S.exp_sqr, floats(WIDE), lambda x: np.exp(x * x), (0,))],
     "gamma": [case(S.gamma, floats(POSITIVE), special.gamma, (0,), 8.0)],
     "gammaln": [case(S.gammaln, floats((2.5, 9.0)), special.gammaln, (0,), 16.0)],
+    "log_gamma": [
+        case(S.log_gamma, floats((2.5, 9.0), (-3.8, -3.4)), lambda x: np.log(special.gamma(x)), (0,), 16.0),
+        case(S.log_gamma, floats((200.0, 900.0)), special.gammaln, (0,)),
+        case(S.log_gamma, floats((-2.9, -2.1), (-0.9, -0.1)), lambda x: np.full_like(x, np.nan)),
+    ],
     "psi": [case(S.psi, floats((2.0, 9.0), (-2.5, -2.2)), special.psi, (0,), 16.0)],
     "trigamma_right": [case(S.trigamma_right, floats((0.5, 9.0)), lambda x: special.polygamma(1, x), (0,), 8.0)],
     "normal_cdf": [  # the rounding of x / sqrt(2) is magnified x*x times
