@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import ArgumentError, DTypeError, ShapeError
-from symgraph.graph import Constant, Variable, describe, label
-from symgraph.types import is_float, is_integer
+from symgraph.errors import ArgumentError, DTypeError, ShapeError, layout
+from symgraph.graph import Constant, Variable, describe, in_code, label
+from symgraph.types import check_unmasked, is_float, is_lossless
 
 
 class _NoValue:
@@ -42,6 +42,7 @@ class In:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        _check_input(self.variable)
         if self.name is None:
             object.__setattr__(self, "name", self.variable.name)
 
@@ -66,7 +67,7 @@ def as_inputs(inputs: Sequence[Variable | In]) -> list[In]:
     """
     if isinstance(inputs, Variable | In):
         raise ArgumentError(f"function: inputs is one variable\nwrite a list: [{inputs!r}]")
-    declared = [i if isinstance(i, In) else In(_check_input(i)) for i in inputs]
+    declared = [i if isinstance(i, In) else In(i) for i in inputs]
     seen: set[Variable] = set()
     for i in declared:
         if i.variable in seen:
@@ -80,12 +81,18 @@ def as_inputs(inputs: Sequence[Variable | In]) -> list[In]:
     return declared
 
 
-def _check_input(v: object) -> Variable:
+def _check_input(v: object) -> None:
     if not isinstance(v, Variable):
         raise ArgumentError(f"function: the input {v!r} is not a variable\nmake one: symgraph.matrix('x')")
     if isinstance(v, Constant):
         raise ArgumentError(f"function: the input {label(v)} is a constant\nleave it out of inputs")
-    return v
+    if v.owner is not None:
+        made = f"h = symgraph.tensor('h', {v.dtype!r}, {v.type.shape})"
+        raise ArgumentError(
+            layout(f"function: the input {label(v)} is computed from others; inputs must be variables without an owner",
+                   [describe(v)], v.owner.origin.excerpt() if v.owner.origin else [],
+                   f"put an input in its place: {made}; function([h], ..., givens={{{in_code(v, 'expression')}: h}})")
+        )  # fmt: skip
 
 
 def convert_argument(value: Any, declared: In, function: str, downcast: bool) -> np.ndarray:
@@ -124,28 +131,30 @@ def _as_array(value: Any, declared: In, function: str) -> np.ndarray:
     try:
         if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray | np.generic):
             return np.from_dlpack(value)
-        given = np.asarray(value)
-    except (ValueError, TypeError, BufferError) as error:
+        check_unmasked(value)
+        # Python's integers have no bounds, and a large one may still be a float
+        is_large = type(value) is int and is_float(declared.variable.dtype)
+        given = np.asarray(float(value) if is_large else value)
+    except (ValueError, TypeError, BufferError, OverflowError) as error:
         raise DTypeError(f"{function}: the input {declared.label} cannot become an array: {error}") from None
     if given.dtype.kind not in "biuf":
+        found = f"{value!r:.40}" if given.dtype.kind == "O" else given.dtype
         raise DTypeError(
-            f"{function}: the input {declared.label} is {given.dtype}, it must be {declared.variable.type}\n"
+            f"{function}: the input {declared.label} is {found}, it must be {declared.variable.type}\n"
             f"  {describe(declared.variable)}\ngive numbers"
         )
     return given
 
 
 def _check_lossless(value: Any, given: np.ndarray, declared: In, function: str) -> None:
-    """Arrays convert where NumPy calls it safe; Python numbers and lists, where the kind and the range fit."""
     wanted = declared.variable.dtype
-    weak = isinstance(value, bool | int | float | list | tuple)
-    if (weak and (is_float(wanted) or not given.size)) or np.can_cast(given.dtype, wanted, "safe"):
+    if is_lossless(value, given, wanted):
         return
-    if weak and is_integer(wanted) and given.dtype.kind in "iu":
-        info = np.iinfo(wanted)
-        if info.min <= int(given.min()) and int(given.max()) <= info.max:
-            return
+    cast = f"{declared.label}.astype({wanted!r})" if isinstance(value, np.ndarray | np.generic) else None
+    shown = f"{value}, {given.dtype}" if not given.ndim else given.dtype
     raise DTypeError(
-        f"{function}: the input {declared.label} is {given.dtype}, it must be {wanted}: converting may lose values\n"
-        f"  {describe(declared.variable)}\ncast it: x.astype({wanted!r}), or pass allow_input_downcast=True to function"
+        f"{function}: the input {declared.label} is {shown}, it must be {wanted}: converting may lose values\n"
+        f"  {describe(declared.variable)}\n"
+        + (f"cast it: {cast}, or pass" if cast else f"give what fits {wanted}, or pass")
+        + " allow_input_downcast=True to function"
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
-from symgraph.graph import Constant, Variable, apply, constant, describe
+from symgraph.graph import Constant, Variable, apply, constant, describe, in_code
 from symgraph.op import OPS
 from symgraph.origin import here_excerpt
-from symgraph.types import is_integer, promote, weak_dtype
+from symgraph.types import is_float, is_integer, promote, weak_dtype
 
 
 def as_variable(x: object, dtype: object = None) -> Variable:
@@ -71,9 +72,18 @@ def common_dtype(xs: Sequence[object]) -> str:
     try:
         weak = [weak_dtype(x, strong) for x in xs if is_weak(x)]  # type: ignore[arg-type]
     except DTypeError as error:
-        details = [describe(x) for x in xs if isinstance(x, Variable)]
-        raise DTypeError(layout(str(error), details, here_excerpt(), "cast the variable: x.astype('int64')")) from None
+        raise DTypeError(
+            layout(str(error), [describe(x) for x in xs if isinstance(x, Variable)], here_excerpt(), _wider(xs))
+        ) from None
     return promote(*([strong] if strong else []), *weak)
+
+
+def _wider(xs: Sequence[object]) -> str:
+    """What to do with numbers that do not fit the dtype of the variables beside them."""
+    cast = next((x for x in xs if isinstance(x, Variable)), None)
+    if cast is None or cast.dtype in ("int64", "float64"):
+        return "give a smaller number, or a float"
+    return f"cast the variable: {in_code(cast)}.astype({'float64' if is_float(cast.dtype) else 'int64'!r})"
 
 
 def convert(x: object, dtype: str) -> Variable:
@@ -81,7 +91,8 @@ def convert(x: object, dtype: str) -> Variable:
     if isinstance(x, list | tuple) and holds_variable(x):
         x = stack_op(x)
     if not isinstance(x, Variable):
-        return constant(np.asarray(x).astype(dtype))
+        with np.errstate(all="ignore"):
+            return constant(np.asarray(x).astype(dtype))
     return x if x.dtype == dtype else cast_op(x, dtype)
 
 
@@ -113,7 +124,7 @@ def normalize_axis(axis: object, rank: int, name: str, x: Variable | None = None
         return tuple(range(rank))
     many: Sequence[Any] = axis if isinstance(axis, tuple | list) else (axis,)
     try:
-        ints = [int(np.asarray(a).item()) if not isinstance(a, int) else a for a in many]
+        ints = [operator.index(a.data.item() if isinstance(a, Constant) else a) for a in many]
     except (TypeError, ValueError):
         raise AxisError(f"{name}: axis is {axis!r}; it must be an integer, a tuple of integers or None") from None
     bad = [a for a in ints if not -rank <= a < rank]

@@ -7,7 +7,7 @@ import contextvars
 import os
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -43,8 +43,16 @@ class Settings:
     def __post_init__(self) -> None:
         if self.floatX not in FLOATS:
             raise ValueError(f"floatX is {self.floatX!r}; it must be one of {', '.join(FLOATS)}")
-        if self.threads < 0:
-            raise ValueError(f"threads is {self.threads}; it must be 0 (all processors) or more")
+        if not isinstance(self.threads, int) or self.threads < 0:
+            raise ValueError(f"threads is {self.threads!r}; it must be 0 (all processors) or more")
+
+
+def _changed(now: Settings, changes: Mapping[str, str | int]) -> Settings:
+    known = [f.name for f in fields(Settings)]
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise TypeError(f"there is no setting {unknown[0]!r}; the settings are {', '.join(known)}")
+    return replace(now, **changes)  # type: ignore[arg-type]
 
 
 def _parse(name: str, text: str, source: str) -> str | int:
@@ -90,14 +98,13 @@ def settings() -> Settings:
 
 def configure(**changes: str | int) -> None:
     """Change the settings of the whole process, e.g. ``configure(floatX="float32")``."""
-    now = settings()
-    _defaults[:] = [replace(now, **changes)]  # type: ignore[arg-type]
+    _defaults[:] = [_changed(settings(), changes)]
 
 
 @contextlib.contextmanager
 def using(**changes: str | int) -> Iterator[Settings]:
     """Settings for the body of a ``with`` statement, in this thread or task only."""
-    token = _current.set(replace(settings(), **changes))  # type: ignore[arg-type]
+    token = _current.set(_changed(settings(), changes))
     try:
         yield settings()
     finally:

@@ -25,6 +25,7 @@ from symgraph.graph import (
     SharedVariable,
     Variable,
     describe,
+    in_code,
     label,
     leaves,
     substitute,
@@ -192,10 +193,19 @@ def _check_givens(givens: Pairs) -> dict[Variable, Variable]:
         if not old.type.accepts(value.type):
             raise (DTypeError if old.dtype != value.dtype else ShapeError)(
                 layout(f"givens: {label(old)} is {old.type}, its replacement is {value.type}",
-                       [describe(old), describe(value)], [], f"make them agree, e.g. new.astype({old.dtype!r})")
+                       [describe(old), describe(value)], [], _agreeing(old, value))
             )  # fmt: skip
         checked[old] = value
     return checked
+
+
+def _agreeing(old: Variable, new: Variable) -> str:
+    """How to make a replacement fit."""
+    if old.dtype != new.dtype:
+        return f"make them agree: {in_code(new, 'new')}.astype({old.dtype!r})"
+    if old.ndim != new.ndim:
+        return f"the ranks must agree: insert axes with {in_code(new, 'new')}[None], or take one element of an axis"
+    return "the extents that both types name must agree"
 
 
 def _default_updates(
@@ -301,7 +311,9 @@ class Function:
     def _match(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Arguments in the order of the inputs, defaults filled in."""
         if len(args) > len(self.declared):
-            raise ArgumentError(f"{self.name}() takes {len(self.declared)} inputs, got {len(args)}\n{self._usage()}")
+            count = len(self.declared)
+            takes = f"{self.name}() takes {count} input{'s' * (count != 1)}, got {len(args)}"
+            raise ArgumentError(f"{takes}\n{self._usage()}")
         bound: dict[int, Any] = dict(enumerate(args))
         for key, value in kwargs.items():
             if key not in self._positions:
@@ -393,13 +405,22 @@ class Function:
 def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, backend: str | None = None) -> np.ndarray:
     """The value of an expression: ``x.eval({a: 1.0})``; keys are variables or their names."""
     given = dict(inputs or {})
-    by_name = {leaf.name: leaf for leaf in leaves([v]) if leaf.name}
-    keys = [by_name.get(k) if isinstance(k, str) else k for k in given]
-    unknown = [k for k, found in zip(given, keys, strict=True) if found is None]
+    free = [x for x in leaves([v]) if not isinstance(x, Constant)]
+    by_name = {x.name: x for x in free if x.name}
+    unknown = [k for k in given if isinstance(k, str) and k not in by_name]
     if unknown:
-        raise ArgumentError(f"eval: {label(v)} has no input named {unknown[0]!r}")
-    f = function([k for k in keys if k is not None], v, backend=backend, allow_input_downcast=True, name="eval",
-                 on_unused_input="ignore", no_default_updates=True)  # fmt: skip
+        known = f"its inputs are {', '.join(map(label, free))}" if free else "it has no inputs"
+        raise ArgumentError(f"eval: {label(v)} has no input named {unknown[0]!r}\n{known}")
+    keys = [by_name[k] if isinstance(k, str) else k for k in given]
+    declared = as_inputs(keys)
+    missing = [x for x in free if x not in set(keys) and not isinstance(x, SharedVariable)]
+    if missing:
+        values = ", ".join(f"{in_code(x, 'input')}: ..." for x in missing)
+        raise ArgumentError(
+            layout(f"eval: {label(v)} depends on {', '.join(map(label, missing))}, which got no value",
+                   map(describe, missing), [], f"give one for each: eval({{{values}}})")
+        )  # fmt: skip
+    f = function(declared, v, backend=backend, name="eval", on_unused_input="ignore", no_default_updates=True)
     result: np.ndarray = f(*given.values())
     return result
 

@@ -16,7 +16,7 @@ from symgraph import masks
 from symgraph.batch import batch
 from symgraph.coercion import as_variable, convert
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
-from symgraph.graph import Apply, Variable, apply, constant, describe, label, substitute, toposort, transform
+from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, substitute, toposort, transform
 from symgraph.kinds import Composite
 from symgraph.ops.broadcast import broadcast_like, sum_to
 from symgraph.ops.creation import zeros_like
@@ -232,12 +232,12 @@ def _check_cost(cost: Variable) -> None:
     if cost.ndim:
         raise ShapeError(
             layout(f"grad: the cost {label(cost)} is {cost.type}, it must be a scalar", [describe(cost)],
-                   here_excerpt(), "reduce it first: cost.mean() or cost.sum()")
+                   here_excerpt(), f"reduce it first: {in_code(cost, 'cost')}.mean() or {in_code(cost, 'cost')}.sum()")
         )  # fmt: skip
     if not is_float(cost.dtype):
         raise DTypeError(
             layout(f"grad: the cost {label(cost)} is {cost.dtype}, it must be a float", [describe(cost)],
-                   here_excerpt(), "cast it: cost.astype('float32')")
+                   here_excerpt(), f"cast it: {in_code(cost, 'cost')}.astype('float32')")
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from symgraph.errors import DTypeError, ShapeError, SymbolicTruthError, layout
 from symgraph.origin import Origin, here, here_excerpt, made_at
-from symgraph.types import Shape, TensorType, canonical
+from symgraph.types import Shape, TensorType, canonical, check_unmasked, is_lossless
 
 if TYPE_CHECKING:
     from symgraph.op import Op
@@ -69,7 +69,7 @@ class Variable:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Variable):
             return self is other
-        raise SymbolicTruthError(_no_value(self, f"comparing {other!r} with", "use symgraph.eq(x, y) for the values"))
+        raise SymbolicTruthError(_no_value(self, f"comparing {other!r} with", "use symgraph.eq({x}, y) for the values"))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -78,21 +78,21 @@ class Variable:
         raise SymbolicTruthError(_no_value(self, "the truth of", "use symgraph.switch(cond, a, b)"))
 
     def __float__(self) -> float:
-        raise SymbolicTruthError(_no_value(self, "float() of", "use x.eval({...}) or x.astype('float64')"))
+        raise SymbolicTruthError(_no_value(self, "float() of", "use {x}.eval({{...}}) or {x}.astype('float64')"))
 
     def __int__(self) -> int:
-        raise SymbolicTruthError(_no_value(self, "int() of", "use x.eval({...}) or x.astype('int64')"))
+        raise SymbolicTruthError(_no_value(self, "int() of", "use {x}.eval({{...}}) or {x}.astype('int64')"))
 
     def __index__(self) -> int:
-        raise SymbolicTruthError(_no_value(self, "the integer value of", "use it inside symgraph, or x.eval({...})"))
+        raise SymbolicTruthError(_no_value(self, "the integer value of", "use {x}.eval({{...}}), or leave it symbolic"))
 
     def __len__(self) -> int:
         if self.ndim and self.type.shape[0] is not None:
             return self.type.shape[0]
-        raise SymbolicTruthError(_no_value(self, "len() of", "use x.shape[0]"))
+        raise SymbolicTruthError(_no_value(self, "len() of", "use {x}.shape[0]"))
 
     def __contains__(self, item: object) -> bool:
-        raise SymbolicTruthError(_no_value(self, "'in' on", "use symgraph.eq(x, item).any()"))
+        raise SymbolicTruthError(_no_value(self, "'in' on", "use symgraph.eq({x}, item).any()"))
 
     def __iter__(self) -> Iterator[Variable]:
         if self.ndim and self.type.shape[0] is not None:
@@ -100,7 +100,7 @@ class Variable:
         raise SymbolicTruthError(_no_value(self, "iterating over", "use symgraph.scan, or give the extent in the type"))
 
     def __setitem__(self, key: object, value: object) -> None:
-        raise SymbolicTruthError(_no_value(self, "assigning to elements of", "use y = x[i].set(v) or y = x[i].inc(v)"))
+        raise SymbolicTruthError(_no_value(self, "assigning to elements of", "use y = {x}[i].set(v) or {x}[i].inc(v)"))
 
     def __repr__(self) -> str:
         return f"<{label(self)}: {self.type}>"
@@ -123,8 +123,14 @@ def label(v: Variable) -> str:
     return f"{v.owner.op.name}(...)" if v.owner is not None else "input"
 
 
+def in_code(v: Variable, other: str = "x") -> str:
+    """What to call a variable in a line of code that a message suggests: its name, or ``other`` if it has none."""
+    return v.name if v.name and v.name.isidentifier() else other
+
+
 def _no_value(v: Variable, what: str, mend: str) -> str:
-    return layout(f"{what} {label(v)}: it is a symbol and has no value yet", [describe(v)], here_excerpt(), mend)
+    headline = f"{what} {label(v)}: it is a symbol and has no value yet"
+    return layout(headline, [describe(v)], here_excerpt(), mend.format(x=in_code(v)))
 
 
 def describe(v: Variable) -> str:
@@ -168,6 +174,7 @@ def constant(value: object, dtype: object = None, name: str | None = None) -> Co
     dtype : str, optional
         Default: the array's own; floatX for Python floats.
     """
+    check_unmasked(value)
     data = np.array(value, dtype=_constant_dtype(value, dtype), order="C")
     canonical(data.dtype)
     if not data.dtype.isnative:
@@ -239,22 +246,19 @@ class SharedVariable(Variable):
 
 def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
     """``value`` as contiguous, aligned, native, writable storage of ``type``."""
+    check_unmasked(value)
     given = np.asarray(value)
-    if given.dtype.name != type.dtype:
-        _check_lossless(given, type, name)
+    if given.dtype.kind not in "biuf" or not is_lossless(value, given, type.dtype):
+        raise DTypeError(
+            f"{name}: the value is {given.dtype}, the variable is {type}\n"
+            + (f"cast it: value.astype({type.dtype!r})" if given.dtype.kind in "biufc" else "give numbers")
+        )
     if not type.accepts(TensorType(type.dtype, given.shape)):
         raise ShapeError(
             f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
         )
     fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
     return given if fits else np.array(given, dtype=type.dtype, order="C")
-
-
-def _check_lossless(given: np.ndarray, type: TensorType, name: str) -> None:
-    if given.dtype.kind not in "biuf" or not np.can_cast(given.dtype, type.dtype, "safe"):
-        raise DTypeError(
-            f"{name}: the value is {given.dtype}, the variable is {type}\ncast it: value.astype({type.dtype!r})"
-        )
 
 
 def _leaf(type: TensorType, name: str | None) -> Variable:

@@ -22,7 +22,7 @@ from symgraph.derivative import derivatives, times, to_graph
 from symgraph.errors import DTypeError, GradientError, ShapeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand, row_major
-from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, label
+from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, in_code, label
 from symgraph.op import PRIMITIVES, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
 from symgraph.origin import here_excerpt
 from symgraph.pattern import Pattern
@@ -76,10 +76,10 @@ class Elementwise(Declared):
     Attributes
     ----------
     mend : str
-        What an error about dtypes tells the user to do.
+        What an error about dtypes tells the user to do; x and y in braces are the names of the variables.
     """
 
-    mend = "cast first: x.astype('float64')"
+    mend = "cast first: {x}.astype('float64')"
 
     def __init__(
         self, name: str, body: Callable[..., Expr], arity: int, *, takes: str = "common", grad: GradRule | None = None,
@@ -110,12 +110,15 @@ class Elementwise(Declared):
         if self.takes == "float" and not is_float(dtype):
             dtype = canonical("floatX")
         if self.takes == "bits" and is_float(dtype):
-            self._reject(dtype, xs, "cast to an integer or bool first: x.astype('int64')")
+            self._reject(dtype, xs, "cast to an integer or bool first: {x}.astype('int64')")
         return [convert(x, dtype) for x in xs]
 
     def _reject(self, dtype: str, xs: Sequence[object], mend: str) -> None:
-        details = [describe(x) for x in xs if isinstance(x, Variable)]
-        raise DTypeError(layout(f"{self.name} does not take {dtype}", details, here_excerpt(), mend))
+        given = [x for x in xs if isinstance(x, Variable)]
+        culprits = sorted(given, key=lambda x: x.dtype != dtype)
+        names = {other: in_code(x, other) for x, other in zip(culprits, "xy", strict=False)}
+        mended = mend.format_map({"x": "x", "y": "y", **names})
+        raise DTypeError(layout(f"{self.name} does not take {dtype}", map(describe, given), here_excerpt(), mended))
 
     def expr(self, dtypes: tuple[str, ...]) -> Expr:
         """The body on scalar operands of these dtypes."""

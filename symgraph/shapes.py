@@ -12,7 +12,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
-from symgraph.graph import Apply, SharedVariable, Variable, apply, constant, describe, label, toposort, transform
+from symgraph.graph import (
+    Apply,
+    SharedVariable,
+    Variable,
+    apply,
+    constant,
+    describe,
+    in_code,
+    label,
+    toposort,
+    transform,
+)
 from symgraph.origin import made_at
 from symgraph.reference import folder
 from symgraph.types import TensorType
@@ -81,10 +92,11 @@ def check_update(target: SharedVariable, new: Variable) -> None:
     """Raise UpdateError if ``new`` is no value that ``target`` may take."""
     if target.type.accepts(new.type):
         return
-    mend = f"cast it: new.astype({target.dtype!r})" if new.dtype != target.dtype else "give the new value its shape"
+    cast = f"cast it: {in_code(new, 'new')}.astype({target.dtype!r})"
     raise UpdateError(
         layout(f"updates: the new value of {label(target)} is {new.type}, the variable is {target.type}",
-               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [], mend)
+               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [],
+               cast if new.dtype != target.dtype else "give the new value its shape")
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ a float (``float32 / x.shape[0]`` is float32).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -68,16 +69,58 @@ def weak_dtype(value: bool | int | float, strong: str | None) -> str:
         dtype = "int64" if strong in (None, "bool") else str(strong)
         _check_fits(value, dtype)
         return dtype
-    return strong if strong is not None and is_float(strong) else config.floatX()
+    dtype = strong if strong is not None and is_float(strong) else config.floatX()
+    _check_fits(value, dtype)
+    return dtype
 
 
-def _check_fits(value: int, dtype: str) -> None:
-    if not is_integer(dtype):
-        return
-    info = np.iinfo(dtype)
-    if not info.min <= value <= info.max:
-        reach = f"{info.min} to {info.max}"
-        raise DTypeError(f"the Python integer {value} does not fit {dtype} ({reach})")
+def _check_fits(value: int | float, dtype: str) -> None:
+    if is_integer(dtype) and not isinstance(value, float):
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not low <= value <= high:
+            raise DTypeError(f"the Python integer {value} does not fit {dtype} ({low} to {high})")
+    if is_float(dtype) and not _is_in_reach(value, dtype):
+        kind = "float" if isinstance(value, float) else "integer"
+        raise DTypeError(f"the Python {kind} {value:.6g} does not fit {dtype} (up to {np.finfo(dtype).max:.5g})")
+
+
+def _is_in_reach(value: int | float, dtype: str) -> bool:
+    """Whether a number rounds to a finite one, or is infinite or NaN itself."""
+    try:
+        wide = float(value)
+    except OverflowError:
+        return False
+    with np.errstate(over="ignore"):
+        return not math.isfinite(wide) or math.isfinite(np.dtype(dtype).type(wide))
+
+
+def is_lossless(value: object, given: np.ndarray, dtype: str) -> bool:
+    """Whether ``value``, which NumPy makes ``given``, may become an array of ``dtype`` unasked.
+
+    Arrays convert where NumPy calls it safe, NumPy scalars where they are exact. Python's numbers, and lists of them,
+    are rounded as they are beside a variable; but none becomes infinite, and none changes from float to integer.
+    """
+    if np.can_cast(given.dtype, dtype, "safe"):
+        return True
+    weak = isinstance(value, bool | int | float | list | tuple)
+    if isinstance(value, np.ndarray) or not (weak or isinstance(value, np.generic)):
+        return False
+    if not given.size:
+        return True
+    if is_integer(dtype):
+        info = np.iinfo(dtype)
+        return given.dtype.kind in "iu" and info.min <= int(given.min()) and int(given.max()) <= info.max
+    if not is_float(dtype) or given.dtype.kind not in "iuf":
+        return False
+    with np.errstate(all="ignore"):
+        near = given.astype(dtype)
+    return bool((np.isinf(near) <= np.isinf(given)).all() if weak else np.array_equal(near, given, equal_nan=True))
+
+
+def check_unmasked(value: object) -> None:
+    """Raise DTypeError for a masked array: as a plain one it would show what it hides."""
+    if np.ma.is_masked(value):
+        raise DTypeError("elements of this masked array are masked; fill them first: a.filled(0)")
 
 
 @dataclass(frozen=True)

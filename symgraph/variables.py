@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from symgraph.errors import DTypeError
+from symgraph.errors import DTypeError, layout
 from symgraph.graph import SharedVariable, Variable, storage
-from symgraph.types import TensorType, canonical, tensor_type, weak_dtype
+from symgraph.origin import here_excerpt
+from symgraph.types import DTYPES, TensorType, canonical, check_unmasked, tensor_type, weak_dtype
 
 __all__ = [
     "shared", "tensor",
@@ -75,9 +76,17 @@ def shared(
     """
     weak = isinstance(value, bool | int | float) and not isinstance(value, np.generic)
     chosen = canonical(dtype) if dtype is not None else weak_dtype(value, None) if weak else None  # type: ignore[arg-type]
-    given = np.asarray(value, chosen)
+    check_unmasked(value)
+    try:
+        given = np.asarray(value, chosen)
+        stored = canonical(given.dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise DTypeError(
+            layout(f"shared: {value!r:.60} cannot become an array of numbers", [], here_excerpt(),
+                   f"give a number or an array; dtypes are {', '.join(DTYPES)}")
+        ) from None  # fmt: skip
     extents = given.shape if shape is None else shape
-    type = TensorType(canonical(given.dtype), tuple(extents))
+    type = TensorType(stored, tuple(extents))
     return SharedVariable(storage(given, type, name or "shared", borrow), type, name)
 
 

@@ -88,7 +88,9 @@ def test_lists_and_python_scalars_are_taken(backend):
         ("float32", np.ones(2)), ("float32", np.array(1.0)), ("int32", np.ones(2, "int64")), ("int32", 1.5),
         ("int8", 200), ("int8", [1, 300]), ("uint8", -1), ("int64", 1.0), ("bool", 1), ("float64", 1j),
         ("float64", "1.0"), ("float64", None), ("float64", [object()]), ("int64", 2**70), ("uint8", np.ones(2, "int8")),
-        ("float32", np.ones(2, "int32")),
+        ("float32", np.ones(2, "int32")), ("float32", 1e50), ("float32", [1.0, -1e50]), ("float16", 2**16),
+        ("float32", 10**400), ("int32", np.int64(2**40)), ("int64", np.float64(1.0)), ("bool", np.int64(1)),
+        ("float32", np.int64(2**24 + 1)), ("float16", np.float32(0.1)), ("uint8", np.int8(-1)),
     ],
 )  # fmt: skip
 def test_a_lossy_cast_is_an_error(dtype, value):
@@ -101,12 +103,51 @@ def test_a_lossy_cast_is_an_error(dtype, value):
 @pytest.mark.parametrize(
     "dtype, value",
     [("float64", np.ones(2, "float32")), ("float32", np.ones(2, "int16")), ("int64", np.ones(2, "uint8")),
-     ("float64", np.ones(2, "bool")), ("float16", 0.1), ("float32", [0.1, 2]), ("int8", [100, -100]), ("uint8", 255)],
+     ("float64", np.ones(2, "bool")), ("float16", 0.1), ("float32", [0.1, 2]), ("int8", [100, -100]), ("uint8", 255),
+     ("int32", np.int64(3)), ("uint8", np.int64(255)), ("float32", np.int64(3)), ("float16", np.float32(0.5)),
+     ("float32", np.float64(0.1)), ("float32", float("inf")), ("float32", [-np.inf, 1.0]), ("float32", 2**100)],
 )  # fmt: skip
 def test_a_lossless_cast_is_made(dtype, value, backend):
     x = sg.tensor("x", dtype, (None,) * np.ndim(value))
     found = sg.function([x], x)(value)
     assert found.dtype == dtype and (found == np.asarray(value, dtype)).all()
+
+
+@pytest.mark.parametrize("dtype, value", [("float32", 1e50), ("float16", -1e5), ("float32", 2**200), ("int8", 300)])
+def test_a_number_that_does_not_fit_is_an_error_beside_a_variable_too(dtype, value):
+    x = sg.tensor("x", dtype, (None,))
+    for build in (lambda: x + value, lambda: sg.maximum(x, value), lambda: sg.set_subtensor(x[0], value)):
+        with pytest.raises(sg.DTypeError, match=f"does not fit {dtype}"):
+            build()
+
+
+def test_a_masked_array_must_be_filled_first(backend):
+    x = sg.dvector("x")
+    hidden = np.ma.array([1.0, 2.0], mask=[True, False])
+    s = sg.shared(np.zeros(2), name="s")
+    for build in (
+        lambda: sg.function([x], x)(hidden), lambda: x + hidden, lambda: sg.shared(hidden), lambda: sg.constant(hidden),
+        lambda: s.set_value(hidden),
+    ):  # fmt: skip
+        with pytest.raises(sg.DTypeError, match=r"masked.*a\.filled\(0\)"):
+            build()
+    assert sg.function([x], x + hidden.filled(0))(np.ma.array([1.0, 2.0], mask=False)).tolist() == [1, 4]
+
+
+def test_shared_variables_take_what_inputs_take(backend):
+    s = sg.shared(np.float32(1), name="s")
+    for value, stored in ((0.1, np.float32(0.1)), (3, 3), (np.int64(4), 4), (np.float64(0.1), np.float32(0.1))):
+        s.set_value(value)
+        assert s.get_value() == stored and s.get_value().dtype == "float32"
+    for value in (1e50, np.array(1.0), "one", None):
+        with pytest.raises(sg.DTypeError):
+            s.set_value(value)
+
+
+@pytest.mark.parametrize("value", ["abc", None, [1, [2]], [object()], 1j, 2**70])
+def test_a_shared_variable_holds_numbers(value):
+    with pytest.raises(sg.DTypeError, match="cannot become an array of numbers|does not fit int64"):
+        sg.shared(value)
 
 
 def test_downcasts_are_made_where_they_are_allowed(backend):

@@ -69,6 +69,31 @@ def constant_index(*_):
 
 
 @case
+def constant_indices(*_):
+    a = sg.tensor("a", "float64", (3, 4))
+    return sg.exp(a)[::2, 4]
+
+
+@case
+def value_that_does_not_fit_an_index(*_):
+    a = sg.tensor("a", "float64", (3, 4))
+    y = sg.tensor("y", "float64", (3,))
+    return sg.set_subtensor(a[0], y)
+
+
+@case
+def value_of_another_dtype_than_the_base(*_):
+    n = sg.ivector("n")
+    return sg.inc_subtensor(n[1:], 0.5)
+
+
+@case
+def float_that_does_not_fit(*_):
+    a = sg.fvector("a")
+    return a * 1e50
+
+
+@case
 def difference_of_bools(*_):
     a = sg.dmatrix("a")
     return (a > 0) - (a < 0)
@@ -225,6 +250,36 @@ def given_of_another_dtype(*_):
 
 
 @case
+def given_of_another_rank(*_):
+    x, w = sg.dvector("x"), sg.shared(np.zeros((2, 2)), name="w")
+    return sg.function([], x.sum(), givens={x: w})
+
+
+@case
+def an_expression_as_input(*_):
+    x = sg.dvector("x")
+    h = sg.tanh(x)
+    return sg.function([h], h * 2)
+
+
+@case
+def eval_without_values(*_):
+    x, y = sg.dvectors("x y")
+    return (x + y).eval({x: [1.0]})
+
+
+@case
+def eval_of_an_unknown_name(*_):
+    x, y = sg.dvectors("x y")
+    return (x + y).eval({"z": [1.0]})
+
+
+@case
+def shared_words(*_):
+    return sg.shared("abc")
+
+
+@case
 def unknown_backend(*_):
     return sg.function([], sg.constant(1.0), backend="abacus")
 
@@ -270,6 +325,13 @@ def reshape_at_call(backend, _):
 
 
 @case
+def value_for_an_index_at_call(backend, _):
+    a, b = sg.dvectors("a b")
+    y = sg.set_subtensor(a[:3], b)
+    return sg.function([a, b], y, backend=backend)(np.ones(5), np.ones(2))
+
+
+@case
 def ndim_at_call(backend, _):
     return add(backend)(np.ones(3), np.ones((4, 3)))
 
@@ -278,6 +340,24 @@ def ndim_at_call(backend, _):
 def dtype_at_call(backend, _):
     x = sg.fvector("x")
     return sg.function([x], x, backend=backend)(np.ones(3))
+
+
+@case
+def numpy_scalar_at_call(backend, _):
+    i = sg.iscalar("i")
+    return sg.function([i], i, backend=backend)(np.int64(2**40))
+
+
+@case
+def number_out_of_range_at_call(backend, _):
+    x = sg.fvector("x")
+    return sg.function([x], x, backend=backend)([1.0, 1e50])
+
+
+@case
+def masked_array_at_call(backend, _):
+    x = sg.dvector("x")
+    return sg.function([x], x, backend=backend)(np.ma.array([1.0, 2.0], mask=[True, False]))
 
 
 @case
@@ -309,6 +389,12 @@ def duplicate_argument(backend, _):
 @case
 def too_many_arguments(backend, _):
     return add(backend)(1, 2, 3)
+
+
+@case
+def too_many_arguments_for_one(backend, _):
+    x = sg.dscalar("x")
+    return sg.function([x], x, backend=backend)(1, 2)
 
 
 @case

@@ -99,23 +99,25 @@ def broadcast_to(x: Any, shape: Any) -> Variable:
 
 @structured(
     name="broadcast_like",
-    infer=lambda x, like: _stretched(x, like.type.shape, "broadcast_like"),
-    reference=lambda x, like: np.broadcast_to(x, like.shape),
-    grad=lambda g, x, like, y: [sum_to(g, x), None],
-    resolve=lambda x, like: expanded(x, like.type.shape) if like.type.is_static else None,
+    infer=lambda x, like, asked_by: _stretched(x, like.type.shape, asked_by),
+    reference=lambda x, like, asked_by: np.broadcast_to(x, like.shape),
+    grad=lambda g, x, like, y, asked_by: [sum_to(g, x), None],
+    resolve=lambda x, like, asked_by: expanded(x, like.type.shape) if like.type.is_static else None,
 )
-def _broadcast_like(x: Operand, like: Operand) -> Compute:
+def _broadcast_like(x: Operand, like: Operand, asked_by: str) -> Compute:
     """x broadcast to the shape of another operand."""
     return _spread(x, like.shape)
 
 
-def broadcast_like(x: Any, like: Variable) -> Variable:
+def broadcast_like(x: Any, like: Variable, asked_by: str = "broadcast_like") -> Variable:
     """``x`` broadcast to the shape of ``like``, of which nothing else is used.
 
     Parameters
     ----------
     x : array_like or Variable
     like : Variable
+    asked_by : str
+        The function that an error names.
 
     Returns
     -------
@@ -128,8 +130,9 @@ def broadcast_like(x: Any, like: Variable) -> Variable:
     """
     v = as_variable(x)
     if like.type.is_static:
+        _stretched(v, like.type.shape, asked_by)
         return expanded(v, like.type.shape)  # type: ignore[arg-type]
-    return v if v is like else _broadcast_like(v, like)
+    return v if v is like else _broadcast_like(v, like, asked_by=asked_by)
 
 
 # ------------------------------------------------------------------------------------------------ summing back

@@ -15,7 +15,7 @@ from symgraph.coercion import as_variable, common_dtype, convert, extent_of, siz
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.formula import SUM, Compute, Operand, compute
-from symgraph.graph import Attr, Variable, describe, label
+from symgraph.graph import Attr, Variable, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
 from symgraph.ops.window import Place, Window, all_of, pair
@@ -299,7 +299,7 @@ def conv2d(
     if dtype == "bool":
         raise DTypeError(
             layout("conv2d does not take bool", [describe(image), describe(weight)], here_excerpt(),
-                   "cast first: x.astype('float32')")
+                   f"cast first: {in_code(image)}.astype('float32')")
         )  # fmt: skip
     if dtype != "float16":
         return conv2d_op(convert(image, dtype), convert(weight, dtype), **attrs)

@@ -124,7 +124,8 @@ def full_like(x: Any, fill_value: Any, dtype: object = None) -> Variable:
     Variable, shape of ``x``.
     """
     v = as_variable(x)
-    return broadcast_like(convert(as_variable(fill_value), v.dtype if dtype is None else canonical(dtype)), v)
+    filling = convert(as_variable(fill_value), v.dtype if dtype is None else canonical(dtype))
+    return broadcast_like(filling, v, "full_like")
 
 
 def zeros_like(x: Any, dtype: object = None) -> Variable:

@@ -16,7 +16,7 @@ from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.expression import Expr, select
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
-from symgraph.graph import Constant, Variable, apply, constant, describe, label
+from symgraph.graph import Constant, Variable, apply, constant, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import OPS, Guard, attach
 from symgraph.ops.broadcast import expanded
@@ -329,7 +329,7 @@ def _check_bins(v: Variable, minlength: object) -> None:
     if not is_integer(v.dtype):
         raise DTypeError(
             layout(f"bincount({label(v)}): the values are {v.dtype}, they must be integers", [describe(v)],
-                   here_excerpt(), "cast them: x.astype('int64')")
+                   here_excerpt(), f"cast them: {in_code(v)}.astype('int64')")
         )  # fmt: skip
     if v.ndim != 1:
         raise ShapeError(

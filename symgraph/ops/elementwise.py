@@ -81,8 +81,8 @@ mod = primitive(
     grad=lambda g, x, y, out: [g, -(g * int_div(x, y))],
 )  # fmt: skip
 neg: Elementwise = primitive("neg", takes="common", doc=documented("-x.", 1, NUMBERS), grad=lambda g, x, y: [neg(g)])
-sub.mend = "for bools use x ^ y or x & ~y; or cast first: x.astype('int64')"
-neg.mend = "for bools use ~x; or cast first: x.astype('int64')"
+sub.mend = "for bools use {x} ^ {y} or {x} & ~{y}; or cast first: {x}.astype('int64')"
+neg.mend = "for bools use ~{x}; or cast first: {x}.astype('int64')"
 
 
 @elementwise(grad=lambda g, x, y: [-(g * y * y)], reference=np.reciprocal)
@@ -131,7 +131,7 @@ def _refuse_negative(x: object, exponent: Constant) -> None:
         details = [describe(v) for v in (x, exponent) if isinstance(v, Variable)]
         raise DTypeError(
             layout(f"pow({label(as_variable(x))}, {label(exponent)}): an integer has no negative integer power",
-                   details, here_excerpt(), "cast the base first: x.astype('float64'), or write 1 / x**n")
+                   details, here_excerpt(), "cast the base to a float first, or write 1 / x**n")
         )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ pow = Power(
     "pow", _power, 2, takes="common", grad=_power_grad, reference=np.power,
     doc=documented("x ** y, with 0 ** 0 = 1; integers have no negative powers.", 2, NUMBERS),
 )  # fmt: skip
-pow.mend = "cast first: x.astype('int64')"
+pow.mend = "cast first: {x}.astype('int64')"
 pow.register()
 PRIMITIVES["pow"] = pow
 

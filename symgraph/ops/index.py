@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, convert, normalize_axis
+from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
-from symgraph.graph import Apply, Constant, Variable, constant, describe, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, in_code, label
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
@@ -19,9 +19,9 @@ from symgraph.ops.extents import variables
 from symgraph.ops.gather import gather, put
 from symgraph.ops.join import stack
 from symgraph.ops.shape import extents, flatten, inverse, permute
-from symgraph.ops.slicing import check_index, is_full, set_slice, span, take_slice, wrap
+from symgraph.ops.slicing import check_index, indexed, is_full, set_slice, span, take_slice, wrap
 from symgraph.origin import here_excerpt
-from symgraph.types import is_integer, promote
+from symgraph.types import is_integer
 
 __all__ = ["set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose"]
 
@@ -71,7 +71,7 @@ def _index_array(x: Variable, part: Any) -> Variable:
     if not is_integer(index.dtype) and index.dtype != "bool":
         raise DTypeError(
             layout(f"an index of {label(x)} is {index.type}; an index must be of integers", [describe(index)],
-                   here_excerpt(), "cast it: i.astype('int64')")
+                   here_excerpt(), f"cast it: {in_code(index, 'i')}.astype('int64')")
         )  # fmt: skip
     return index
 
@@ -117,7 +117,7 @@ class _Reading:
         """Take one element, its axis kept with extent 1."""
         n = extents(self.value)[axis]
         if isinstance(i, int) and isinstance(n, int):
-            check_index(i, n, axis, self.value)
+            check_index(i, n, axis, indexed(self.value) if self.started else self.value)
         start = wrap(i if isinstance(i, int) else convert(i, "int64"), n)
         self.value = take_slice(self.value, start, 1, 1, axis, checked=True, head=self.head())
 
@@ -255,14 +255,23 @@ def inc_subtensor(x: Any, y: Any) -> Variable:
 
 
 def _written(x: Variable, y: Any, name: str, inc: bool) -> Variable:
-    value = convert(y, x.dtype) if isinstance(y, bool | int | float) else as_variable(y)
-    if promote(x.dtype, value.dtype) != x.dtype:
+    _check_is_index(x, name)
+    if common_dtype([x, y]) != x.dtype:
+        value = as_variable(y)
         raise DTypeError(
             layout(f"{name}({label(x)}, {label(value)}): {value.dtype} does not fit {x.dtype}",
-                   [describe(x), describe(value)], here_excerpt(), f"cast the value: y.astype({x.dtype!r})")
+                   [describe(x), describe(value)], here_excerpt(),
+                   f"cast the base, or give a value of {x.dtype}")
         )  # fmt: skip
-    _check_is_index(x, name)
-    return _through(x, broadcast_like(convert(value, x.dtype), x), inc)
+    return _through(x, broadcast_like(_led(convert(y, x.dtype), x.ndim), x, name), inc)
+
+
+def _led(y: Variable, rank: int) -> Variable:
+    """``y`` without first axes of extent 1 that the place it goes to has not."""
+    extra = max(y.ndim - rank, 0)
+    if extra and all(n == 1 for n in y.type.shape[:extra]):
+        return permute(y, tuple(range(extra, y.ndim)))
+    return y
 
 
 def _check_is_index(x: Variable, name: str) -> None:

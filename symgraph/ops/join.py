@@ -14,7 +14,7 @@ from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, label
+from symgraph.graph import Variable, constant, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -360,7 +360,7 @@ def _shift(by: object) -> Variable:
     if v.ndim or not is_integer(v.dtype):
         raise DTypeError(
             layout(f"roll: the shift must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
-                   "cast it: n.astype('int64')")
+                   f"cast it: {in_code(v, 'n')}.astype('int64')")
         )  # fmt: skip
     return convert(v, "int64")
 

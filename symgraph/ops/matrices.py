@@ -11,7 +11,7 @@ from symgraph.coercion import as_variable, convert, extent_of, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, eq, maximum, minimum, select
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, label
+from symgraph.graph import Variable, constant, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -364,7 +364,7 @@ def to_one_hot(y: Any, n_classes: Any, dtype: object = "floatX") -> Variable:
     if not is_integer(v.dtype):
         raise DTypeError(
             layout(f"to_one_hot({label(v)}): the labels are {v.dtype}, they must be integers", [describe(v)],
-                   here_excerpt(), "cast them: y.astype('int64')")
+                   here_excerpt(), f"cast them: {in_code(v, 'y')}.astype('int64')")
         )  # fmt: skip
     labels = permute(convert(v, "int64"), (*range(v.ndim), None))
     (count,) = sizes_of(n_classes, "to_one_hot")

@@ -10,7 +10,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import Variable, describe, label
+from symgraph.graph import Variable, describe, in_code, label
 from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, lt, mul, neg, sqr, sub, switch, true_div
@@ -61,7 +61,7 @@ def categorical_crossentropy(p: Any, y: Any) -> Variable:
         raise DTypeError(
             layout(f"categorical_crossentropy({label(probabilities)}, {label(target)}): labels are {target.dtype}, "
                    "they must be integers", [describe(probabilities), describe(target)], here_excerpt(),
-                   "cast them: y.astype('int64')")
+                   f"cast them: {in_code(target, 'y')}.astype('int64')")
         )  # fmt: skip
     chosen = take_along_axis(log(probabilities), _column(target, probabilities), axis=-1)
     return neg(permute(chosen, tuple(range(target.ndim))))  # type: ignore[no-any-return]

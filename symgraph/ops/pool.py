@@ -16,7 +16,7 @@ from symgraph.coercion import as_variable, convert, extent_of, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, eq, maximum, minimum, select
 from symgraph.formula import ARGMAX, MAX, SUM, Compute, Operand, compute, lowest
-from symgraph.graph import Attr, Variable, describe, label
+from symgraph.graph import Attr, Variable, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
 from symgraph.ops.elementwise import true_div
@@ -356,7 +356,7 @@ def max_pool2d(x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: b
     if v.dtype == "bool":
         raise DTypeError(
             layout(f"max_pool2d({label(v)}) does not take bool", [describe(v)], here_excerpt(),
-                   "cast first: x.astype('uint8')")
+                   f"cast first: {in_code(v)}.astype('uint8')")
         )  # fmt: skip
     return max_pool(v, **attrs)
 

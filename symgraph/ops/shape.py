@@ -191,19 +191,22 @@ def one_axis(axis: object, x: Variable, name: str) -> int:
 # ------------------------------------------------------------------------------------------------ reshape
 
 
-def _reshape_type(x: Variable, *sizes: Variable) -> TensorType:
+def _reshape_type(x: Variable, *sizes: Variable, inferred: int | None) -> TensorType:
     new = tuple(map(extent_of, sizes))
     old = x.type.shape
     if None not in new and None not in old and math.prod(new) != math.prod(old):  # type: ignore[arg-type]
-        raise _bad_reshape(x, new)
+        raise _bad_reshape(x, [-1 if k == inferred else n for k, n in enumerate(new)])
     return TensorType(x.dtype, new)
 
 
 def _bad_reshape(x: Variable, new: Sequence[Extent]) -> ShapeError:
-    count, wanted = (math.prod(n for n in s if n is not None) for s in (x.type.shape, new))
+    """The error for a shape as the user wrote it, -1 included."""
+    count = math.prod(n for n in x.type.shape if n is not None)
+    wanted = math.prod(n for n in new if n is not None and n >= 0)
+    what = f"which {wanted} does not divide" if -1 in new else f"the shape has {wanted}"
     text = ", ".join("?" if n is None else str(n) for n in new)
     return ShapeError(
-        layout(f"reshape({label(x)}, ({text})): {label(x)} has {count} elements, the shape has {wanted}", [describe(x)],
+        layout(f"reshape({label(x)}, ({text})): {label(x)} has {count} elements, {what}", [describe(x)],
                here_excerpt(), "the products of the extents must agree; -1 stands for the one that makes them so")
     )  # fmt: skip
 
@@ -236,11 +239,12 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[slice, slice]]
 @structured(
     name="reshape",
     infer=_reshape_type,
-    reference=lambda x, *sizes: np.reshape(x, [int(n) for n in sizes]),
-    grad=lambda g, x, *rest: [reshaped(g, extents(x))],
+    reference=lambda x, *sizes, inferred: np.reshape(x, [int(n) for n in sizes]),
+    grad=lambda g, x, *rest, inferred: [reshaped(g, extents(x))],
     sizes_from=1,
+    resolve=lambda x, *sizes, inferred: None if inferred is None else reshaped(x, sizes_of(sizes, "reshape")),
 )
-def _reshape(x: Operand, shape: tuple[int, ...]) -> Compute:
+def _reshape(x: Operand, shape: tuple[int, ...], inferred: int | None) -> Compute:
     """The same elements in row-major order under other extents."""
 
     def element(*out: Expr) -> Expr:
@@ -288,7 +292,7 @@ def reshape(x: Any, *shape: Any, ndim: int | None = None) -> Variable:
             layout(f"reshape({label(v)}): more than one extent is -1", [describe(v)], here_excerpt(),
                    "only one extent can be worked out; give the others")
         )  # fmt: skip
-    return reshaped(v, _fill(v, sizes))
+    return reshaped(v, _fill(v, sizes), next((k for k, n in enumerate(sizes) if isinstance(n, int) and n == -1), None))
 
 
 def _fill(x: Variable, sizes: Sequence[Size]) -> tuple[Size, ...]:
@@ -298,17 +302,14 @@ def _fill(x: Variable, sizes: Sequence[Size]) -> tuple[Size, ...]:
         return tuple(sizes)
     rest, count = product([n for k, n in enumerate(sizes) if k not in open_]), product(extents(x))
     if isinstance(rest, int) and isinstance(count, int) and (rest == 0 or count % rest):
-        raise ShapeError(
-            layout(f"reshape({label(x)}): no extent in the place of -1 makes {count} elements of {rest}",
-                   [describe(x)], here_excerpt(), "the other extents must divide the number of elements")
-        )  # fmt: skip
+        raise _bad_reshape(x, [n if isinstance(n, int) else None for n in sizes])
     filled = floordiv(count, rest if isinstance(rest, int) else maximum(rest, 1))
     return tuple(filled if k in open_ else n for k, n in enumerate(sizes))
 
 
-def reshaped(x: Variable, sizes: Sequence[Size]) -> Variable:
-    """``reshape`` to extents without -1; an idle one is ``x``."""
-    return x if same(sizes, extents(x)) else _reshape(x, *variables(sizes))
+def reshaped(x: Variable, sizes: Sequence[Size], inferred: int | None = None) -> Variable:
+    """``reshape`` to extents without -1, of which the user left out ``inferred``; an idle one is ``x``."""
+    return x if same(sizes, extents(x)) else _reshape(x, *variables(sizes), inferred=inferred)
 
 
 def flatten(x: Any, ndim: int = 1, *, outdim: int | None = None) -> Variable:

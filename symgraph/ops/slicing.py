@@ -18,7 +18,7 @@ from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Apply, Constant, Variable, constant, describe, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, in_code, label
 from symgraph.kinds import Structured
 from symgraph.op import Guard
 from symgraph.ops import elementwise as ew
@@ -63,6 +63,16 @@ def check_index(i: int, n: int, axis: int, x: Variable) -> None:
         )  # fmt: skip
 
 
+def indexed(x: Variable) -> Variable:
+    """What the user indexed, where ``x`` is what the first ops of the same index expression made of it."""
+    while x.owner is not None and x.owner.op is _slice:
+        node = x.owner
+        x = node.inputs[0]
+        if node.attrs["head"]:
+            break
+    return x
+
+
 def _check_start(x: Variable, start: Variable, axis: int, checked: bool) -> None:
     i, n = known(start), x.type.shape[axis]
     if checked and i is not None and n is not None and not 0 <= i < n:
@@ -101,7 +111,7 @@ def _slice_type(
     x: Variable, start: Variable, length: Variable, step: Variable, axis: int, checked: bool, head: bool
 ) -> TensorType:
     _check_step(step, x)
-    _check_start(x, start, axis, checked)
+    _check_start(x if head else indexed(x), start, axis, checked)
     return TensorType(x.dtype, _with_axis(x.type.shape, axis, extent_of(length)))
 
 
@@ -248,7 +258,7 @@ def _end(value: object) -> Size:
     if v.ndim or not is_integer(v.dtype):
         raise DTypeError(
             layout(f"the ends and the step of a slice must be integers, not {v.type}", [describe(v)], here_excerpt(),
-                   "cast it first: x[:n.astype('int64')]")
+                   f"give an integer scalar, e.g. x[:{in_code(v, 'n')}.astype('int64')]")
         )  # fmt: skip
     return size(v)
 

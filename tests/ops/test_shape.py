@@ -178,10 +178,10 @@ def test_reshape_to_its_own_shape_is_idle_even_if_that_is_open():
     ("shape", "words"),
     [
         ((5, 5), r"x has 24 elements, the shape has 25"),
-        ((-1, 5), r"no extent in the place of -1 makes 24 elements of 5"),
+        ((-1, 5), r"reshape\(x, \(-1, 5\)\): x has 24 elements, which 5 does not divide"),
         ((-1, -1), "more than one extent is -1"),
         ((-2, 12), "the extent -2"),
-        ((0, -1), "no extent in the place of -1"),
+        ((0, -1), "which 0 does not divide"),
     ],
 )
 def test_a_bad_reshape_says_how_many_elements(shape, words):
@@ -204,7 +204,7 @@ def test_a_bad_reshape_of_an_open_shape_raises_at_the_call():
     x = tensor(None, 6)
     f = function([x], x.reshape(-1, 4), backend="numpy")
     assert f(np.zeros((2, 6))).shape == (3, 4)
-    with pytest.raises(ShapeError, match=r"x has 18 elements, the shape has 16"):
+    with pytest.raises(ShapeError, match=r"reshape\(x, \(-1, 4\)\): x has 18 elements, which 4 does not divide"):
         f(np.zeros((3, 6)))
 
 
