@@ -42,8 +42,7 @@ from symgraph.formula import SUM, Combiner
 from symgraph.types import SIZES, is_float
 
 CHAIN = 32  # additions to one accumulator where totals stay in registers beside the blocks
-TILE_CHAIN = 256  # where they do not: they are fetched and put back at the end of each block
-BLOCKS = 16  # blocks that one total takes
+TILE_CHAIN = 512  # where they do not: they are fetched and put back at the end of each block
 
 
 def blocked(kernel: Kernel, machine: Machine, names: Iterator[str]) -> Kernel:
@@ -122,9 +121,9 @@ class _Blocks:
 
 
 def _turns(extent: int, chain: int, most: int) -> int:
-    """Turns of a block: so many that the rows of blocks stay short, and that none are left if possible."""
-    least = max(-(-most // (2 * chain)), -(-extent // BLOCKS))
-    return next((n for n in range(least, min(2 * least, extent)) if extent % n == 0), least)
+    """Turns of a block: so many that at most ``most`` blocks follow each other, and none are left if possible."""
+    longest = max(most // chain, -(-extent // (most // 2)), 1)
+    return next((n for n in range(longest, longest // 2, -1) if extent % n == 0), longest)
 
 
 # ------------------------------------------------------------------------------------------------ accumulators
