@@ -19,6 +19,8 @@ from symgraph.expression import INDEX, Expr
 from symgraph.types import SIZES
 
 GATHER = 0.6  # cost of a strided or gathered lane beside a scalar access
+BROADCAST = 0.9  # cost of an element for all lanes beside a vector: both are a load, but it never crosses a cache line
+FUSED, LOAD = 0.5, 0.5  # cost of a multiply-add and of a load: two of each start in a cycle
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
 HEAVY = 6  # terms of a summand beyond which its own values want the registers
 LONGEST_PERIOD = 8  # vectors side by side
@@ -94,6 +96,12 @@ class Nest:
     def inner_accesses(self) -> list[Expr]:
         """The flat indices read in the innermost sequential loop."""
         return [e.args[0] for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
+
+    @cached_property
+    def outer_accesses(self) -> list[Expr]:
+        """The flat indices read and written once for each result."""
+        inner = set(self.inner_accesses)
+        return [i for i in self.accesses if i not in inner]
 
     @cached_property
     def touched(self) -> list[set[str]]:
@@ -181,12 +189,11 @@ def _is_plain_reduction(nest: Nest) -> bool:
     return len(tops) == 1 and len(nest.steps) == 1 and not inside
 
 
-def _move_cost(accesses: Sequence[Expr], name: str, width: int) -> float:
-    """Cost of an element's accesses in vectors along an axis, beside those of scalar code."""
-    prices = {0: 0.5 / width, 1: 1 / width}
+def _prices(accesses: Sequence[Expr], name: str, width: int) -> list[float]:
+    """What a vector along an axis costs for each access: a broadcast, a vector, or lane by lane."""
+    known = {0: BROADCAST, 1: 1.0}
     strides = [linear(i).stride(name) for i in accesses]
-    moved = sum(GATHER if s is None else prices.get(s, GATHER) for s in strides)
-    return (moved + 1 / width) / (len(accesses) + 1)
+    return [known.get(s, GATHER * width) if s is not None else GATHER * width for s in strides]
 
 
 def _use(extent: int, width: int) -> float:
@@ -200,18 +207,21 @@ def _outer_vector(
     width = width_for(nest, machine, extent)
     if width < 2 or extent < 2:
         return
-    accesses = nest.inner_accesses or nest.accesses
-    share = prod(n for _, n in nest.sequential) if nest.sequential else 0
-    once = _move_cost(nest.accesses, name, width) / share if share else 0.0
-    base = (_move_cost(accesses, name, width) + once) / _use(extent, width)
+    lanes = width * _use(extent, width)
     if not nest.steps:
+        prices = _prices(nest.accesses, name, width)
         order = _with_last(plain.order, name)
-        yield base, _planned(plain, order, {name: Tile(_period(nest, name, width), width)})
+        cost = (1 + sum(prices)) / (lanes * (1 + len(prices)))
+        yield cost, _planned(plain, order, {name: Tile(_period(nest, name, width), width)})
         return
+    prices = _prices(nest.inner_accesses, name, width)
+    share = prod(n for _, n in nest.sequential)
+    once = sum(_prices(nest.outer_accesses, name, width)) / max(share, 1)
     for vectors in range(1, min(4, -(-extent // width)) + 1):
-        for rows, loads in _row_tiles(nest, machine, name, vectors):
+        for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
-            yield base * loads, _planned(plain, nest.order, tiles)
+            cost = _tile_cost(rows, nest, prices, name, vectors, False) + once
+            yield cost / (lanes * _scalar_cost(nest)), _planned(plain, nest.order, tiles)
 
 
 def _period(nest: Nest, name: str, width: int) -> int:
@@ -233,27 +243,24 @@ def _lane_vector(
         return
     # one merge of the lanes for each result: dear beside a short loop
     merge = 1 + 12 * width.bit_length() / max(1, prod(n for _, n in nest.sequential))
-    base = _move_cost(nest.inner_accesses, name, width) / _use(extent, width) * merge
+    prices = _prices(nest.inner_accesses, name, width)
+    lanes = width * _use(extent, width)
     for vectors in (1, 2, 4):
         if vectors > 1 and extent < vectors * width:
             continue
-        for rows, loads in _row_tiles(nest, machine, name, vectors, deep=True):
+        for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {a: Tile(r) for a, r in rows.items()}
             made = _planned(plain, nest.order, tiles)
-            yield base * loads, Plan(made.order, tiles, name, vectors, width, plain.acc_dtypes, plain.work)
+            cost = _tile_cost(rows, nest, prices, name, vectors, True) * merge / (lanes * _scalar_cost(nest))
+            yield cost, Plan(made.order, tiles, name, vectors, width, plain.acc_dtypes, plain.work)
 
 
 def _planned(plain: Plan, order: tuple[str, ...], tiles: Mapping[str, Tile]) -> Plan:
     return Plan(order, tiles, acc_dtypes=plain.acc_dtypes, work=plain.work)
 
 
-def _row_tiles(
-    nest: Nest, machine: Machine, vector: str, vectors: int, deep: bool = False
-) -> Iterator[tuple[dict[str, int], float]]:
-    """Rows along up to two more axes that fit in registers, and the loads for each multiply-add they cost.
-
-    ``deep``: the vector axis is sequential, so that its vectors are not part of the result.
-    """
+def _row_tiles(nest: Nest, machine: Machine, vector: str, vectors: int) -> Iterator[dict[str, int]]:
+    """Rows along up to two more axes that fit in registers."""
     accs = max(1, len([s for s in walk(nest.core) if isinstance(s, Alloc)]))
     heavy = arithmetic([e for s in nest.steps for e in s.exprs]) > HEAVY
     room = (4 if heavy else machine.registers * 3 // 4) // accs
@@ -262,8 +269,7 @@ def _row_tiles(
         for r1, r2 in product(_rows(first), _rows(second)):
             if r1 * r2 * vectors > room:
                 continue
-            rows = {a[0]: r for a, r in ((first, r1), (second, r2)) if a and r > 1}
-            yield rows, _loads(rows, nest.touched, vector, vectors, deep) * _waste(rows, dict(nest.axes))
+            yield {a[0]: r for a, r in ((first, r1), (second, r2)) if a and r > 1}
 
 
 def _axis_pairs(axes: Sequence[tuple[str, int]]) -> Iterator[tuple[tuple[str, int] | None, tuple[str, int] | None]]:
@@ -278,13 +284,23 @@ def _rows(axis: tuple[str, int] | None) -> Sequence[int]:
     return (1,) if axis is None else [r for r in ROWS if r <= axis[1] and r > 1]
 
 
-def _loads(rows: Mapping[str, int], touched: Sequence[set[str]], vector: str, vectors: int, deep: bool) -> float:
-    """Loads for each multiply-add of the tile, and the wait that too few accumulators leave."""
+def _tile_cost(
+    rows: Mapping[str, int], nest: Nest, prices: Sequence[float], vector: str, vectors: int, deep: bool
+) -> float:
+    """What a multiply-add of a vector costs: its own time, its share of loads, the wait of too few accumulators.
+
+    ``deep``: the vector axis is sequential, so that its vectors are not part of the result.
+    """
     adds = prod(rows.values()) * vectors
     loads = 0.0
-    for t in touched:
-        loads += prod(r for a, r in rows.items() if a in t) * (vectors if vector in t or deep else 1)
-    return 0.5 + loads / max(adds, 1) / max(len(touched), 1) + max(0, LATENCY - adds) / (4 * LATENCY)
+    for price, names in zip(prices, nest.touched, strict=True):
+        loads += price * prod(r for a, r in rows.items() if a in names) * (vectors if vector in names or deep else 1)
+    waits = max(0, LATENCY - adds) / (4 * LATENCY)
+    return (FUSED + LOAD * loads / adds + waits) * _waste(rows, dict(nest.axes))
+
+
+def _scalar_cost(nest: Nest) -> float:
+    return FUSED + LOAD * len(nest.inner_accesses)
 
 
 def _waste(rows: Mapping[str, int], extents: Mapping[str, int]) -> float:
