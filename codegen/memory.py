@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from codegen.affine import loads_in
+from codegen.arena import most_alive, pack
 from codegen.fuse import Fused, Group, overwriting_order, same_position, static_shape
 from codegen.kernel import Buffer
 from symgraph import expression
@@ -313,33 +314,11 @@ def _touched(step: Step, memory: Memory, fused: Fused) -> list[str]:
 
 
 def _allocate(memory: Memory, fused: Fused, checked: Iterable[str]) -> None:
-    """Offsets by best fit, large ones first: each goes to the lowest place free over its whole life."""
     spans = lifetimes(memory, fused, checked)
     sizes = {s: -(-size_of(memory.buffers[s]) // ALIGNMENT) * ALIGNMENT for s in spans}
-    placed: list[str] = []
-    for s in sorted(spans, key=lambda s: (-sizes[s], spans[s], s)):
-        memory.offsets[s] = _lowest(s, placed, spans, sizes, memory.offsets)
-        placed.append(s)
-    memory.arena = max((memory.offsets[s] + sizes[s] for s in placed), default=0)
-    steps = range(len(memory.steps))
-    memory.live = max((sum(sizes[s] for s in placed if spans[s][0] <= k <= spans[s][1]) for k in steps), default=0)
-
-
-def _lowest(
-    s: str, placed: Sequence[str], spans: Mapping[str, tuple[int, int]], sizes: Mapping[str, int],
-    offsets: Mapping[str, int],
-) -> int:  # fmt: skip
-    busy = sorted(
-        (offsets[p], offsets[p] + sizes[p])
-        for p in placed
-        if spans[p][0] <= spans[s][1] and spans[s][0] <= spans[p][1]
-    )
-    at = 0
-    for start, end in busy:
-        if at + sizes[s] <= start:
-            break
-        at = max(at, end)
-    return at
+    memory.offsets = pack(spans, sizes)
+    memory.arena = max((at + sizes[s] for s, at in memory.offsets.items()), default=0)
+    memory.live = most_alive(spans, sizes)
 
 
 def constant_data(constants: Sequence[Constant]) -> list[np.ndarray]:
