@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
+from symgraph.expression import Expr
 from symgraph.graph import Constant, Variable, apply, constant, describe, in_code
 from symgraph.op import OPS
 from symgraph.origin import here_excerpt
@@ -22,6 +23,8 @@ def as_variable(x: object, dtype: object = None) -> Variable:
     """
     if isinstance(x, Variable):
         return x
+    if isinstance(x, Expr):
+        raise TypeError("the arguments of an elementwise body are scalars; this function takes whole variables")
     if isinstance(x, list | tuple) and holds_variable(x):
         return stack_op(x)
     try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgraph.coercion import as_variable
-from symgraph.errors import ArgumentError, layout
-from symgraph.graph import Constant, Variable, describe, label, leaves
-from symgraph.kinds import Composite
-from symgraph.op import GradRule, Op
+from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
+from symgraph.formula import compute
+from symgraph.graph import Apply, Constant, Variable, describe, label, leaves
+from symgraph.kinds import Composite, Elementwise, Structured, check_rule
+from symgraph.op import PACKAGE, GradRule, Op
 from symgraph.origin import here_excerpt
+from symgraph.types import TensorType, is_float
 
 __all__ = ["custom_gradient"]
 
@@ -22,12 +24,13 @@ class Custom(Composite):
 
     def __call__(self, *xs: Any, **attrs: Any) -> Variable:
         inputs = [as_variable(x) for x in xs]
-        self._check_closed([v for v in inputs if not isinstance(v, Constant)], attrs)
+        self._check_closed(inputs, attrs)
+        check_rule(self, len(inputs), attrs)
         return super().__call__(*inputs, **attrs)
 
     def _check_closed(self, inputs: list[Variable], attrs: dict[str, Any]) -> None:
         """What the body reads must come in as an argument: no gradient would reach it otherwise."""
-        stand_ins = [Variable(v.type, name=v.name) for v in inputs]
+        stand_ins = [v if isinstance(v, Constant) else Variable(v.type, name=v.name) for v in inputs]
         result = self.body(*stand_ins, **attrs)
         if not isinstance(result, Variable):
             raise ArgumentError(
@@ -41,6 +44,65 @@ class Custom(Composite):
                 layout(f"{self.name}: the function reads {label(outside[0])}, which is none of its arguments",
                        map(describe, outside), here_excerpt(), "make it an argument, and give its gradient")
             )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ gradient rules
+
+
+def checked_gradients(node: Apply, found: object) -> Sequence[Variable | None]:
+    """What the gradient rule of a node gives: a list with one for each input, or an error that says what it is.
+
+    Rules of a user's own must give gradients that fit: those of an elementwise op have the shape of its output (what
+    was broadcast is summed afterwards), others that of the argument.
+    """
+    if not isinstance(found, list | tuple) or len(found) != len(node.inputs):
+        given = f"a list of {len(found)}" if isinstance(found, list | tuple) else f"a {type(found).__name__}"
+        raise GradientError(
+            layout(f"grad: the gradient rule of {node.op.name} gives {given}; it has {len(node.inputs)} inputs",
+                   [describe(v) for v in node.inputs], _source(node),
+                   "give a list with one gradient for each input, None for one that has none")
+        )  # fmt: skip
+    if node.op.module.startswith(PACKAGE) or not isinstance(node.op, Elementwise | Custom):
+        return found
+    return [None if g is None or not is_float(v.dtype) else _fitted(node, g, v)
+            for v, g in zip(node.inputs, found, strict=True)]  # fmt: skip
+
+
+def _source(node: Apply) -> list[str]:
+    return node.origin.excerpt() if node.origin else []
+
+
+def _fitted(node: Apply, gradient: object, x: Variable) -> Variable:
+    """The gradient by ``x`` as a variable of the type it must have; open extents are compared at the call."""
+    g, like = as_variable(gradient), node.outputs[0] if isinstance(node.op, Elementwise) else x
+    if g.dtype != x.dtype:
+        raise DTypeError(
+            layout(f"grad: the gradient rule of {node.op.name} gives {g.dtype} for {label(x)}, which is {x.dtype}",
+                   [describe(x), describe(g)], _source(node), f"cast it in the rule: g.astype({x.dtype!r})")
+        )  # fmt: skip
+    if g.type == like.type and g.type.is_static:
+        return g
+    return _gradient_of(g, like, op=node.op.name, by=label(x))
+
+
+def _gradient_type(g: Variable, like: Variable, op: str, by: str) -> TensorType:
+    wanted = TensorType(g.dtype, like.type.shape)
+    if not wanted.accepts(g.type):
+        raise ShapeError(
+            layout(f"grad: the gradient rule of {op} gives {g.type} for {by}, it must give {wanted}",
+                   [describe(like), describe(g)], here_excerpt(),
+                   "in the rule, sum over what was broadcast, or reshape")
+        )  # fmt: skip
+    return wanted
+
+
+_gradient_of = Structured(
+    "gradient_of", lambda g, like, op, by: compute(g.shape, lambda *out: g[out]), infer=_gradient_type,
+    reference=lambda g, like, op, by: g, grad=lambda g, x, like, y, op, by: [g],
+    resolve=lambda g, like, op, by: g if g.type.is_static and like.type.is_static else None,
+    doc="The gradient that a rule gave, which must have the shape of another variable.",
+)  # fmt: skip
+_gradient_of.register()
 
 
 def custom_gradient(grad: GradRule, name: str | None = None) -> Callable[[Callable[..., Variable]], Custom]:

@@ -21,7 +21,7 @@ from typing import Union
 
 import numpy as np
 
-from symgraph.errors import DTypeError
+from symgraph.errors import DTypeError, SymbolicTruthError
 from symgraph.types import SIZES, is_float, is_integer, weak_dtype
 
 Number = bool | int | float
@@ -117,7 +117,10 @@ class Expr:
         return apply("le", other, self)
 
     def __bool__(self) -> bool:
-        raise TypeError("a scalar expression has no truth value; use select(cond, a, b)")
+        raise SymbolicTruthError("the truth of a scalar expression is not known yet; use symgraph.switch(cond, a, b)")
+
+    def __float__(self) -> float:
+        raise SymbolicTruthError("a scalar expression has no value yet; use symgraph's own functions: symgraph.exp(x)")
 
     def __repr__(self) -> str:
         return show(self)

@@ -10,8 +10,11 @@ composite       a named body of other ops, expanded after stabilising
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from inspect import CO_VARARGS, signature
+from pathlib import Path
+from types import FunctionType
 from typing import Any, overload
 
 import numpy as np
@@ -19,12 +22,12 @@ import numpy as np
 from symgraph import expression
 from symgraph.coercion import as_variable, common_dtype, convert, convert_condition, normalize_axis, pad_rank
 from symgraph.derivative import derivatives, times, to_graph
-from symgraph.errors import DTypeError, GradientError, ShapeError, layout
+from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand, row_major
 from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, in_code, label
-from symgraph.op import PRIMITIVES, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
-from symgraph.origin import here_excerpt
+from symgraph.op import PACKAGE, PRIMITIVES, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
+from symgraph.origin import here_excerpt, raised_at
 from symgraph.pattern import Pattern
 from symgraph.types import Shape, TensorType, broadcast_shapes, canonical, is_float
 
@@ -52,6 +55,20 @@ class Declared(Op):
         if self.grad_rule is None:
             return super().grad(node, cotangents)
         return self.grad_rule(cotangents[0], *node.inputs, node.outputs[0], **node.attrs)
+
+
+def check_rule(op: Declared, count: int, attrs: Iterable[str] = ()) -> None:
+    """Raise ArgumentError if a gradient rule of a user's own does not take the incoming gradient, inputs and output."""
+    if op.grad_rule is None or op.module.startswith(PACKAGE):
+        return
+    try:
+        signature(op.grad_rule).bind(*range(count + 2), **dict.fromkeys(attrs))
+    except TypeError:
+        names = ", ".join(["g", *[f"x{k}" for k in range(count)], "output", *[f"{a}=" for a in attrs]])
+        raise ArgumentError(
+            layout(f"{op.name}: its gradient rule takes {signature(op.grad_rule)}, it is called with ({names})", [],
+                   here_excerpt(), "give it these arguments: the incoming gradient, the inputs, then the output")
+        ) from None  # fmt: skip
 
 
 class Elementwise(Declared):
@@ -95,7 +112,7 @@ class Elementwise(Declared):
         if any(isinstance(x, Pattern) for x in xs):
             return Pattern(self.name, *xs)
         if len(xs) != self.arity:
-            raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity > 1)}, got {len(xs)}")
+            raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity != 1)}, got {len(xs)}")
         inputs = self.prepare(xs)
         self._broadcast(inputs)
         rank = max(v.ndim for v in inputs)
@@ -180,7 +197,30 @@ class Elementwise(Declared):
 
 @cache
 def _traced(op: Elementwise, dtypes: tuple[str, ...]) -> Expr:
-    return op.body(*_loads(dtypes))
+    if op.module.startswith(PACKAGE):
+        return op.body(*_loads(dtypes))
+    return _traced_by_user(op, dtypes)
+
+
+def _traced_by_user(op: Elementwise, dtypes: tuple[str, ...]) -> Expr:
+    """The body that a user wrote; what Python says of a mistake in it is told with the op and the line."""
+    try:
+        found = op.body(*_loads(dtypes))
+    except (TypeError, AttributeError, ValueError) as error:
+        place = raised_at(error)
+        raise ArgumentError(
+            layout(f"{op.name}: its body cannot be read: {str(error).splitlines()[0]}",
+                   [f"its arguments are scalars of {', '.join(dtypes)}"], place.excerpt() if place else [],
+                   "write it with operators and symgraph's functions of its arguments alone; symgraph.switch is if")
+        ) from error  # fmt: skip
+    if not isinstance(found, Expr):
+        code = op.body.__code__
+        raise ArgumentError(
+            layout(f"{op.name}: its body gives {found!r:.60}; it must give one scalar expression",
+                   [f"declared in {Path(code.co_filename).name}:{code.co_firstlineno}"], here_excerpt(),
+                   "return an expression of the arguments; a constant is 0 * x + constant")
+        )  # fmt: skip
+    return found
 
 
 def _loads(dtypes: tuple[str, ...]) -> tuple[Expr, ...]:
@@ -219,11 +259,17 @@ def elementwise(
     """
 
     def declare(f: Callable[..., Any]) -> Elementwise:
+        if not isinstance(f, FunctionType) or f.__code__.co_flags & CO_VARARGS:
+            raise ArgumentError(
+                layout(f"elementwise: {f!r:.60} is no function with a fixed number of arguments", [], here_excerpt(),
+                       "declare one with def or lambda, its arguments named one by one")
+            )  # fmt: skip
         op = Elementwise(
             name or f.__name__, f, f.__code__.co_argcount, takes=takes, grad=grad, reference=reference,
             commutes=commutes, doc=f.__doc__,
         )  # fmt: skip
         op.module = f.__module__
+        check_rule(op, op.arity)
         op.register()
         return op
 

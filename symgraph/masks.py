@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.coercion import convert
-from symgraph.errors import GradientError, layout
-from symgraph.graph import Apply, Constant, Variable, apply, constant, describe
+from symgraph.custom import checked_gradients
+from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.kinds import Elementwise
 from symgraph.op import PRIMITIVES, GradResult
 from symgraph.ops.broadcast import broadcast_like
@@ -116,15 +116,7 @@ def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
 
 def _pulled(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
     """What the op's own rule gives, which a user may have written."""
-    found = node.op.grad(node, cotangents)
-    if isinstance(found, list | tuple) and len(found) == len(node.inputs):
-        return found
-    given = f"a list of {len(found)}" if isinstance(found, list | tuple) else f"a {type(found).__name__}"
-    raise GradientError(
-        layout(f"grad: the gradient rule of {node.op.name} gives {given}; it has {len(node.inputs)} inputs",
-               [describe(v) for v in node.inputs], node.origin.excerpt() if node.origin else [],
-               "give a list with one gradient for each input, None for one that has none")
-    )  # fmt: skip
+    return checked_gradients(node, node.op.grad(node, cotangents))
 
 
 def _peel(g: Variable) -> tuple[list[Variable], Variable]:

@@ -143,15 +143,15 @@ def scratch_registry() -> Iterator[None]:
             table.update(saved)  # type: ignore[arg-type]
 
 
-def attach(name: str, function: Callable[..., Any]) -> None:
+def attach(name: str, function: Callable[..., Any], to: type = Variable) -> None:
     """Make ``function`` a method or operator of variables: called on a variable it takes it as first argument."""
 
-    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
 
     update_wrapper(method, function, assigned=("__doc__",), updated=())
     method.__name__ = name
-    setattr(Variable, name, method)
+    setattr(to, name, method)
 
 
 def attach_property(name: str, function: Callable[..., Any]) -> None:

@@ -86,6 +86,16 @@ def here() -> Origin | None:
     return None if frame is None else Origin(frame.f_code, max(frame.f_lasti, 0), frame.f_lineno)
 
 
+def raised_at(error: BaseException) -> Origin | None:
+    """The user's line that an error came from: the innermost one outside this package."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        if not step.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            found = Origin(step.tb_frame.f_code, step.tb_lasti, step.tb_lineno)
+        step = step.tb_next
+    return found
+
+
 @contextlib.contextmanager
 def made_at(origin: Origin | None) -> Iterator[None]:
     """Nodes made in the body get this origin: that of what they replace or differentiate."""

@@ -1,7 +1,9 @@
 """What user code may declare as the catalogue does: ops, gradients, rules, backends."""
 
 import copy
+import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -135,6 +137,112 @@ def test_a_gradient_rule_gives_a_list_with_one_for_each_input(declare, rule, giv
     y = product(x, w)
     with pytest.raises(sg.GradientError, match=rf"(?s)rule of product gives {given}; it has 2 inputs.*product\(x, w\)"):
         sg.grad(y.sum(), x)
+
+
+RULES_THAT_DO_NOT_FIT = {
+    "float64 () for x, it must give float64 (?,)": lambda g, x, w, y: [g.sum(), None],
+    "float64 (2, ?) for x": lambda g, x, w, y: [sg.stack([g, g]), None],
+    "float32 for x, which is float64": lambda g, x, w, y: [g.astype("float32"), None],
+    "bool for x": lambda g, x, w, y: [g > 0, None],
+}
+
+
+@pytest.mark.parametrize("declare", [sg.custom_gradient, lambda rule: sg.elementwise(grad=rule)])
+@pytest.mark.parametrize("words", RULES_THAT_DO_NOT_FIT)
+def test_a_gradient_must_have_the_type_of_its_argument(declare, words):
+    @declare(RULES_THAT_DO_NOT_FIT[words])
+    def product(x, w):
+        return x * w
+
+    x, w = sg.dvectors("x w")
+    y = product(x, w)
+    with pytest.raises((sg.ShapeError, sg.DTypeError), match=f"rule of product gives {re.escape(words)}") as info:
+        sg.grad(y.sum(), x)
+    assert "y = product(x, w)" in str(info.value)
+
+
+def test_a_gradient_of_open_extents_is_compared_at_the_call(backend):
+    @sg.custom_gradient(lambda g, x, y: [sg.concatenate([g, g])])
+    def doubled(x):
+        return x * 2.0
+
+    x = sg.dvector("x")
+    f = sg.function([x], sg.grad(doubled(x).sum(), x))
+    with pytest.raises(sg.ShapeError, match=r"gives float64 \(6,\) for x, it must give float64 \(3,\)"):
+        f([1, 2, 3])
+
+
+def test_a_rule_of_an_elementwise_op_is_summed_over_what_was_broadcast(backend):
+    @sg.elementwise(grad=lambda g, x, w, y: [g * w, g * x])
+    def product(x, w):
+        return x * w
+
+    x, w = sg.dvector("x"), sg.dscalar("w")
+    f = sg.function([x, w], sg.grad(product(x, w).sum(), [x, w]))
+    assert [g.tolist() for g in f([1, 2], 5)] == [[5, 5], 3]
+
+
+@pytest.mark.parametrize("rule", [lambda g, x: [g], lambda g, x, w, y, z: [g, g]])
+def test_a_gradient_rule_takes_the_incoming_gradient_the_inputs_and_the_output(rule):
+    with pytest.raises(sg.ArgumentError, match=r"product: its gradient rule takes .*called with \(g, x0, x1, output\)"):
+        sg.elementwise(grad=rule, name="product")(lambda x, w: x * w)
+    op = sg.custom_gradient(rule, name="product")(lambda x, w: x * w)
+    with pytest.raises(sg.ArgumentError, match="product: its gradient rule takes"):
+        op(sg.dscalar("x"), 2.0)
+
+
+def _forgets_to_return(x):
+    sg.exp(x)
+
+
+def _asks_python(x):
+    return x if x > 0 else 0
+
+
+def _uses_math(x):
+    return math.exp(x)
+
+
+def _takes_a_whole_variable(x):
+    return sg.sum(x)
+
+
+def _uses_a_method(x):
+    return x.clip(0, 1)
+
+
+def _gives_two(x):
+    return x, x
+
+
+BAD_BODIES = {
+    _forgets_to_return: "gives None", _asks_python: "use symgraph.switch", _uses_math: "symgraph's own",
+    _takes_a_whole_variable: "takes whole variables", _uses_a_method: "no attribute 'clip'", _gives_two: r"gives \(",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+def test_a_mistake_in_a_body_is_told_with_the_op_and_the_line(body):
+    op = sg.elementwise(body)
+    with pytest.raises(sg.ArgumentError, match=f"{body.__name__}: its body .*{BAD_BODIES[body]}") as info:
+        op(sg.dvector("x"))
+    assert "test_extending.py:" in str(info.value)
+
+
+def test_a_body_may_use_numpy_and_every_operator(backend):
+    @sg.elementwise(takes="float")
+    def mixed(x):
+        return np.exp(x) + abs(x) ** 2 + 2**x + np.float64(3) * x + 7 // x + 7 % x
+
+    x, a = sg.dvector("x"), np.array([0.5, 2.0])
+    expected = np.exp(a) + a**2 + 2**a + 3 * a + 7 // a + 7 % a
+    np.testing.assert_allclose(sg.function([x], mixed(x))(a), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("given", [3, lambda *xs: xs[0], len])
+def test_an_elementwise_op_is_declared_from_a_function_of_named_arguments(given):
+    with pytest.raises(sg.ArgumentError, match="fixed number of arguments"):
+        sg.elementwise(given)
 
 
 def test_what_the_body_reads_must_be_an_argument():

@@ -469,6 +469,10 @@ for _name, _op in _OPERATORS.items():
     attach(f"__r{_name}__", _reflected(_op))
 for _name, _op in {"lt": lt, "le": le, "gt": gt, "ge": ge, "neg": neg, "abs": absolute, "invert": invert}.items():
     attach(f"__{_name}__", _op)
+for _name, _op in {"pow": pow, "floordiv": int_div, "mod": mod}.items():
+    attach(f"__r{_name}__", _reflected(_op), to=Expr)
+for _name, _op in {"pow": pow, "abs": absolute, "pos": identity}.items():
+    attach(f"__{_name}__", _op, to=Expr)
 attach("__pos__", identity)
 attach("astype", cast)
 attach("clip", clip)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.errors import layout
+from symgraph.expression import Expr
 from symgraph.graph import Variable, describe
 from symgraph.op import attach
 from symgraph.origin import here_excerpt
@@ -34,7 +35,7 @@ def publish(functions: Mapping[str, Callable[..., Any]]) -> None:
     PUBLIC.update(functions)
 
 
-def _array_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
     name = str(ufunc.__name__)
     if out is not None or method != "__call__" or kwargs:
         what = "out=" if out is not None else f".{method}" if method != "__call__" else f"{next(iter(kwargs))}="
@@ -72,4 +73,5 @@ def _refused(what: str, why: str, args: Sequence[Any], mend: str) -> str:
 
 
 attach("__array_ufunc__", _array_ufunc)
+attach("__array_ufunc__", _array_ufunc, to=Expr)
 attach("__array_function__", _array_function)

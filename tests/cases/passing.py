@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from symgraph.op import OPS
 from symgraph.ops.passing import Print, disconnected_grad, grad_clip, grad_scale, zero_grad
 from tests.cases import Arrays, Case
 
@@ -17,5 +18,6 @@ CASES = {
     "grad_scale": [Case(lambda x: grad_scale(x, 1.0), draw, lambda x: x, (0,))],
     "zero_grad": [Case(zero_grad, draw, lambda x: x)],
     "print": [Case(lambda x: Print("x")(x), draw, lambda x: x, (0,))],
+    "gradient_of": [Case(lambda x: OPS["gradient_of"](x, x, op="op", by="x"), draw, lambda x: x, (0,))],
     "disconnected_grad": [Case(disconnected_grad, draw, lambda x: x)],
 }
