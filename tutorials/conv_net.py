@@ -23,11 +23,10 @@ def model(x, w, w2, w3, w4, w_out, random=None):
     return softmax(hidden @ w_out)
 
 
-def main(argv=None):
-    options = parse_options(__doc__, epochs=1, argv=argv)
-    data = load_data(options)
-    numpy_random = np.random.default_rng(options.seed)
-    random = sg.random.RandomStream(options.seed)
+def build(seed=0):
+    """The function that trains, and the one that predicts."""
+    numpy_random = np.random.default_rng(seed)
+    random = sg.random.RandomStream(seed)
 
     def weights(*shape):
         return sg.shared((0.01 * numpy_random.standard_normal(shape)).astype("float32"))
@@ -42,7 +41,13 @@ def main(argv=None):
 
     train = sg.function([images, y], cost, updates=RMSprop(cost, params), name="train")
     predict = sg.function([images], clean.argmax(axis=1), name="predict")
+    return train, predict
 
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=1, argv=argv)
+    data = load_data(options)
+    train, predict = build(options.seed)
     train_epochs(train, predict, data, options)
     explain(train)
 

@@ -10,12 +10,8 @@ from tutorials.common import Report, parse_options
 SLOPE, NOISE = 2.0, 0.33
 
 
-def main(argv=None):
-    options = parse_options(__doc__, epochs=100, lr=0.01, argv=argv)
-    random = np.random.default_rng(options.seed)
-    train_x = np.linspace(-1, 1, 101)
-    train_y = SLOPE * train_x + NOISE * random.standard_normal(101)
-
+def build(lr=0.01):
+    """One step of gradient descent, and the slope that it learns."""
     x, y = sg.scalars("x y")
     # A shared variable keeps its value between calls: this is what is learnt.
     w = sg.shared(0.0, name="w")
@@ -23,7 +19,16 @@ def main(argv=None):
     # The gradient is an expression like any other.
     gradient = sg.grad(cost, w)
     # An update is done after each call: one step downhill.
-    train = sg.function([x, y], cost, updates=[(w, w - options.lr * gradient)])
+    train = sg.function([x, y], cost, updates=[(w, w - lr * gradient)], name="train")
+    return train, w
+
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=100, lr=0.01, argv=argv)
+    random = np.random.default_rng(options.seed)
+    train_x = np.linspace(-1, 1, 101)
+    train_y = SLOPE * train_x + NOISE * random.standard_normal(101)
+    train, w = build(options.lr)
 
     start = time.perf_counter()
     train(train_x[0], train_y[0])

@@ -17,21 +17,26 @@ def model(x, w):
     return softmax(x @ w)
 
 
-def main(argv=None):
-    options = parse_options(__doc__, epochs=10, lr=0.05, argv=argv)
-    data = load_data(options)
-    random = np.random.default_rng(options.seed)
+def build(seed=0, lr=0.05):
+    """The function that trains, and the one that predicts."""
+    random = np.random.default_rng(seed)
 
     x, y = sg.fmatrices("x y")
     w = sg.shared((0.01 * random.standard_normal((784, 10))).astype("float32"), name="w")
 
     p = model(x, w)
     cost = -(y * sg.log(p)).sum(axis=1).mean()
-    updates = [(w, w - options.lr * sg.grad(cost, w))]
+    updates = [(w, w - lr * sg.grad(cost, w))]
 
     train = sg.function([x, y], cost, updates=updates, name="train")
     predict = sg.function([x], p.argmax(axis=1), name="predict")
+    return train, predict
 
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=10, lr=0.05, argv=argv)
+    data = load_data(options)
+    train, predict = build(options.seed, options.lr)
     train_epochs(train, predict, data, options)
     explain(train)
 

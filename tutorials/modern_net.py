@@ -38,11 +38,10 @@ def RMSprop(cost, params, lr=0.001, rho=0.9, epsilon=1e-6):
     return updates
 
 
-def main(argv=None):
-    options = parse_options(__doc__, epochs=3, argv=argv)
-    data = load_data(options)
-    numpy_random = np.random.default_rng(options.seed)
-    random = sg.random.RandomStream(options.seed)
+def build(seed=0):
+    """The function that trains, and the one that predicts."""
+    numpy_random = np.random.default_rng(seed)
+    random = sg.random.RandomStream(seed)
 
     def weights(*shape):
         return sg.shared((0.01 * numpy_random.standard_normal(shape)).astype("float32"))
@@ -55,7 +54,13 @@ def main(argv=None):
 
     train = sg.function([x, y], cost, updates=RMSprop(cost, params), name="train")
     predict = sg.function([x], clean.argmax(axis=1), name="predict")
+    return train, predict
 
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=3, argv=argv)
+    data = load_data(options)
+    train, predict = build(options.seed)
     train_epochs(train, predict, data, options)
     explain(train)
 

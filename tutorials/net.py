@@ -21,10 +21,9 @@ def sgd(cost, params, lr):
     return [(p, p - lr * g) for p, g in zip(params, sg.grad(cost, params), strict=True)]
 
 
-def main(argv=None):
-    options = parse_options(__doc__, epochs=5, lr=0.05, argv=argv)
-    data = load_data(options)
-    random = np.random.default_rng(options.seed)
+def build(seed=0, lr=0.05):
+    """The function that trains, and the one that predicts."""
+    random = np.random.default_rng(seed)
 
     def weights(*shape):
         return sg.shared((0.01 * random.standard_normal(shape)).astype("float32"))
@@ -35,9 +34,15 @@ def main(argv=None):
     p = model(x, *params)
     cost = -(y * sg.log(p)).sum(axis=1).mean()
 
-    train = sg.function([x, y], cost, updates=sgd(cost, params, options.lr), name="train")
+    train = sg.function([x, y], cost, updates=sgd(cost, params, lr), name="train")
     predict = sg.function([x], p.argmax(axis=1), name="predict")
+    return train, predict
 
+
+def main(argv=None):
+    options = parse_options(__doc__, epochs=5, lr=0.05, argv=argv)
+    data = load_data(options)
+    train, predict = build(options.seed, options.lr)
     train_epochs(train, predict, data, options)
     explain(train)
 
