@@ -108,14 +108,16 @@ def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
     small = (np.abs(product) < 1e-290) & (np.abs(c) < 1e-270) & (a != 0) & (b != 0)
     extreme = finite & (small | ~np.isfinite(exact))
-    rounded = np.where(finite & ~extreme & (exact != 0), exact, a * b + c)  # a zero has the plain sum's sign
+    plain = np.where(np.isfinite(a) & np.isfinite(b) & np.isinf(c), c, a * b + c)  # a*b may only seem infinite
+    rounded = np.where(finite & ~extreme & (exact != 0), exact, plain)  # a zero has the plain sum's sign
     if extreme.any():  # the parts over- or underflow
         rounded[extreme] = _fma_by_fractions(*(x[extreme] for x in np.broadcast_arrays(a, b, c)))
     return rounded
 
 
 def _fma_by_fractions(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> list[float]:
-    return [_round(Fraction(x) * Fraction(y) + Fraction(z)) or x * y + z for x, y, z in zip(a, b, c, strict=True)]
+    exact = [Fraction(x) * Fraction(y) + Fraction(z) for x, y, z in zip(a, b, c, strict=True)]
+    return [_round(e) if e else x * y + z for e, x, y, z in zip(exact, a, b, c, strict=True)]
 
 
 def _round(x: Fraction) -> float:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 
+from codegen.llvm.soft import NAMES, probe, stand_in
 from symgraph.errors import BackendError
 
 # Measured on a register-tiled product (16 KB of code): these three 7 ms, the default pipeline 150 ms, the code as fast.
@@ -88,6 +89,15 @@ def _machine(target: Target, level: int) -> Any:
     )
 
 
+@functools.cache
+def lacking(target: Target) -> frozenset[str]:
+    """The intrinsics for which ``target`` has no instruction: LLVM would call the C library."""
+    with llvm_lock:
+        module = llvm.parse_assembly(probe(), llvm.create_context())
+        called = undefined_symbols(bytes(_machine(target, CODEGEN_LEVEL).emit_object(module)))
+        return frozenset(called.intersection(NAMES))
+
+
 def optimize(text: str, target: Target) -> Any:
     """The verified and cleaned-up module of an IR text; to be called, and its value dropped, under ``llvm_lock``.
 
@@ -98,7 +108,7 @@ def optimize(text: str, target: Target) -> Any:
     """
     machine = _machine(target, CODEGEN_LEVEL)
     # a context of its own: types and constants of a context are never freed, so a shared one would only grow
-    module = llvm.parse_assembly(text, llvm.create_context())
+    module = llvm.parse_assembly(stand_in(text, lacking(target)), llvm.create_context())
     module.triple, module.data_layout = target.triple, str(machine.target_data)
     module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=CODEGEN_LEVEL)
