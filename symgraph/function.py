@@ -32,6 +32,7 @@ from symgraph.graph import (
     toposort,
 )
 from symgraph.op import OPS, attach
+from symgraph.ops.mask import check_no_selection
 from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update
@@ -124,6 +125,7 @@ def function(
     replaced = _check_givens(givens)
     targets = [s for s, _ in pairs]
     results = substitute([*flat, *[new for _, new in pairs]], replaced) if replaced else [*flat, *[u for _, u in pairs]]
+    check_no_selection(results)
     if not no_default_updates:
         targets, results = _default_updates(targets, results)
     variables = [i.variable for i in declared]

@@ -15,6 +15,7 @@ from symgraph.ops import (
     interop,
     join,
     linalg,
+    mask,
     matrices,
     nn,
     pad,
@@ -31,7 +32,7 @@ from symgraph.ops import (
 
 FAMILIES = (
     activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join,
-    linalg, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, square, transcendental,
+    linalg, mask, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, square, transcendental,
 )
 
 interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
-from symgraph.errors import AxisError, DTypeError, ShapeError, layout
+from symgraph.errors import ArgumentError, AxisError, DTypeError, ShapeError, layout
 from symgraph.graph import Apply, Constant, Variable, constant, describe, in_code, label
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -18,6 +18,8 @@ from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import variables
 from symgraph.ops.gather import gather, put
 from symgraph.ops.join import stack
+from symgraph.ops.mask import is_mask, is_selected, selected, without_mask
+from symgraph.ops.mask import write as write_selected
 from symgraph.ops.shape import extents, flatten, inverse, permute
 from symgraph.ops.slicing import check_index, indexed, is_full, set_slice, span, take_slice, wrap
 from symgraph.origin import here_excerpt
@@ -129,7 +131,8 @@ def subtensor(x: Any, key: Any) -> Variable:
     ----------
     x : Variable
     key : int, slice, None, Ellipsis, integer array, mask; or a tuple of these
-        Integers, ends and steps may be variables; negative ones count from the end. Masks must be NumPy arrays.
+        Integers, ends and steps may be variables; negative ones count from the end. What a mask selects can be read
+        if it is a NumPy array, and always be written: ``set_subtensor(x[mask], y)``.
 
     Returns
     -------
@@ -144,6 +147,9 @@ def subtensor(x: Any, key: Any) -> Variable:
     DTypeError
         If an index is not of integers.
     """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if any(map(is_mask, parts)):
+        return _with_mask(as_variable(x), parts)
     entries = _entries(as_variable(x), key)
     reading = _Reading(as_variable(x))
     arrays = any(isinstance(e, Variable) and e.ndim for e in entries)
@@ -157,6 +163,20 @@ def subtensor(x: Any, key: Any) -> Variable:
     if not reading.started and reading.value.ndim and None not in entries:
         reading.value = take_slice(reading.value, 0, extents(reading.value)[0], 1, 0, head=True)
     return permute(reading.value, _kept(entries))
+
+
+def _with_mask(x: Variable, parts: Sequence[Any]) -> Variable:
+    """The other parts first, then the mask on the axes that they leave."""
+    rest, mask, k = without_mask(x, parts)
+    whole = subtensor(x, tuple(rest))
+    before, after = parts[:k], parts[k + 1 :]
+    lead = whole.ndim - mask.ndim - _width(after) if any(p is Ellipsis for p in before) else _width(before)
+    return selected(whole, mask, lead)
+
+
+def _width(parts: Sequence[Any]) -> int:
+    """How many axes of the result come from slices and new axes."""
+    return sum(part is None or isinstance(part, slice) for part in parts)
 
 
 def _kept(entries: Sequence[Entry]) -> tuple[int | None, ...]:
@@ -216,7 +236,7 @@ def set_subtensor(x: Any, y: Any) -> Variable:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If ``x`` is no index expression.
     DTypeError
         If the dtype of ``y`` does not fit that of the base.
@@ -244,7 +264,7 @@ def inc_subtensor(x: Any, y: Any) -> Variable:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If ``x`` is no index expression.
     DTypeError
         If the dtype of ``y`` does not fit that of the base.
@@ -263,7 +283,11 @@ def _written(x: Variable, y: Any, name: str, inc: bool) -> Variable:
                    [describe(x), describe(value)], here_excerpt(),
                    f"cast the base, or give a value of {x.dtype}")
         )  # fmt: skip
-    return _through(x, broadcast_like(_led(convert(y, x.dtype), x.ndim), x, name), inc)
+    value = _led(convert(y, x.dtype), x.ndim)
+    if is_selected(x):
+        x, value = write_selected(x, value, inc)
+        return _through(x, value, inc=False)
+    return _through(x, broadcast_like(value, x, name), inc)
 
 
 def _led(y: Variable, rank: int) -> Variable:
@@ -275,14 +299,22 @@ def _led(y: Variable, rank: int) -> Variable:
 
 
 def _check_is_index(x: Variable, name: str) -> None:
-    node = x.owner
+    node = x.owner.inputs[0].owner if is_selected(x) and x.owner is not None else x.owner
+    inserted = []
     while node is not None and node.op.name in _WRITE and not node.attrs.get("head"):
+        inserted.append(_only_inserts(node))
         node = node.inputs[0].owner
-    if node is None or node.op.name not in _WRITE:
-        raise TypeError(
+    if (node is None or node.op.name not in _WRITE) and not (inserted and all(inserted)):
+        raise ArgumentError(
             layout(f"{name}: the first argument, {label(x)}, is no index expression", [describe(x)], here_excerpt(),
                    f"write {name}(x[i], y)")
         )  # fmt: skip
+
+
+def _only_inserts(node: Apply) -> bool:
+    """Whether an op is ``x[:, None]``: then it is an index expression, though nothing is selected."""
+    pattern = node.attrs.get("pattern", ())
+    return [p for p in pattern if p is not None] == list(range(node.inputs[0].ndim))
 
 
 def _through(x: Variable, y: Variable, inc: bool) -> Variable:
@@ -292,7 +324,8 @@ def _through(x: Variable, y: Variable, inc: bool) -> Variable:
     """
     while True:
         node = x.owner
-        assert node is not None
+        if node is None or node.op.name not in _WRITE:
+            return ew.add(x, y) if inc else y
         y, inc = _WRITE[node.op.name](node, y, inc)
         if node.attrs.get("head"):
             return y

@@ -289,6 +289,9 @@ def span(key: slice, x: Variable, axis: int) -> tuple[Size, Size, Size]:
     if isinstance(n, int) and not any(isinstance(e, Variable) for e in (start, stop, step)):
         first, last, by = slice(start, stop, step).indices(n)
         return first, len(range(first, last, by)), by
+    from_start = start is None or (isinstance(start, int) and start == 0)
+    if from_start and stop is None and isinstance(step, int) and step == 1:
+        return 0, n, 1
     low, high, sign = _reach(step, n)
     default = (low, high) if not isinstance(step, int) or step > 0 else (high, low)
     if not isinstance(step, int):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.op import OPS
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
 from symgraph.ops.join import concatenate, flip, repeat, roll, split, stack, tile
 from symgraph.ops.pad import pad
@@ -38,6 +39,12 @@ def written(key: Any, inc: bool = False) -> Callable[..., np.ndarray]:
         return out
 
     return oracle
+
+
+def collected(x: np.ndarray, g: np.ndarray, i: np.ndarray) -> np.ndarray:
+    out = np.array(x, "float64")
+    np.add.at(out, np.clip(i, 0, len(x) - 1), g)
+    return out
 
 
 def at_key(key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -114,6 +121,19 @@ CASES: dict[str, list[Case]] = {
              lambda x, i: np.take_along_axis(x, i, 1), (0,), ulp=16),
         Case(lambda x, y, i: choose(i, [x, y]), with_integers((4,), (), integers=((0, 2, (3, 4)),)),
              lambda x, y, i: np.choose(i, [x, y]), (0, 1), ulp=16),
+    ],
+    "spread": [
+        Case(lambda x, i: OPS["spread"](x, i, i > 0, axis=1, checked=False),
+             with_integers((2, 3, 2), integers=((-2, 5, (6,)),)),
+             lambda x, i: x[:, np.clip(i, 0, 2)], (0,), ulp=16),
+        Case(lambda x, y: set_subtensor(x[x > 0], y), normal((3, 4), ()), lambda x, y: np.where(x > 0, y, x), (0, 1),
+             ulp=16),
+        Case(lambda x, y, m: inc_subtensor(x[:, m > 0], y), with_integers((2, 3), (), integers=((0, 2, (3,)),)),
+             lambda x, y, m: x + y * (m > 0), (0, 1), ulp=64),
+    ],
+    "collect": [
+        Case(lambda x, g, i: OPS["collect"](x, g, i, axis=0), with_integers((3, 2), (6, 2), integers=((-2, 5, (6,)),)),
+             lambda x, g, i: collected(x, g, i), (0, 1), ulp=64),
     ],
     "put": [
         Case(lambda x, y, i: set_subtensor(x[i], y), with_integers((6, 2), (4, 2), integers=((-6, 6, (4,)),)),

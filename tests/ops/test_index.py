@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from symgraph.errors import AxisError, DTypeError, IndexOutOfRange, ShapeError
 from symgraph.function import function
 from symgraph.gradient import grad, jacobian
-from symgraph.graph import SharedVariable, Variable
+from symgraph.graph import SharedVariable, Variable, toposort
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
@@ -109,7 +109,7 @@ def test_a_symbolic_key_reads_what_the_same_numbers_read(drawn):
 @given(readings(), st.booleans())
 def test_writing_is_that_of_numpy(drawn, inc):
     shape, key, open_ = drawn
-    if any(k is None for k in key) or all(k is Ellipsis for k in key):
+    if all(k is Ellipsis for k in key):
         return
     a = numbers(shape)
     values = -numbers(a[key].shape)
@@ -195,10 +195,82 @@ def test_a_bad_index_says_what_is_wrong(key, error, words):
         tensor(3, 2)[key]
 
 
-def test_a_symbolic_mask_names_switch():
+@pytest.mark.parametrize("use", [lambda y: y, lambda y: y.sum(), lambda y: y[0] + 1])
+def test_what_a_symbolic_mask_selects_cannot_be_read(use):
     x, m = tensor(3), tensor(3, dtype="bool", name="m")
-    with pytest.raises(DTypeError, match=r"switch\(mask, x, 0\)"):
+    with pytest.raises(DTypeError, match=r"(?s)x\[m\]: .*switch\(m, x, 0\).*nonzero"):
+        function([x, m], use(x[m]))
+    with pytest.raises(DTypeError, match=r"switch\(m, x, 0\)"):
+        grad((x[m] * 2).sum(), x)
+
+
+@st.composite
+def maskings(draw):
+    """(shape, parts before the mask, axes of the mask, parts after it)."""
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4))
+    first = draw(st.integers(0, len(shape) - 1))
+    count = draw(st.integers(1, len(shape) - first))
+    before = draw(st.sampled_from([(slice(None),) * first, (Ellipsis,), (slice(None, None, -1),) * first]))
+    if before == (Ellipsis,):
+        first = len(shape) - count
+    after = draw(st.sampled_from([(), (slice(None, None, 2),)])) if first + count < len(shape) else ()
+    return shape, before, shape[first : first + count], after
+
+
+@given(maskings(), st.booleans(), st.sampled_from(["scalar", "one", "each", "same"]), st.data())
+def test_writing_through_a_symbolic_mask_is_that_of_numpy(drawn, inc, kind, data):
+    shape, before, extents, after = drawn
+    a, mask = numbers(shape), data.draw(hnp.arrays(bool, extents))
+    picked = a[(*before, mask, *after)]
+    values = {"scalar": np.array(-1.0), "same": -3 * picked}.get(kind, -numbers(picked.shape))
+    if kind == "one":
+        values = values[:1] if picked.ndim and before == () else np.array([-1.0])
+    want = a.copy()
+    want[(*before, mask, *after)] = values + (picked if inc else 0)
+    x, m, y = symbol(a, open_=True), symbol(mask, open_=True, name="m"), symbol(values, open_=True, name="y")
+    part = x[(*before, m, *after)]
+    written = (inc_subtensor if inc else set_subtensor)(part, -3 * part if kind == "same" else y)
+    weight = np.cos(numbers(shape))
+    cost = OPS["sum"](written * weight)
+    by_x, by_y = grad(cost, [x, y], disconnected_inputs="ignore")
+    found, gx, gy = evaluate([written, by_x, by_y], {x: a, m: mask, y: values})
+    np.testing.assert_array_equal(found, want)
+    scale = {(True, "same"): -2.0, (False, "same"): -3.0}.get((inc, kind), 1.0 if inc else 0.0)
+    factor = np.ones(shape)
+    factor[(*before, mask, *after)] = scale
+    np.testing.assert_allclose(gx, weight * factor, rtol=1e-14)
+    if kind == "each":
+        np.testing.assert_allclose(gy, weight[(*before, mask, *after)], rtol=1e-14)
+    if kind == "scalar":
+        np.testing.assert_allclose(gy, weight[(*before, mask, *after)].sum(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_value_for_a_mask_has_one_element_for_each_selected(backend):
+    x, y = tensor(None), tensor(None, name="y")
+    f = function([x, y], set_subtensor(x[x > 0], y), backend=backend)
+    a = np.array([1.0, -2.0, 3.0])
+    np.testing.assert_array_equal(f(a, [7.0, 8.0]), [7, -2, 8])
+    np.testing.assert_array_equal(f(a, [7.0]), [7, -2, 7])
+    np.testing.assert_array_equal(f(-abs(a), []), -abs(a))
+    for values in ([1.0, 2.0, 3.0], []):
+        with pytest.raises(IndexError, match=f"the value has {len(values)} elements along axis 0"):
+            f(a, values)
+
+
+def test_a_mask_beside_other_indices_says_so():
+    x, m, n = tensor(2, 3, 4), tensor(3, dtype="bool", name="m"), tensor(2, dtype="bool", name="n")
+    for key in ((n, m), ([0, 1], m), (0, slice(None), tensor(4, dtype="bool"))):
+        with pytest.raises(DTypeError, match=r"index in two steps: x\[i\]\[mask\]"):
+            x[key]
+    with pytest.raises(ShapeError, match=r"x\[mask\]: the mask is bool \(3,\), the axes from 0 on are \(2,\)"):
         x[m]
+    with pytest.raises(ShapeError, match="the value has rank 4, what the mask selects 3"):
+        set_subtensor(x[n], tensor(2, 2, 3, 4))
+    np.testing.assert_array_equal(
+        evaluate([set_subtensor(x[:, m, 0], 1)], {x: np.zeros((2, 3, 4)), m: [True, False, True]})[0][..., 0],
+        [[1, 0, 1], [1, 0, 1]],
+    )
 
 
 def test_index_arrays_that_do_not_fit_each_other_are_named():
@@ -258,6 +330,21 @@ def test_methods_set_and_inc_are_the_functions():
     x = symbol(a)
     found = evaluate([x[0].set(9), x[1:].inc(1)], {x: a})
     np.testing.assert_array_equal(found, [[9, 2, 3], [1, 3, 4]])
+
+
+def test_a_whole_axis_of_unknown_extent_leaves_no_op():
+    x = tensor(None, None, None)
+    assert x[:, None] is x.dimshuffle(0, "x", 1, 2)
+    for key in ((slice(None), slice(0, None), slice(1, None)), (slice(None), slice(None, None, 1), 1)):
+        assert [n.attrs["axis"] for n in toposort([x[key]]) if n.op.name == "slice"] == [2]
+
+
+def test_a_value_may_have_leading_axes_of_one_element_as_in_numpy():
+    a, y = numbers((3, 4)), -numbers((1, 1, 4))
+    x, v = symbol(a), symbol(y, name="y")
+    want = a.copy()
+    want[1] = y
+    np.testing.assert_array_equal(evaluate([set_subtensor(x[1], v)], {x: a, v: y})[0], want)
 
 
 def test_an_empty_axis_reads_and_writes_nothing():
