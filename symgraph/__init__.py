@@ -53,6 +53,7 @@ from symgraph.ops.square import *
 from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
 from symgraph.rewrite import rule
+from symgraph.show import draw, explain
 from symgraph.testing import verify_grad
 from symgraph.types import TensorType
 from symgraph.variables import *
@@ -71,7 +72,7 @@ __all__ = [
     # settings
     "configure", "using", "floatX",
     # files, text, tests
-    "save", "load", "pprint", "debugprint", "verify_grad",
+    "save", "load", "pprint", "debugprint", "draw", "explain", "verify_grad",
     # errors
     "SymgraphError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError", "GradientError",
     "IndexOutOfRange", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",

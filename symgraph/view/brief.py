@@ -1,0 +1,101 @@
+"""Formulas short enough to be read: of one op in terms of its operands, and of what a rule changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symgraph.graph import Apply, Constant, Variable
+from symgraph.printing import in_terms_of
+
+DEPTH = 5
+"""Levels of ops that the formula of a step has at most."""
+
+LONGEST = 300
+"""Characters of a formula."""
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def of_node(node: Apply) -> str:
+    """A node with its operands called by their names, or by the op that makes them."""
+    names = {v: called(v) for v in node.inputs if v.owner is not None or not _is_told(v)}
+    return shortened(in_terms_of(node.outputs[0], names))
+
+
+def called(v: Variable) -> str:
+    """A few characters for a variable."""
+    if v.name:
+        return v.name
+    return f"{v.owner.op.name}(…)" if v.owner is not None else "constant" if isinstance(v, Constant) else "input"
+
+
+def of_change(before: Variable, after: Variable) -> tuple[str, str]:
+    """Both formulas in terms of what they have in common, which is named by letters and explained in the second."""
+    old, new = _upper(before), _upper(after)
+    kept = [v for v in new if v in old and v is not before]
+    cut = _first_met(after, set(kept)) | _first_met(before, set(kept))
+    names = {v: called(v) for v in (*old, *new) if v.owner is None and not _is_told(v)}
+    shared = [v for v in kept if v in cut and v.owner is not None and not isinstance(v, Constant)]
+    taken = {v.name for v in (*old, *new) if v.name}
+    letters = (c for c in LETTERS if c not in taken)
+    names.update((v, v.name or c) for v, c in zip(shared, letters, strict=False))
+    for v in _below(old, new):
+        names.setdefault(v, called(v))
+    where = [f"{names[v]} = {_explained(v)}" for v in shared if v in names and not v.name]
+    texts = in_terms_of(before, names), names[after] if after in names else in_terms_of(after, names)
+    return shortened(texts[0]), shortened(texts[1]) + (f"   where {', '.join(where)}" if where else "")
+
+
+def of_value(v: Variable) -> str:
+    """The formula of a value, its deep parts left out."""
+    upper = _upper(v)
+    names = {u: called(u) for u in upper if u.owner is None and not _is_told(u)}
+    for u in _below(upper):
+        names.setdefault(u, called(u))
+    return shortened(in_terms_of(v, names))
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """A text, its end left out if it is too long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _explained(v: Variable) -> str:
+    return of_node(v.owner) if v.owner is not None else called(v)
+
+
+def _is_told(v: Variable) -> bool:
+    """Whether a leaf has a text of its own in a formula."""
+    return bool(v.name) or (isinstance(v, Constant) and v.data.size == 1)
+
+
+def _upper(root: Variable) -> dict[Variable, int]:
+    """What is at most ``DEPTH`` levels below ``root``, with its level."""
+    found = {root: 0}
+    for v in (walk := [root]):
+        if v.owner is not None and found[v] < DEPTH:
+            fresh = [i for i in v.owner.inputs if i not in found]
+            found.update((i, found[v] + 1) for i in fresh)
+            walk += dict.fromkeys(fresh)
+    return found
+
+
+def _below(*uppers: dict[Variable, int]) -> Iterable[Variable]:
+    """What lies at the bottom of these."""
+    return [v for upper in uppers for v, level in upper.items() if level == DEPTH and v.owner is not None]
+
+
+def _first_met(root: Variable, stops: set[Variable]) -> set[Variable]:
+    """The members of ``stops`` that a walk down from ``root`` meets without passing another."""
+    met: set[Variable] = set()
+    seen = {root}
+    waiting: list[tuple[Variable, int]] = [(root, 0)]
+    while waiting:
+        v, level = waiting.pop()
+        if v in stops and v is not root:
+            met.add(v)
+        elif v.owner is not None and level < DEPTH:
+            inner: Sequence[Variable] = [i for i in v.owner.inputs if i not in seen]
+            seen.update(inner)
+            waiting += [(i, level + 1) for i in inner]
+    return met | (stops & {root})
