@@ -14,7 +14,7 @@ from math import prod
 from codegen.affine import flat_form
 from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, element, mangled, shaped, stored
-from codegen.llvm.terms import SlowPath, Terms, Value, any_lane, is_lane, lane_numbers
+from codegen.llvm.terms import FunctionOf, Terms, Value, any_lane, is_lane, lane_numbers
 from codegen.ranges import span
 from symgraph.expression import INDEX, Expr, const
 from symgraph.types import SIZES
@@ -61,9 +61,9 @@ class Accesses(Terms):
     """Terms with loads and stores."""
 
     def __init__(
-        self, fresh: Callable[[], str], declares: set[str], slow_path: SlowPath, stored: frozenset[str]
+        self, fresh: Callable[[], str], declares: set[str], function: FunctionOf, stored: frozenset[str]
     ) -> None:
-        super().__init__(fresh, declares, slow_path, stored)
+        super().__init__(fresh, declares, function, stored)
         self.addresses: dict[tuple[str, tuple[Expr, ...]], Address] = {}
         self.parts: dict[Sequence[tuple[Expr, int]], tuple[Expr, int, Expr | None]] = {}
 

@@ -11,6 +11,7 @@ needs no other passes than ``sroa, instcombine, simplifycfg``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,12 +39,14 @@ from codegen.kernel import (
 from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
 from codegen.llvm.terms import Scope, Storage, Value
+from codegen.numerics import EXPANSIONS
 from codegen.unroll import flatten
 from symgraph import expression
 from symgraph.expression import Expr, axis
-from symgraph.types import SIZES
+from symgraph.types import SIZES, is_float
 
 _LINE = 64
+COPIES = 8  # of a function's text in a kernel; beyond, all are calls
 _PARALLEL = "declare void @sg_parallel(ptr, ptr, i64)"
 _ATTRIBUTES = 'nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" "no-trapping-math"="true"'
 
@@ -60,8 +63,8 @@ class Module:
     functions: list[str] = field(default_factory=list)
     declares: set[str] = field(default_factory=set)
     scratch: int = 0  # bytes of thread storage that the neediest kernel wants for each worker
-    slow_paths: dict[tuple[Expr, tuple[tuple[str, int], ...], int], str] = field(default_factory=dict)
-    slow_functions: list[str] = field(default_factory=list)
+    shared: dict[tuple[Expr, tuple[tuple[str, int], ...], int], str] = field(default_factory=dict)
+    shared_functions: list[str] = field(default_factory=list)
 
     def add(self, kernel: Kernel) -> None:
         """Add a scheduled kernel.
@@ -78,21 +81,21 @@ class Module:
     def text(self) -> str:
         """The module; ``functions`` and ``declares`` may be extended by hand before."""
         attributes = [f"attributes #0 = {{ {_ATTRIBUTES} }}"]
-        if self.slow_functions:  # cold: or the registers that a call takes would be saved on the usual path
+        if self.shared_functions:  # cold: or the registers that a slow path takes would be saved on the usual one
             attributes.append(f"attributes #1 = {{ {_ATTRIBUTES} cold noinline }}")
-        return "\n".join([*self.functions, *self.slow_functions, *sorted(self.declares), *attributes, ""])
+        return "\n".join([*self.functions, *self.shared_functions, *sorted(self.declares), *attributes, ""])
 
-    def slow_path(self, body: Expr, given: tuple[tuple[str, int], ...], lanes: int) -> str:
+    def function(self, body: Expr, given: tuple[tuple[str, int], ...], lanes: int) -> str:
         """The function that computes ``body`` of ``axis("x0")``, ..., whose dtypes and lanes are ``given``."""
         key = body, given, lanes
-        if key not in self.slow_paths:
-            self.slow_paths[key] = f"slow{len(self.slow_paths)}"
-            self.slow_functions.append(self.slow_text(self.slow_paths[key], body, given, lanes))
-        return self.slow_paths[key]
+        if key not in self.shared:
+            self.shared[key] = f"shared{len(self.shared)}"
+            self.shared_functions.append(self.function_text(self.shared[key], body, given, lanes))
+        return self.shared[key]
 
-    def slow_text(self, name: str, body: Expr, given: Sequence[tuple[str, int]], lanes: int) -> str:
+    def function_text(self, name: str, body: Expr, given: Sequence[tuple[str, int]], lanes: int) -> str:
         numbers = count(1)
-        f = Accesses(lambda: f"v{next(numbers)}", self.declares, self.slow_path, frozenset())
+        f = Accesses(lambda: f"v{next(numbers)}", self.declares, self.function, frozenset())
         f.lanes = lanes
         for k, (dtype, n) in enumerate(given):
             f.bind(axis(f"x{k}", dtype), Value(f"%x{k}", n))
@@ -128,6 +131,13 @@ def _scratch(kernel: Kernel) -> tuple[dict[str, int], int]:
     return offsets, total
 
 
+def _called(kernel: Kernel) -> set[tuple[str, str]]:
+    """The functions that stand in a kernel so often that their text would be most of it: as in a tile's epilogue."""
+    terms = expression.toposort([e for s in walk(kernel) for e in exprs_of(s)])
+    times = Counter((e.prim, e.dtype) for e in terms if e.prim in EXPANSIONS and is_float(e.dtype))
+    return {function for function, n in times.items() if n > COPIES}
+
+
 def _bytes(b: Buffer) -> int:
     return prod(b.shape) * SIZES[b.dtype]
 
@@ -139,6 +149,7 @@ class _Kernel:
         self.module, self.kernel = module, kernel
         self.offsets, self.scratch = _scratch(kernel)
         self.stored = writes(kernel)
+        self.called = _called(kernel)
         self.widest = max((s.extent for s in walk(kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)
         self.tasks = 0
 
@@ -213,7 +224,8 @@ class _Function(Accesses):
 
     def __init__(self, owner: _Kernel, stored: frozenset[str]) -> None:
         self.count = 0
-        super().__init__(self._fresh, owner.module.declares, owner.module.slow_path, stored)
+        super().__init__(self._fresh, owner.module.declares, owner.module.function, stored)
+        self.called = owner.called
         self.owner = owner
         self.lets: list[Expr] = []
         self.entry = self.writer()

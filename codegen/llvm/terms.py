@@ -9,6 +9,7 @@ differ between lanes are computed as scalars and splat once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,22 +58,23 @@ class Terms:
         Gives names that are new in the function.
     declares : set of str
         Collects the declarations of intrinsics.
-    slow_path : callable
+    function : callable
         (term, dtypes and lanes of ``axis("x0")``, ..., lanes) -> the name of a function of these, which computes it.
     stored : frozenset of str
         The buffers that the function writes: loads from those stay where they are.
     """
 
     def __init__(
-        self, fresh: Callable[[], str], declares: set[str], slow_path: SlowPath, stored: frozenset[str]
+        self, fresh: Callable[[], str], declares: set[str], function: FunctionOf, stored: frozenset[str]
     ) -> None:
-        self.fresh, self.declares, self.slow_path, self.stored = fresh, declares, slow_path, stored
+        self.fresh, self.declares, self.function, self.stored = fresh, declares, function, stored
         self.storage: dict[str, Storage] = {}
         self.ranges: dict[str, tuple[int, int]] = {}
         self.reads: dict[Expr, frozenset[str]] = {}
         self.expanded: dict[Expr, Expr | None] = {}
         self.vectors: set[str | int] = set()  # the lane indices, and the Lets that differ between lanes
         self.lanes = 0  # of the vector loop around the current statement
+        self.called: AbstractSet[tuple[str, str]] = set()  # (primitive, dtype) that are calls, not expanded in place
         self.scopes = [Scope(self.writer())]
         self.accesses: Mapping[str, Callable[[Expr], None]] = {"load": self.load, "rare": self.rare}
 
@@ -160,9 +162,12 @@ class Terms:
         if e.prim == "load":
             return self.atoms(e)
         other = self.lane_bound(e)
-        if other is None:
+        if other is None and not self.is_called(e):
             other = self.expansion(e)
         return e.args if other is None else (other,)
+
+    def is_called(self, e: Expr) -> bool:
+        return (e.prim, e.dtype) in self.called and self.expansion(e) is not None
 
     def expansion(self, e: Expr) -> Expr | None:
         """``e`` in basic primitives, if it is none itself: expanded where it is computed, and nowhere else."""
@@ -181,6 +186,10 @@ class Terms:
             self.compare_lanes(e, bound)
             return
         expanded = self.expansion(e)
+        if expanded is not None and self.is_called(e):
+            lanes = self.lanes if self.varying(e) else 0
+            self.bind(e, Value(self.call(expanded, lanes), lanes))
+            return
         if expanded is not None:
             self.bind(e, self.value(expanded), self.level(expanded))
             return
@@ -239,7 +248,7 @@ class Terms:
         mask = self.text(cond, lanes)
         start, end = self.fresh(), self.fresh()
         self.scopes = [*outer[: level + 1], Scope(self.writer(start), mask=outer[level].mask, sealed=True)]
-        inner, unusual = self.here.writer, self.call_slow_path(slow, lanes)
+        inner, unusual = self.here.writer, self.call(slow, lanes)
         merged = inner.value(f"select {shaped('i1', lanes)} {mask}, {kind} {unusual}, {kind} {usual}")
         self.scopes = outer
         w.line(f"br i1 {asked}, label %{start}, label %{end}")
@@ -251,16 +260,16 @@ class Terms:
         result = w.value(f"phi {kind} [ {usual}, %{before} ], [ {merged}, %{after} ]")
         self.bind(e, Value(result, lanes), level)
 
-    def call_slow_path(self, slow: Expr, lanes: int) -> str:
-        """The value of ``slow`` by a function, which the slow paths of all terms of this form share: they are long."""
-        given = self.given(slow)
-        if slow in given:
-            return self.text(slow, lanes)
+    def call(self, e: Expr, lanes: int) -> str:
+        """The value of ``e`` by a function, which all terms of this form share: they are long."""
+        given = self.given(e)
+        if e in given:
+            return self.text(e, lanes)
         values = [self.value(t) for t in given]
-        (body,) = substitute([slow], lambda t: None, memo={t: axis(f"x{k}", t.dtype) for k, t in enumerate(given)})
-        name = self.slow_path(body, tuple([(t.dtype, v.lanes) for t, v in zip(given, values, strict=True)]), lanes)
+        (body,) = substitute([e], lambda t: None, memo={t: axis(f"x{k}", t.dtype) for k, t in enumerate(given)})
+        name = self.function(body, tuple([(t.dtype, v.lanes) for t, v in zip(given, values, strict=True)]), lanes)
         operands = [f"{shaped(element(t.dtype), v.lanes)} {v.text}" for t, v in zip(given, values, strict=True)]
-        return self.here.writer.value(f"call {shaped(element(slow.dtype), lanes)} @{name}({', '.join(operands)})")
+        return self.here.writer.value(f"call {shaped(element(e.dtype), lanes)} @{name}({', '.join(operands)})")
 
     def given(self, e: Expr) -> list[Expr]:
         """The terms that ``e`` is computed from: those known already, and loads."""
@@ -300,7 +309,7 @@ class Terms:
 
 
 _NOTHING: frozenset[str] = frozenset()
-SlowPath = Callable[[Expr, tuple[tuple[str, int], ...], int], str]
+FunctionOf = Callable[[Expr, tuple[tuple[str, int], ...], int], str]
 
 
 def is_lane(e: Expr) -> bool:

@@ -101,7 +101,7 @@ def test_equal_slow_paths_are_one_function():
     values = [expression.sin(element(name, i)) + expression.sin(element(name, i) * 2) for name in "ab"]
     body = (Loop("i", 16, "vector", tuple(Store(name, (i,), v) for name, v in zip("ab", values, strict=True))),)
     text = emit(Kernel("k", (Buffer("a", F, (16,)), Buffer("b", F, (16,))), body))
-    assert text.count("call <16 x float> @slow") == 4 and text.count("define internal <16 x float> @slow") == 1
+    assert text.count("call <16 x float> @shared") == 4 and text.count("define internal <16 x float> @shared") == 1
 
 
 # ------------------------------------------------------------------------------------------------ every primitive
@@ -338,6 +338,21 @@ def test_a_guarded_load_stays_behind_its_guard():
         far_away = np.array([1 << 40])
         assert_agree(Kernel("k", buffers, body), {
             "o": np.ones(8, F), "a": np.ones(8, F), "t": far_away, "on": np.zeros(8, bool)})  # fmt: skip
+
+
+def test_a_function_that_stands_everywhere_is_called():
+    """As in the epilogue of a register tile; once or twice it is expanded in place."""
+
+    def kernel(rows):
+        i, u = axis("i"), axis("u")
+        store = Store("o", (u * 16 + i,), expression.exp(expression.load("o", (u * 16 + i,), F)))
+        tile = Loop("u", rows, "unroll", (Loop("i", 16, "vector", (store,)),))
+        return Kernel("k", (Buffer("o", F, (16 * rows,)),), (tile,))
+
+    few, many = emit(kernel(2)), emit(kernel(24))
+    assert "call <16 x float> @shared" not in few
+    assert many.count("call <16 x float> @shared") == 24
+    assert len(many) < 4 * len(few)
 
 
 def test_a_slow_path_is_behind_a_branch():
