@@ -6,6 +6,8 @@
 ``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one; no
 shared variable was written then. The timed one reads the clock before the first step and after each, into ``times``:
 a ``struct timespec`` each.
+
+Whatever mode the caller's thread rounds in, the steps compute as IEEE says, on every thread alike.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from codegen.llvm.processor import processor
+from codegen.llvm.target import host
 from codegen.program import Check, Launch, Move, Program, Step
 
 NAME = "entry"
@@ -42,13 +46,18 @@ def _clock(k: int) -> Sequence[str]:
 
 
 def _function(head: str, program: Program, steps: Iterable[str]) -> str:
-    lines = [f"define {head} {{"]
+    mode = processor(host())
+    lines = [f"define {head} {{\n{mode.save}{mode.ieee}"]
     for k, storage in enumerate(program.layout):
         lines += [f"  %{storage}.p = getelementptr ptr, ptr %io, i64 {k}", f"  %{storage} = load ptr, ptr %{storage}.p"]
     for storage, offset in program.offsets.items():
         lines.append(f"  %{storage} = getelementptr i8, ptr %arena, i64 {offset}")
     lines.append(f"  %scratch = getelementptr i8, ptr %arena, i64 {program.arena}")
-    return "\n".join([*lines, *steps, "  ret i64 0", "}", ""])
+    return "\n".join([*lines, *steps, *_leave("0"), "}", ""])
+
+
+def _leave(result: str) -> Sequence[str]:
+    return [f"{processor(host()).restore}  ret i64 {result}"]
 
 
 def _step(step: Step, program: Program) -> Sequence[str]:
@@ -69,7 +78,7 @@ def _check(guard: int, storage: str) -> Sequence[str]:
         f"  %{g}.ok = icmp ne i8 %{g}, 0",
         f"  br i1 %{g}.ok, label %{g}.holds, label %{g}.fails",
         f"{g}.fails:",
-        f"  ret i64 {guard + 1}",
+        *_leave(str(guard + 1)),
         f"{g}.holds:",
     ]
 
@@ -77,4 +86,4 @@ def _check(guard: int, storage: str) -> Sequence[str]:
 def declarations(timed: bool = False) -> str:
     """What the entry needs declared."""
     clock = "declare i32 @clock_gettime(i32, ptr)\n" if timed else ""
-    return "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n" + clock
+    return "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n" + clock + processor(host()).declares

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 
+from codegen.llvm.processor import processor
 from codegen.llvm.target import Target
 
 # The field of @state that counts workers has 16 bits.
@@ -53,33 +54,15 @@ declare i32 @sigfillset(ptr)
 declare i32 @sigdelset(ptr, i32)
 """
 
-# What the processors spell differently: to give way while spinning, and to round and treat subnormals as IEEE says. A
-# thread inherits the latter from the one that made it, and some libraries change it.
 _PROCESSOR = """
 define internal void @pause() nounwind {{
-  {pause}
-  ret void
+{pause}  ret void
 }}
 
 define internal void @use_ieee() nounwind {{
-  {ieee}
-  ret void
+{ieee}  ret void
 }}
-{declarations}
-"""
-
-_X86 = {
-    "pause": "call void @llvm.x86.sse2.pause()",
-    "ieee": "call void @llvm.reset.fpenv()",
-    "declarations": "declare void @llvm.x86.sse2.pause()\ndeclare void @llvm.reset.fpenv()",
-}
-_ARM = {
-    "pause": "call void @llvm.aarch64.hint(i32 1)",
-    "ieee": "call void @llvm.aarch64.set.fpcr(i64 0)",
-    "declarations": "declare void @llvm.aarch64.hint(i32)\ndeclare void @llvm.aarch64.set.fpcr(i64)",
-}
-_OTHER = {"pause": "", "ieee": "", "declarations": ""}
-_PROCESSORS = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
+{declares}"""
 
 _WORK = """
 define internal void @announce(ptr %condition) nounwind {
@@ -443,8 +426,8 @@ def pool_text(target: Target, parallel: bool) -> str:
     """The IR of a pool: of POSIX threads if ``parallel``, else of the calling thread alone."""
     if not parallel:
         return _SERIAL
-    processor = _PROCESSOR.format(**_PROCESSORS.get(target.triple.split("-")[0], _OTHER))
+    own = _PROCESSOR.format(**vars(processor(target)))
     faults = (int(getattr(signal, name)) for name in _FAULTS)
     unblock = "\n  ".join(f"call i32 @sigdelset(ptr %all, i32 {number})" for number in faults)
     hire = _HIRE.format(unblock=unblock, set_mask=int(signal.SIG_SETMASK))
-    return "".join((_STATE, processor, _WORK, hire, _CALL, _CONTROL))
+    return "".join((_STATE, own, _WORK, hire, _CALL, _CONTROL))
