@@ -103,3 +103,8 @@ __all__ = [
     "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum", "kron", "trace",
 ]  # fmt: skip
 __all__ += variables.__all__
+
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)

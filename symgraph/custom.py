@@ -80,26 +80,29 @@ def _fitted(node: Apply, gradient: object, x: Variable) -> Variable:
             layout(f"grad: the gradient rule of {node.op.name} gives {g.dtype} for {label(x)}, which is {x.dtype}",
                    [describe(x), describe(g)], _source(node), f"cast it in the rule: g.astype({x.dtype!r})")
         )  # fmt: skip
-    if g.type == like.type and g.type.is_static:
-        return g
-    return _gradient_of(g, like, op=node.op.name, by=label(x))
+    return shaped_like(g, like, f"grad: the gradient rule of {node.op.name}", label(x))
 
 
-def _gradient_type(g: Variable, like: Variable, op: str, by: str) -> TensorType:
+def shaped_like(g: Variable, like: Variable, giver: str, by: str) -> Variable:
+    """``g``, which must have the shape of ``like``; open extents are compared at the call."""
+    same = g.type.shape == like.type.shape and g.type.is_static
+    return g if same else _gradient_of(g, like, giver=giver, by=by)
+
+
+def _gradient_type(g: Variable, like: Variable, giver: str, by: str) -> TensorType:
     wanted = TensorType(g.dtype, like.type.shape)
     if not wanted.accepts(g.type):
         raise ShapeError(
-            layout(f"grad: the gradient rule of {op} gives {g.type} for {by}, it must give {wanted}",
-                   [describe(like), describe(g)], here_excerpt(),
-                   "in the rule, sum over what was broadcast, or reshape")
+            layout(f"{giver} gives {g.type} for {by}, it must give {wanted}", [describe(like), describe(g)],
+                   here_excerpt(), "the shapes must be the same: sum over what was broadcast, or reshape")
         )  # fmt: skip
     return wanted
 
 
 _gradient_of = Structured(
-    "gradient_of", lambda g, like, op, by: compute(g.shape, lambda *out: g[out]), infer=_gradient_type,
-    reference=lambda g, like, op, by: g, grad=lambda g, x, like, y, op, by: [g],
-    resolve=lambda g, like, op, by: g if g.type.is_static and like.type.is_static else None,
+    "gradient_of", lambda g, like, giver, by: compute(g.shape, lambda *out: g[out]), infer=_gradient_type,
+    reference=lambda g, like, giver, by: g, grad=lambda g, x, like, y, giver, by: [g],
+    resolve=lambda g, like, giver, by: g if g.type.is_static and like.type.is_static else None,
     doc="The gradient that a rule gave, which must have the shape of another variable.",
 )  # fmt: skip
 _gradient_of.register()

@@ -15,7 +15,8 @@ import numpy as np
 from symgraph import masks
 from symgraph.batch import batch
 from symgraph.coercion import as_variable, convert
-from symgraph.errors import DTypeError, GradientError, ShapeError, layout
+from symgraph.custom import shaped_like
+from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, substitute, toposort, transform
 from symgraph.kinds import Composite
 from symgraph.ops.broadcast import broadcast_like, sum_to
@@ -64,8 +65,10 @@ def grad(
     GradientError
         If a variable is disconnected, or an op on the way has no gradient.
     """
+    _check_policy(disconnected_inputs, return_disconnected)
     many = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
-    starts = dict(known_grads or {})
+    known = dict(known_grads or {})
+    starts = dict(zip(known, _weights("grad: known_grads", list(known), list(known.values())), strict=True))
     if cost is not None:
         _check_cost(cost)
         starts = {cost: constant(np.ones((), cost.dtype)), **starts}
@@ -79,9 +82,9 @@ def grad(
 
 def vjp(f: Any, wrt: Any, cotangent: Any, disconnected_inputs: str = "raise") -> Any:
     """cotangent * d f / d wrt (Theano's Lop): the gradient of ``f`` weighted by ``cotangent``, which has f's shape."""
-    outputs, weights = _listed(f), _listed(cotangent)
-    many = _listed(wrt)
-    found = _pull(outputs, [as_variable(w) for w in weights], many, [])
+    _check_policy(disconnected_inputs)
+    outputs, many = _listed(f), _listed(wrt)
+    found = _pull(outputs, _weights("vjp: the cotangent", outputs, _listed(cotangent)), many, [])
     result = [
         _disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)
     ]
@@ -95,10 +98,11 @@ def jvp(f: Any, wrt: Any, tangent: Any) -> Any:
     ----------
     Townsend (2017), "A new trick for calculating Jacobian vector products".
     """
-    outputs, many, tangents = _listed(f), _listed(wrt), _listed(tangent)
+    outputs, many = _listed(f), _listed(wrt)
+    tangents = _weights("jvp: the tangent", many, _listed(tangent))
     weights = [Variable(v.type, name="cotangent") for v in outputs]
     pulled = _pull(outputs, weights, many, [])
-    connected = [(g, as_variable(t)) for g, t in zip(pulled, tangents, strict=True) if g is not None]
+    connected = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g is not None]
     pushed = _pull([g for g, _ in connected], [t for _, t in connected], weights, [])
     found = [zeros_like(v) if g is None else g for v, g in zip(outputs, pushed, strict=True)]
     # What is left of the cotangents is their shape, which is that of the outputs.
@@ -111,6 +115,7 @@ def jacobian(f: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
 
     The pass is built once and given an axis more: every op carries a formula, so batching is mechanical.
     """
+    _check_policy(disconnected_inputs)
     weight = Variable(f.type, name="cotangent")
     many = _listed(wrt)
     found = _pull([f], [weight], many, [])
@@ -130,9 +135,9 @@ def hessian(cost: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any
 
 def hessian_vector_product(cost: Variable, wrt: Any, vector: Any) -> Any:
     """hessian(cost, wrt) * vector without the hessian (Pearlmutter 1994)."""
-    many, vectors = _listed(wrt), _listed(vector)
+    many = _listed(wrt)
     first = grad(cost, many)
-    found = _pull(first, [as_variable(v) for v in vectors], many, [])
+    found = _pull(first, _weights("hessian_vector_product: the vector", many, _listed(vector)), many, [])
     result = [zeros_like(v) if g is None else g for v, g in zip(many, found, strict=True)]
     return result if isinstance(wrt, list | tuple) else result[0]
 
@@ -226,6 +231,23 @@ def _listed(x: Any) -> list[Any]:
     return list(x) if isinstance(x, list | tuple) else [x]
 
 
+def _weights(name: str, like: Sequence[Variable], given: Sequence[object]) -> list[Variable]:
+    """What weighs each of ``like``: one of its shape for each."""
+    if len(like) != len(given):
+        raise ArgumentError(f"{name}: {len(given)} are given for {len(like)} variables\ngive one for each")
+    for v in like:
+        if not isinstance(v, Variable):
+            raise ArgumentError(f"{name} is given for {v!r:.60}\ngive variables")
+    return [shaped_like(as_variable(w), v, name, label(v)) for v, w in zip(like, given, strict=True)]
+
+
+def _check_policy(disconnected: str, returned: str = "zero") -> None:
+    if disconnected not in ("raise", "warn", "ignore"):
+        raise ValueError(f"disconnected_inputs is {disconnected!r}; it must be 'raise', 'warn' or 'ignore'")
+    if str(returned).lower() not in ("zero", "none"):
+        raise ValueError(f"return_disconnected is {returned!r}; it must be 'zero' or 'none'")
+
+
 def _check_cost(cost: Variable) -> None:
     if not isinstance(cost, Variable):
         raise GradientError(f"grad: the cost is {cost!r}; it must be a variable")
@@ -259,8 +281,6 @@ def _disconnected(v: Variable, policy: str, returned: str) -> Any:
         )  # fmt: skip
     if policy == "warn":
         warnings.warn(f"grad: the cost does not depend on {label(v)}", stacklevel=4)
-    elif policy != "ignore":
-        raise ValueError(f"disconnected_inputs is {policy!r}; it must be 'raise', 'warn' or 'ignore'")
     return None if returned.lower() == "none" else zeros_like(v)
 
 

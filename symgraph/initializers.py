@@ -19,6 +19,12 @@ __all__ = [
     "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
 ]  # fmt: skip
 
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)
+
+
 Seed: TypeAlias = "int | np.random.Generator | None"  # quoted: loading numpy.random takes a while
 
 

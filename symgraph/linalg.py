@@ -9,3 +9,8 @@ from symgraph.ops.square import kron, matrix_power, trace
 __all__ = [
     "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum", "kron", "matrix_power", "trace", "diagonal", "norm",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)

@@ -34,3 +34,8 @@ __all__ = [
     "one_hot", "embedding",
     "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)

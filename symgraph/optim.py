@@ -21,6 +21,12 @@ from symgraph.types import TensorType
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]
 
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)
+
+
 Updates = list[tuple[SharedVariable, Variable]]
 Rate = Any  # float, or a scalar variable, shared or not
 

@@ -19,6 +19,12 @@ from symgraph.types import TensorType, canonical, is_float
 
 __all__ = ["RandomStream"]
 
+
+def __dir__() -> list[str]:
+    """What completion shows: the public names."""
+    return sorted(__all__)
+
+
 STATE = TensorType("int64", (3,))
 SEEDS = 2**32
 

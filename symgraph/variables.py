@@ -78,7 +78,8 @@ def shared(
     chosen = canonical(dtype) if dtype is not None else weak_dtype(value, None) if weak else None  # type: ignore[arg-type]
     check_unmasked(value)
     try:
-        given = np.asarray(value, chosen)
+        with np.errstate(over="ignore"):
+            given = np.asarray(value, chosen)
         stored = canonical(given.dtype)
     except (TypeError, ValueError, OverflowError):
         raise DTypeError(

@@ -266,6 +266,45 @@ def test_a_jacobian_of_a_scalar_is_its_gradient(backend):
     assert sg.hessian(cost, x).eval({x: [1, 2]}).tolist() == [[2, 0], [0, 2]]
 
 
+@pytest.mark.parametrize("cost", [lambda x, s: 3 * x.sum(), lambda x, s: x[0] + s, lambda x, s: sg.dot(x, x * 0 + 1)])
+def test_the_hessian_of_what_is_linear_is_zero(cost, backend):
+    x, s = sg.dvector("x"), sg.dscalar("s")
+    found = sg.function([x, s], [*sg.hessian(cost(x, s) + s, [x, s]), sg.hessian_vector_product(cost(x, s), x, x)],
+                        on_unused_input="ignore")([1, 2, 3], 1)  # fmt: skip
+    assert [v.shape for v in found] == [(3, 3), (), (3,)] and not any(v.any() for v in found)
+
+
+def test_second_derivatives_follow_the_policy_for_what_is_disconnected(backend):
+    x, z = sg.dvectors("x z")
+    for build in (lambda **how: sg.hessian(sg.sqr(x).sum(), z, **how), lambda **how: sg.jacobian(x * 2, z, **how)):
+        with pytest.raises(sg.GradientError, match="does not depend on z"):
+            build()
+        with pytest.raises(ValueError, match="disconnected_inputs is 'maybe'"):
+            build(disconnected_inputs="maybe")
+        found = sg.function([x, z], build(disconnected_inputs="ignore"), on_unused_input="ignore")([1, 2], [1, 2])
+        assert found.shape == (2, 2) and not found.any()
+    with pytest.raises(ValueError, match="return_disconnected is 'nan'"):
+        sg.grad(x.sum(), x, return_disconnected="nan")
+
+
+def test_weights_of_another_shape_are_errors(backend):
+    x, s, m = sg.dvector("x"), sg.dscalar("s"), sg.dmatrix("m")
+    for build in (
+        lambda w: sg.vjp(x * 2, x, w), lambda w: sg.jvp(x * 2, x, w),
+        lambda w: sg.hessian_vector_product(x.sum(), x, w),
+        lambda w: sg.grad(None, x, known_grads={x * 2: w}),
+    ):  # fmt: skip
+        for weight in (s, m, 1.0):
+            with pytest.raises(sg.ShapeError, match=r"must give float64 \(\?,\)"):
+                build(weight)
+        f = sg.function([x, m], build(m[0]), on_unused_input="ignore")
+        assert f([1, 2], [[3, 4]]).shape == (2,)
+    with pytest.raises(sg.ShapeError, match=r"vjp: the cotangent gives float64 \(1,\) for mul"):
+        sg.function([x, m], sg.vjp(x * 2, x, m[0]))([1, 2], [[3]])
+    with pytest.raises(sg.ArgumentError, match="2 are given for 1"):
+        sg.vjp(x * 2, x, [x, x])
+
+
 def test_products_by_several_variables(backend):
     x, y = sg.dvectors("x y")
     f = [x * y, x.sum() * sg.exp(y)]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import symgraph as sg
-from symgraph import ops, variables
+from symgraph import initializers, ops, variables
 
 NAMESPACES = [sg, sg.nn, sg.linalg, sg.random, sg.optim]
 ELSEWHERE = {"conv": sg.nn, "pool": sg.nn}
@@ -25,6 +25,21 @@ def test_every_function_of_a_family_is_public():
         home = ELSEWHERE.get(family.__name__.rpartition(".")[2], sg)
         assert not set(family.__all__) - set(home.__all__), family.__name__
         assert all(getattr(home, name) is getattr(family, name) for name in family.__all__)
+
+
+@pytest.mark.parametrize("module", [*NAMESPACES, initializers], ids=lambda m: m.__name__)
+def test_completion_shows_the_public_names_alone(module):
+    assert dir(module) == sorted(module.__all__)
+
+
+@pytest.mark.parametrize("change", [sg.configure, lambda **changes: sg.using(**changes).__enter__()])
+def test_a_setting_that_is_wrong_says_what_it_may_be(change):
+    with pytest.raises(TypeError, match="no setting 'floatx'; the settings are floatX, backend, threads, cache"):
+        change(floatx="float32")
+    with pytest.raises(ValueError, match="must be one of float16, float32, float64"):
+        change(floatX="nonsense")
+    with pytest.raises(ValueError, match="threads is '2'; it must be 0"):
+        change(threads="2")
 
 
 @pytest.mark.parametrize("module", NAMESPACES, ids=lambda m: m.__name__)

@@ -156,16 +156,16 @@ def stack(xs: Any, axis: int = 0) -> Variable:
 
 
 def split(x: Any, sections: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
-    """``x`` cut along an axis.
+    """``x`` cut along an axis: NumPy's ``split(x, indices)``, or Theano's ``split(x, sizes, n_splits)``.
 
     Parameters
     ----------
     x : Variable
     sections : int, or sequence of int or integer scalar Variable
-        A number of equal parts; or, as in NumPy, the indices before which to cut; or, with ``n_splits``, the extents
-        of the parts.
+        Without ``n_splits`` NumPy's meaning: a number of equal parts, or the *indices* before which to cut. With
+        ``n_splits`` Theano's: the *sizes* of the parts.
     n_splits : int, optional
-        How many parts: then ``sections`` holds their extents.
+        How many parts there are: then ``sections`` holds their sizes, and may be a vector whose length is not known.
     axis : int
 
     Returns
@@ -178,6 +178,13 @@ def split(x: Any, sections: Any, n_splits: int | None = None, axis: int = 0) -> 
         If an axis of known extent does not divide into equal parts, or the extents do not add up to it.
     AxisError
         If ``axis`` is out of range.
+
+    Examples
+    --------
+    The first two of five elements, and the other three:
+
+    >>> first, rest = split(x, [2])
+    >>> first, rest = split(x, [2, 3], n_splits=2)
     """
     v = as_variable(x)
     (along,) = normalize_axis((axis,), v.ndim, "split", v)

@@ -1,4 +1,4 @@
-"""Padding: with a value, with the outermost element, or mirrored."""
+"""Padding: with a value, with the outermost element, mirrored, or with the other end."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     x : Variable
     pad_width : int, (before, after), or a sequence of such pairs, one for each axis
     mode : str
-        "constant"; "edge": the outermost element again; "reflect": the elements mirrored at the outermost one.
+        "constant"; "edge": the outermost element again; "reflect": the elements mirrored at the outermost one;
+        "symmetric": mirrored at the edge, the outermost one repeated; "wrap": those of the other end.
     constant_values : number or scalar Variable
         What is put, in the dtype of ``x``.
 
@@ -89,7 +90,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     Raises
     ------
     ShapeError
-        If a width is negative, or there are neither one pair nor one for each axis; or if there is nothing to repeat.
+        If a width is negative, or there are neither one pair nor one for each axis; or if an axis has fewer elements
+        than are to be repeated.
     """
     v = as_variable(x)
     widths = _widths(v, pad_width)
@@ -99,7 +101,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
             raise ShapeError(f"pad: constant_values is {value.type}, it must be a scalar\npad once for each value")
         return _pad(v, value, widths=widths) if any(map(any, widths)) else v
     if mode not in _BORDERS:
-        raise ValueError(f"pad: mode is {mode!r}; it must be 'constant', 'edge' or 'reflect'")
+        raise ValueError(f"pad: mode is {mode!r}; it must be one of {', '.join(['constant', *_BORDERS])}")
     for axis, (before, after) in enumerate(widths):
         if before or after:
             _check_border(v, axis, max(before, after), mode)
@@ -122,7 +124,7 @@ def _widths(x: Variable, given: Any) -> Widths:
 
 def _check_border(x: Variable, axis: int, width: int, mode: str) -> None:
     n = x.type.shape[axis]
-    least = 1 if mode == "edge" else width + 1
+    least = {"edge": 1, "reflect": width + 1}.get(mode, width)
     if n is not None and n < least:
         raise ShapeError(
             layout(f"pad({label(x)}, mode={mode!r}): axis {axis} has extent {n}, it must be {least} or more",
@@ -147,4 +149,21 @@ def _mirrors(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
     ]  # fmt: skip
 
 
-_BORDERS: dict[str, Callable[[Variable, int, int, int], list[Variable]]] = {"edge": _edges, "reflect": _mirrors}
+def _symmetric(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    return [
+        take_slice(x, max(before - 1, 0), before, -1, axis, checked=bool(before)), x,
+        take_slice(x, sub(extents(x)[axis], 1), after, -1, axis, checked=bool(after)),
+    ]  # fmt: skip
+
+
+def _wrapped(x: Variable, axis: int, before: int, after: int) -> list[Variable]:
+    n = extents(x)[axis]
+    return [
+        take_slice(x, sub(n, before) if before else 0, before, 1, axis, checked=bool(before)), x,
+        section(x, 0, after, axis),
+    ]  # fmt: skip
+
+
+_BORDERS: dict[str, Callable[[Variable, int, int, int], list[Variable]]] = {
+    "edge": _edges, "reflect": _mirrors, "symmetric": _symmetric, "wrap": _wrapped,
+}  # fmt: skip

@@ -79,6 +79,18 @@ def _check_start(x: Variable, start: Variable, axis: int, checked: bool) -> None
         check_index(i - n if i < 0 else i, n, axis, x)
 
 
+def _check_last(x: Variable, start: Variable, length: Variable, step: Variable, axis: int) -> None:
+    """Raise if the last element is known to lie outside; a user's slice is clipped, so this is one of our own."""
+    first, count, by, n = known(start), known(length), known(step), x.type.shape[axis]
+    if first is None or count is None or by is None or n is None or count < 2:
+        return
+    if not 0 <= first + (count - 1) * by < n:
+        raise ShapeError(
+            layout(f"{count} elements are wanted of axis {axis} of {label(x)}, which has extent {n}", [describe(x)],
+                   here_excerpt(), "give a longer axis, or ask for fewer elements")
+        )  # fmt: skip
+
+
 def _start_guard(x: Variable, start: Variable, axis: int, checked: bool) -> list[Guard]:
     if not checked or isinstance(start, Constant):
         return []
@@ -112,6 +124,7 @@ def _slice_type(
 ) -> TensorType:
     _check_step(step, x)
     _check_start(x if head else indexed(x), start, axis, checked)
+    _check_last(x, start, length, step, axis)
     return TensorType(x.dtype, _with_axis(x.type.shape, axis, extent_of(length)))
 
 

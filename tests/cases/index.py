@@ -65,7 +65,9 @@ CASES: dict[str, list[Case]] = {
         Case(lambda x, y: stack([x, y], -1), drawn("nm", "nm"), lambda x, y: np.stack([x, y], -1), (0, 1)),
         Case(lambda x, y: stack([x, y]), normal((), ()), lambda x, y: np.stack([x, y]), (0, 1)),
         Case(lambda x: pad(x, (2, 1), "edge"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "edge"), (0,)),
-        Case(lambda x: pad(x, (2, 1), "reflect"), normal((3, 4)), lambda x: np.pad(x, (2, 1), "reflect"), (0,)),
+        *[Case(lambda x, mode=mode: pad(x, ((2, 1), (0, 3)), mode), normal((3, 4)),
+               lambda x, mode=mode: np.pad(x, ((2, 1), (0, 3)), mode), (0,))
+          for mode in ("reflect", "symmetric", "wrap")],
     ],
     "pad": [
         Case(lambda x, v: pad(x, ((1, 2), (0, 3)), constant_values=v), normal((3, 4), ()),

@@ -18,6 +18,6 @@ CASES = {
     "grad_scale": [Case(lambda x: grad_scale(x, 1.0), draw, lambda x: x, (0,))],
     "zero_grad": [Case(zero_grad, draw, lambda x: x)],
     "print": [Case(lambda x: Print("x")(x), draw, lambda x: x, (0,))],
-    "gradient_of": [Case(lambda x: OPS["gradient_of"](x, x, op="op", by="x"), draw, lambda x: x, (0,))],
+    "gradient_of": [Case(lambda x: OPS["gradient_of"](x, x, giver="op", by="x"), draw, lambda x: x, (0,))],
     "disconnected_grad": [Case(disconnected_grad, draw, lambda x: x)],
 }

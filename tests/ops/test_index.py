@@ -403,6 +403,33 @@ def test_extents_found_only_at_the_call_are_checked_there():
         f(np.zeros((3, 2)), np.ones((4, 2)))
 
 
+@pytest.mark.parametrize(("mode", "least"), [("edge", 1), ("reflect", 5), ("symmetric", 4), ("wrap", 4)])
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_pad_repeats_what_is_there(mode, least, backend):
+    x = tensor(None)
+    f = function([x], pad(x, (1, 4), mode), backend=backend)
+    for n in range(1, 7):
+        a = numbers((n,))
+        if n < least:
+            with pytest.raises((ShapeError, IndexOutOfRange), match=f"extent {n}"):
+                f(a)
+            with pytest.raises(ShapeError, match=f"it must be {least} or more"):
+                pad(tensor(n), (1, 4), mode)
+        else:
+            np.testing.assert_array_equal(f(a), np.pad(a, (1, 4), mode))
+
+
+def test_split_takes_indices_or_with_n_splits_sizes():
+    a = numbers((6, 2))
+    x, sizes = symbol(a), tensor(3, dtype="int64", name="sizes")
+    for found, want in (
+        (split(x, [1, 3]), np.split(a, [1, 3])), (split(x, 3), np.split(a, 3)),
+        (split(x, [1, 3, 2], n_splits=3), np.split(a, [1, 4])), (split(x, sizes, 3), np.split(a, [1, 4])),
+    ):  # fmt: skip
+        for part, expected in zip(evaluate(found, {x: a, sizes: [1, 3, 2]}), want, strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+
 def test_a_list_that_holds_variables_becomes_one_variable():
     x, y = tensor(), tensor(name="y")
     z = zeros(2) + [x, 2 * y]
