@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
+from symgraph.coercion import as_variable, common_dtype, convert, holds_variable, normalize_axis
 from symgraph.errors import ArgumentError, AxisError, DTypeError, ShapeError, layout
 from symgraph.graph import Apply, Constant, Variable, constant, describe, in_code, label
 from symgraph.op import attach
@@ -32,25 +32,44 @@ __all__ = ["set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose"
 Entry = slice | int | Variable | None  # a slice, an integer, an integer array or scalar, a new axis
 
 
-def _entries(x: Variable, key: object) -> list[Entry]:
-    """The parts of an index, one for each axis of ``x`` (new axes between them), ellipses and masks written out."""
+def _entries(x: Variable, key: object) -> tuple[list[Entry], int]:
+    """The parts of an index, one for each axis of ``x`` (new axes between them), ellipses and masks written out.
+
+    The number says before which part the ellipsis stood: it keeps index arrays apart even where it means no axis.
+    """
     parts = list(key) if isinstance(key, tuple) else [key]
-    found: list[Entry] = []
     gap = [k for k, part in enumerate(parts) if part is Ellipsis]
     if len(gap) > 1:
         raise AxisError(f"{label(x)}[...]: an index can have only one ellipsis\nwrite ':' for single axes")
-    if not gap:
-        gap, parts = [len(parts)], [*parts, Ellipsis]
-    for part in parts:
-        found += [] if part is Ellipsis else _entry(x, part, sum(e is not None for e in found))
-    missing = x.ndim - sum(e is not None for e in found)
+    first, last = (parts[: gap[0]], parts[gap[0] + 1 :]) if gap else (parts, [])
+    missing = x.ndim - sum(map(_axes_of, first + last))
     if missing < 0:
         raise AxisError(
             layout(f"{x.ndim - missing} indices are given for {label(x)}, which has rank {x.ndim}", [describe(x)],
                    here_excerpt(), f"give at most {x.ndim}")
         )  # fmt: skip
-    before = sum(len(_entry(x, part, 0)) for part in parts[: gap[0]])
-    return [*found[:before], *[slice(None)] * missing, *found[before:]]
+    front, back = _written_out(x, first, 0), _written_out(x, last, x.ndim - sum(map(_axes_of, last)))
+    return [*front, *[slice(None)] * missing, *back], len(front)
+
+
+def _axes_of(part: Any) -> int:
+    """How many axes a part of an index is about: none, one, or those of a mask."""
+    if part is None:
+        return 0
+    if isinstance(part, Constant):
+        part = part.data
+    if isinstance(part, list) and not holds_variable(part):
+        part = np.asarray(part)
+    return part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1
+
+
+def _written_out(x: Variable, parts: Sequence[Any], axis: int) -> list[Entry]:
+    """The entries of adjacent parts, the first of which is about ``axis``."""
+    found: list[Entry] = []
+    for part in parts:
+        found += _entry(x, part, axis)
+        axis += _axes_of(part)
+    return found
 
 
 def _entry(x: Variable, part: Any, axis: int) -> list[Entry]:
@@ -150,7 +169,7 @@ def subtensor(x: Any, key: Any) -> Variable:
     parts = list(key) if isinstance(key, tuple) else [key]
     if any(map(is_mask, parts)):
         return _with_mask(as_variable(x), parts)
-    entries = _entries(as_variable(x), key)
+    entries, gap = _entries(as_variable(x), key)
     reading = _Reading(as_variable(x))
     arrays = any(isinstance(e, Variable) and e.ndim for e in entries)
     for axis, e in enumerate([e for e in entries if e is not None]):
@@ -159,7 +178,7 @@ def subtensor(x: Any, key: Any) -> Variable:
         elif not arrays:
             reading.item(e, axis)
     if arrays:
-        return _with_arrays(reading, entries)
+        return _with_arrays(reading, entries, gap)
     if not reading.started and reading.value.ndim and None not in entries:
         reading.value = take_slice(reading.value, 0, extents(reading.value)[0], 1, 0, head=True)
     return permute(reading.value, _kept(entries))
@@ -193,7 +212,7 @@ def _kept(entries: Sequence[Entry]) -> tuple[int | None, ...]:
     return tuple(pattern)
 
 
-def _with_arrays(reading: _Reading, entries: Sequence[Entry]) -> Variable:
+def _with_arrays(reading: _Reading, entries: Sequence[Entry], gap: int) -> Variable:
     """Integers and arrays together: their common axes stand where the arrays do, or first if these are apart."""
     x = reading.value
     axes = [e for e in entries if e is not None]
@@ -202,7 +221,7 @@ def _with_arrays(reading: _Reading, entries: Sequence[Entry]) -> Variable:
     taken = gather(x, indices, chosen, head=reading.head())
     lead = taken.ndim - (x.ndim - len(chosen))
     places = [k for k, e in enumerate(entries) if e is not None and not isinstance(e, slice)]
-    together = places[-1] - places[0] == len(places) - 1
+    together = places[-1] - places[0] == len(places) - 1 and not places[0] < gap <= places[-1]
     rest = iter(range(lead, taken.ndim))
     pattern: list[int | None] = [] if together else list(range(lead))
     for k, e in enumerate(entries):

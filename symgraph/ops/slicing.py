@@ -290,7 +290,8 @@ def _clip(i: Size, n: Size, low: Size, high: Size) -> Size:
     inside = wrap(i, n)
     if not (isinstance(i, int) and i < 0):
         inside = minimum(inside, high)
-    return inside if isinstance(i, int) and i >= 0 and low == 0 else maximum(inside, low)
+    is_above = isinstance(i, int) and i >= 0 and isinstance(low, int) and low == 0
+    return inside if is_above else maximum(inside, low)
 
 
 def span(key: slice, x: Variable, axis: int) -> tuple[Size, Size, Size]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,7 +18,7 @@ from symgraph.ops.pad import pad
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
 
-SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5)
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)
 
 
 def symbol(value, open_=False, name="x"):
@@ -38,11 +38,12 @@ def numbers(shape):
 
 @st.composite
 def mixed_keys(draw, shape):
-    """Slices, integers, integer arrays and new axes together."""
-    lead = draw(st.sampled_from([(), (3,), (2, 3)]))
+    """Slices, integers, integer arrays, masks and new axes together."""
+    lead = draw(st.sampled_from([(), (3,), (2, 3), (1,), (0,)]))
     key = []
     for n in shape[: draw(st.integers(0, len(shape)))]:
-        kind = draw(st.sampled_from(["slice", "int", "array", "whole", "new"]))
+        kinds = ["slice", "int", "array", "whole", "new", "mask"] if n else ["slice", "whole", "new", "mask"]
+        kind = draw(st.sampled_from(kinds))
         if kind == "new":
             key.append(None)
         if kind == "slice":
@@ -51,7 +52,10 @@ def mixed_keys(draw, shape):
         elif kind == "int" or (kind == "array" and not lead):
             key.append(draw(st.integers(-n, n - 1)))
         elif kind == "array":
-            key.append(draw(hnp.arrays("int64", lead, elements=st.integers(-n, n - 1))))
+            dtype = draw(st.sampled_from(["int64", "int32", "int8"]))
+            key.append(draw(hnp.arrays(dtype, lead, elements=st.integers(-n, n - 1))))
+        elif kind == "mask":
+            key.append(draw(hnp.arrays(bool, n)))
         else:
             key.append(slice(None))
     if draw(st.booleans()):
@@ -66,20 +70,22 @@ def readings(draw):
     key = key if isinstance(key, tuple) else (key,)
     try:
         numbers(shape)[key]
-    except IndexError:  # an ellipsis that moved an index to a shorter axis
+    except IndexError:  # an ellipsis that moved an index to a shorter axis, a mask that does not fit the arrays
         key = ()
     return shape, key, draw(st.booleans())
 
 
-def symbolic(key, values):
-    """``key`` with integers, ends and arrays as variables, whose values are entered into ``values``."""
+def symbolic(key, values, choose):
+    """``key`` with integers, ends and arrays as variables if ``choose()``, their values entered into ``values``."""
 
     def lift(part):
         if part is None or part is Ellipsis:
             return part
         if isinstance(part, slice):
             return slice(lift(part.start), lift(part.stop), lift(part.step))
-        v = symbol(np.asarray(part, "int64"), name="i")
+        if np.asarray(part).dtype == bool or not choose():
+            return part
+        v = symbol(np.asarray(part), name="i")
         values[v] = np.asarray(part)
         return v
 
@@ -95,15 +101,47 @@ def test_reading_is_that_of_numpy(drawn):
     np.testing.assert_array_equal(found, a[key], strict=True)
 
 
-@given(readings())
-def test_a_symbolic_key_reads_what_the_same_numbers_read(drawn):
+@given(readings(), st.data())
+def test_a_symbolic_key_reads_what_the_same_numbers_read(drawn, data):
     shape, key, open_ = drawn
     a = numbers(shape)
     values = {}
     x = symbol(a, open_)
-    y = x[symbolic(key, values)]
-    (found,) = evaluate([y], {x: a, **values})
+    y = x[symbolic(key, values, lambda: data.draw(st.booleans()))]
+    weight = np.cos(numbers(a[key].shape))
+    want = np.zeros(shape)
+    np.add.at(want, key, weight)
+    found, by_x = evaluate([y, grad(OPS["sum"](y * weight), x)], {x: a, **values})
     np.testing.assert_array_equal(found, a[key], strict=True)
+    np.testing.assert_allclose(by_x, want, rtol=1e-14, atol=1e-14)
+
+
+@settings(max_examples=30)
+@given(readings(), st.booleans(), st.data())
+def test_a_compiled_index_reads_and_writes_as_numpy_does(drawn, inc, data):
+    shape, key, open_ = drawn
+    a = numbers(shape)
+    values, read = {}, a[key]
+    x, y = symbol(a, open_), symbol(read, name="y")
+    part = x[symbolic(key, values, lambda: data.draw(st.booleans()))]
+    want = a.copy()
+    outputs = [part]
+    if not all(k is Ellipsis for k in key):
+        outputs.append((inc_subtensor if inc else set_subtensor)(part, y))
+        np.add.at(want, key, -read) if inc else want.__setitem__(key, -read)
+    f = function([x, y, *values], outputs, on_unused_input="ignore")
+    for found, expected in zip(f(a, -read, *values.values()), (read, want), strict=False):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_ellipsis_keeps_index_arrays_apart_even_where_it_means_no_axis():
+    a = numbers((2, 2, 4))
+    x = symbol(a)
+    every = slice(None)
+    for key in ((every, [0, 1, 0], Ellipsis, [3]), (every, [0, 1, 0], [3], Ellipsis), ([1], Ellipsis, 0, 2)):
+        np.testing.assert_array_equal(evaluate([x[key]], {x: a})[0], a[key], strict=True)
+    mask = np.array([True, False, True, True])
+    np.testing.assert_array_equal(evaluate([x[..., mask]], {x: a})[0], a[..., mask])
 
 
 @given(readings(), st.booleans())
@@ -428,6 +466,12 @@ def test_split_takes_indices_or_with_n_splits_sizes():
     ):  # fmt: skip
         for part, expected in zip(evaluate(found, {x: a, sizes: [1, 3, 2]}), want, strict=True):
             np.testing.assert_array_equal(part, expected)
+
+
+def test_a_list_of_variables_is_an_index():
+    a = numbers((4, 2))
+    x, i, j = symbol(a), tensor(dtype="int64", name="i"), tensor(dtype="int64", name="j")
+    np.testing.assert_array_equal(evaluate([x[[i, 0, j], 1]], {x: a, i: 3, j: -1})[0], a[[3, 0, -1], 1])
 
 
 def test_a_list_that_holds_variables_becomes_one_variable():
