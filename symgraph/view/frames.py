@@ -94,7 +94,7 @@ class Frame:
 
     def flat(self) -> Drawing:
         """Every node by itself."""
-        return arrange({**self.sizes}, self.edges)
+        return arrange({k: (w, h) for k, (w, h) in self.sizes.items()}, self.edges)
 
     def boxes(self, grouping: Grouping) -> dict[Key, Box]:
         """The groups, and each node that is in none, with the layout inside each."""

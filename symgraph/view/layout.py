@@ -4,7 +4,8 @@
     order: barycentres of the neighbours, sweeping down and up, then swaps of neighbours that lessen crossings
     place: along a rank, the least squares to the mean of the neighbours that keep boxes apart
 
-An edge over several ranks goes through a point in each. The time is linear in these points, but for the sweeps.
+An edge over several ranks goes through a point in each; one over very many, as from a value to its gradient, is a
+single curve that moves nothing, or the points would outnumber the boxes.
 
 References
 ----------
@@ -20,7 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 GAP, RANK_GAP, POINT = 18.0, 46.0, 6.0
-SWEEPS, SWAPS, STRAIGHTENINGS = 8, 4, 6
+SWEEPS, SWAPS, STRAIGHTENINGS = 6, 2, 4
+LONGEST = 10  # ranks that an edge may pass by points
 
 Key = int | str
 Size = tuple[float, float]
@@ -143,6 +145,8 @@ class _Layers:
     def _path(self, link: Edge) -> list[int]:
         """The numbers that an edge goes through, those of its ends included."""
         a, b = self.number[link[0]], self.number[link[1]]
+        if self.rank[b] - self.rank[a] > LONGEST:
+            return [a, b]
         path = [a]
         for rank in range(self.rank[a] + 1, self.rank[b]):
             path.append(len(self.rank))

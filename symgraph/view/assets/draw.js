@@ -17,6 +17,13 @@ function svgText(text, x, y, kind, room) {
   return made;
 }
 
+/** What a reader says and a pointer that rests is shown. */
+function title(text) {
+  const made = element('title', {});
+  made.textContent = text;
+  return made;
+}
+
 /** A curve through points that leaves and arrives vertically. */
 function curve(points) {
   let d = `M${points[0][0]} ${points[0][1]}`;
@@ -57,15 +64,15 @@ function drawNode(k, frame, [x, y], heat) {
   const spoken = `${caption}, ${node.type}${node.source === null ? '' : `, ${place(node.source)}`}`;
   const rect = element('rect', {x: x - w / 2, y: y - h / 2, width: w, height: h, rx: 7});
   if (heat.has(k)) rect.style.fill = `rgba(var(--heat), ${heat.get(k)})`;
-  return element('g', {class: kinds.join(' '), role: 'button', tabindex: -1, 'aria-label': spoken, 'data-node': k},
-    rect, svgText(caption, x, y - 3, 'title', w - 10), svgText(node.type, x, y + 13, 'type', w - 8));
+  return element('g', {class: kinds.join(' '), role: 'button', tabindex: -1, 'data-node': k}, title(spoken), rect,
+    svgText(caption, x, y - 3, 'title', w - 10), svgText(node.type, x, y + 13, 'type', w - 8));
 }
 
 function drawBox(box, heat, alive) {
   const made = element('g', {
     class: `box ${box.isOpen ? 'open' : 'closed'}`, role: 'button', tabindex: -1, 'aria-expanded': box.isOpen,
-    'aria-label': `group ${box.name}, ${box.members.length} nodes`, 'data-box': box.name,
-  }, element('rect', {x: box.x - box.w / 2, y: box.y - box.h / 2, width: box.w, height: box.h, rx: 9}));
+    'data-box': box.name,
+  }, title(`group ${box.name}, ${box.members.length} nodes`), element('rect', {x: box.x - box.w / 2, y: box.y - box.h / 2, width: box.w, height: box.h, rx: 9}));
   if (box.isOpen) {
     made.append(svgText(box.name, box.x - box.w / 2 + 10, box.y - box.h / 2 + 16, 'name', box.w - 20));
   } else {
@@ -73,7 +80,7 @@ function drawBox(box, heat, alive) {
     made.append(svgText(box.name, box.x, box.y - 3, 'name', box.w - 10),
       svgText(`${inside} nodes`, box.x, box.y + 13, 'type', box.w - 8));
     const hottest = Math.max(0, ...box.members.map((k) => heat.get(k) || 0));
-    if (hottest) made.firstChild.style.fill = `rgba(var(--heat), ${hottest})`;
+    if (hottest) made.querySelector('rect').style.fill = `rgba(var(--heat), ${hottest})`;
   }
   return made;
 }

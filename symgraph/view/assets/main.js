@@ -6,6 +6,7 @@ const nodeCount = (frame) => [...frame.inputs.keys()].filter((k) => !data.nodes[
 
 const view = {frame: frames.length - 1, grouping: 'none', heat: 'none', opened: new Set(), chosen: null,
   query: '', x: 0, y: 0, scale: 1};
+const FAR = 0.28;  // of the full size: nothing can be read there, and texts are what takes time
 let drawn = null;
 let focus = null;
 
@@ -102,6 +103,7 @@ function nextHit() {
 
 function move() {
   world.setAttribute('transform', `translate(${view.x} ${view.y}) scale(${view.scale})`);
+  picture.classList.toggle('far', view.scale < FAR);
   remember();
 }
 
