@@ -7,6 +7,7 @@ branch does where it was not taken never meets the result.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Sequence
 
@@ -70,7 +71,7 @@ def _any_to(node: Apply) -> Variable | None:
 
     Casts rather than a comparison: once the shapes show that nothing is summed they cancel.
     """
-    cond, _ = split(node.inputs[0])
+    cond = _everywhere(node.inputs[0])
     if cond is None or cond.type.shape != node.inputs[0].type.shape:
         return None
     count = apply(node.op, [convert(cond, "int64"), node.inputs[1]], node.attrs).outputs[0]
@@ -139,8 +140,15 @@ def _rejoin(conditions: Sequence[Variable], d: Variable) -> Variable:
 def total(a: Variable, b: Variable) -> Variable:
     """a + b, masked if both are."""
     (c, x), (d, y) = split(a), split(b)
-    if c is None or d is None or c.type.shape != d.type.shape:
-        return PRIMITIVES["add"](a, b)  # type: ignore[no-any-return]
-    if c is d and x is not a and y is not b:
+    if c is not None and c is d and x is not a and y is not b:
         return join(c, total(x, y))
-    return join(c if c is d else PRIMITIVES["or"](c, d), PRIMITIVES["add"](a, b))
+    first, second = _everywhere(a), _everywhere(b)
+    if first is None or second is None or first.type.shape != second.type.shape:
+        return PRIMITIVES["add"](a, b)  # type: ignore[no-any-return]
+    return join(first if first is second else PRIMITIVES["or"](first, second), PRIMITIVES["add"](a, b))
+
+
+def _everywhere(g: Variable) -> Variable | None:
+    """Where all conditions around ``g`` hold."""
+    conditions, _ = _peel(g)
+    return functools.reduce(PRIMITIVES["and"], conditions) if conditions else None

@@ -5,9 +5,11 @@ nodes are interned, so that is structural equality. Numbers match constants all 
 that looks *through views* also sees what is exactly the same value written differently:
 
 * ``-p`` in the negation of anything: ``b - a`` is the negation of ``a - b``;
+* ``p - q`` in ``p + -q`` and ``p + q`` in ``p - -q``, where what is negated has been met before;
 * an elementwise op under a ``dimshuffle`` (broadcasting inserts these);
 * a float16 sum that accumulates in float32;
-* at the root, a product: ``mul``, ``true_div`` and ``neg`` are a chain of factors, of which the pattern may take some.
+* at the root, a product: ``mul``, ``true_div`` and ``neg`` are a chain of factors, of which the pattern may take some;
+  a square is its root twice, where the pattern asks for that.
 
 Sums are not regrouped. ``(t + m) + log(sum(exp(x - m)))`` with t = -m = 1e8 is right to the last digit; taking
 ``m + log(sum(exp(x - m)))`` out of it leaves t + 1e8, and nothing of the answer. A product has no such loss.
@@ -30,6 +32,7 @@ Env = Mapping[str, object]
 Owner = Callable[[Variable], Apply | None]
 MAX_FACTORS = 32
 PRODUCTS = ("mul", "true_div", "neg")
+SUMS = {"add": "sub", "sub": "add"}
 
 
 def owner_of(v: Variable) -> Apply | None:
@@ -126,6 +129,8 @@ class Matcher:
             return
         if node.op.name == pattern.op:
             yield from self._match_node(pattern, node.op, node.inputs, node.attrs, env)
+        elif self.views and node.op.name == SUMS.get(pattern.op or ""):
+            yield from self.match_other_sum(pattern, node.inputs, env)
         elif self.views and node.op.name == "dimshuffle":
             yield from self._match_shuffled(pattern, node, env)
         elif self.views and node.op.name == "cast":
@@ -155,6 +160,17 @@ class Matcher:
 
     # -------------------------------------------------------------------------------------------- views
 
+    def match_other_sum(self, pattern: Pattern, terms: Sequence[Variable], env: Env) -> Iterator[Env]:
+        """A difference as the sum with a negated term, or a sum as the difference: one term is matched, and the other
+        must be the negation of what that binds a stand-in to."""
+        a, b = pattern.inputs
+        ways = [(a, b, *terms), (a, b, *terms[::-1])] if pattern.op == "sub" else [(a, b, *terms), (b, a, *terms)]
+        for first, second, v, other in ways:
+            if isinstance(second, Pattern) and second.op is None:
+                for found in self.match(first, v, env):
+                    if second.name in found and found[second.name] is self.negated(other):
+                        yield found
+
     def _match_negation(self, pattern: Pattern, v: Variable, env: Env) -> Iterator[Env]:
         (inner,) = pattern.inputs
         if not self.views:
@@ -164,9 +180,7 @@ class Matcher:
 
     def _shows_negation(self, v: Variable) -> bool:
         node = self.owner(v)
-        return node is not None and (
-            node.op.name in ("neg", "sub") or (node.op.name == "mul" and any(map(_is_negative, node.inputs)))
-        )
+        return node is not None and node.op.name in ("neg", "sub")
 
     def negated(self, v: Variable) -> Variable:
         """-v, by undoing a negation where there is one (exact, but for the sign of a zero difference)."""
@@ -177,9 +191,6 @@ class Matcher:
             return node.inputs[0]
         if node is not None and node.op.name == "sub":
             return _again(node, node.inputs[::-1])
-        if node is not None and node.op.name == "mul" and any(map(_is_negative, node.inputs)):
-            k = 0 if _is_negative(node.inputs[0]) else 1
-            return _again(node, [self.negated(u) if j == k else u for j, u in enumerate(node.inputs)])
         return make("neg", v)
 
     def _match_shuffled(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
@@ -216,10 +227,6 @@ def _unify(wanted: object, value: object, env: Env) -> Env | None:
     if wanted.name not in env:
         return {**env, wanted.name: value}
     return env if env[wanted.name] == value else None
-
-
-def _is_negative(v: Variable) -> bool:
-    return isinstance(v, Constant) and v.data.size == 1 and v.data.item() < 0
 
 
 def _again(node: Apply, inputs: Sequence[Variable]) -> Variable:
@@ -277,10 +284,27 @@ def match_product(matcher: Matcher, pattern: Pattern, node: Apply) -> Iterator[t
         return
     negative, given = factors(node.outputs[0], matcher.owner)
     split = len(factors(node.inputs[0], matcher.owner)[1])
+    given, split = _opened(given, split, heads, matcher.owner)
     for env, taken in _take(matcher, wanted, given, {}, ()):
         sides = {k < split for k in taken}
         if len(sides) == 2 or (sides == {False} and node.op.name == "true_div"):
             yield env, negative, [f for k, f in enumerate(given) if k not in taken]
+
+
+def _opened(given: list[Factor], split: int, heads: set[str], owner: Owner) -> tuple[list[Factor], int]:
+    """The factors with each square of one of ``heads`` as its root twice, and where the second operand's begin now."""
+    found: list[Factor] = []
+    first = split
+    for k, f in enumerate(given):
+        node = owner(f.value)
+        root = factors(node.inputs[0], owner)[1] if node is not None and node.op.name == "sqr" else []
+        if any((made := owner(r.value)) is not None and made.op.name in heads for r in root):
+            twice = [Factor(r.value, r.below != f.below) for r in root] * 2
+            first += (len(twice) - 1) * (k < split)
+            found += twice
+        else:
+            found.append(f)
+    return found, first
 
 
 def _may_take(matcher: Matcher, heads: set[str], node: Apply, count: int) -> bool:
@@ -290,11 +314,12 @@ def _may_take(matcher: Matcher, heads: set[str], node: Apply, count: int) -> boo
     asked = node.inputs[1:] if count == 1 else node.inputs
     owners = [matcher.owner(v) for v in asked]
     single = [n for n in owners if n is None or n.op.name not in PRODUCTS]
-    if count > 1 and len(single) == 2:
+    squared = any(n is not None and n.op.name == "sqr" for n in single)
+    if count > 1 and len(single) == 2 and not squared:
         return False
     if node.op.name == "true_div" and owners[-1] not in single:
         return True
-    seen_through = {"dimshuffle", "cast", *heads}
+    seen_through = {"dimshuffle", "cast", "sqr", *heads}
     return all(n is not None and n.op.name in seen_through for n in single)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Variable, apply
 from symgraph.match import (
+    SUMS,
     Env,
     Matcher,
     Owner,
@@ -37,7 +38,7 @@ from symgraph.match import (
     owner_of,
 )
 from symgraph.origin import Origin, made_at
-from symgraph.pattern import Pattern
+from symgraph.pattern import Pattern, walk
 from symgraph.types import TensorType
 
 PHASES = ("canonicalize", "stabilize", "specialize")
@@ -94,6 +95,11 @@ class Rule:
     ops: tuple[str, ...] = ()
     domain: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """How much a node must be for a pair to match; 0 for a rewriter."""
+        return sum(1 + len(p.inputs) for p in walk(self.left))
+
     def apply(self, node: Apply, owner: Owner = owner_of) -> Replacement | None:
         """What takes the place of the outputs of ``node``, or None if the rule does not concern it."""
         if self.rewrite is None:
@@ -110,7 +116,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
-"""Every rule and rewriter by name, in order of declaration: the order in which they are tried."""
+"""Every rule and rewriter by name. The order says nothing: what a phase makes of a graph does not depend on it."""
 
 
 def _register(new: Rule) -> None:
@@ -199,7 +205,7 @@ def _candidates(pair: Rule, left: Pattern, node: Apply, matcher: Matcher) -> Ite
         yield _right(pair, env)
     if not matcher.views:
         return
-    if left.op == "sub":
+    if left.op == "sub" and node.op.name == "sub":
         for env in matcher.match_all(left.inputs, node.inputs[::-1], {}):
             yield make("neg", _right(pair, env))
     if left.op in PRODUCT_ROOTS:
@@ -284,18 +290,31 @@ def body_of_composite(node: Apply, owner: Owner) -> Replacement | None:
 
 
 def rules_for(phase: str, op: str) -> list[Rule]:
-    """The rules that ``phase`` tries at a node of ``op``, in order of phase and declaration."""
+    """The rules that ``phase`` tries at a node of ``op``, in order of phase, then what says more first: long pairs
+    before short ones, and rewriters, which are general, last."""
     index = _index.setdefault(phase, {})
     if op not in index:
-        found = [r for p in RUNS.get(phase, (phase,)) for r in RULES.values() if r.phase == p]
-        index[op] = [r for r in found if _concerns(r, op)]
+        found = [r for p in RUNS.get(phase, (phase,)) for r in RULES.values() if r.phase == p and _concerns(r, op)]
+        index[op] = sorted(found, key=lambda r: (RUNS.get(phase, (phase,)).index(r.phase), -r.size))
     return index[op]
 
 
 def _concerns(r: Rule, op: str) -> bool:
     if r.left is None:
         return not r.ops or op in r.ops
-    return r.left.op == op or (r.phase != "canonicalize" and op in PRODUCT_ROOTS and r.left.op in PRODUCT_ROOTS)
+    if r.left.op == op or r.phase == "canonicalize":
+        return r.left.op == op
+    return SUMS.get(op) == r.left.op or (op in PRODUCT_ROOTS and r.left.op in PRODUCT_ROOTS)
+
+
+def repaired(node: Apply, owner: Owner, pairs_only: bool = False) -> Variable | None:
+    """What the first rule of stabilize that concerns ``node`` makes of it, tried before the node is put anywhere."""
+    for r in rules_for("stabilize", node.op.name):
+        if r.phase == "stabilize" and (r.left is not None or not pairs_only):
+            found = r.apply(node, owner)
+            if found is not None:
+                return found[0]
+    return None
 
 
 class _Run:

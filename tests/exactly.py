@@ -50,7 +50,8 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "lt": lambda a, b: bool(a < b), "le": lambda a, b: bool(a <= b), "eq": lambda a, b: bool(a == b),
     "ne": lambda a, b: bool(a != b), "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
     "fma": lambda a, b, c: a * b + c, "cast": lambda x: x if isinstance(x, bool) else mpmath.mpf(x),
-    "arcsinh": mpmath.asinh, "arctanh": mpmath.atanh,
+    "gamma": mpmath.gamma, "gammaln": lambda x: mpmath.log(abs(mpmath.gamma(x))), "digamma": mpmath.digamma,
+    "floor": mpmath.floor, "arcsinh": mpmath.asinh, "arctanh": mpmath.atanh,
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, mul, neg, sub
 from symgraph.ops.reduce import floating, kept, sum
 from symgraph.ops.reduce import max as max_
 from symgraph.ops.shape import permute
-from symgraph.ops.transcendental import exp, log1p
+from symgraph.ops.transcendental import exp, log, log1p
 
 __all__ = ["logsumexp"]
 
@@ -143,6 +143,35 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 
 attach("logsumexp", logsumexp)
+
+def _weighted_grad(
+    g: Any, x: Any, w: Any, above: Any, below: Any, y: Any, axis: Axes, keepdims: bool
+) -> GradResult:
+    e = exp_difference(wide(x), wide(peak(x, axis)))
+    weighted = mul(w, e)
+    share = true_div(kept(g, axis, keepdims), sum(weighted, axis, keepdims=True))
+    return [convert(mul(weighted, share), x.dtype), mul(e, share), true_div(g, above), neg(true_div(g, below))]
+
+
+def _weighted_numpy(
+    x: np.ndarray, w: np.ndarray, above: np.ndarray, below: np.ndarray, axis: Axes, keepdims: bool
+) -> Any:
+    y, best = _shifted(x, axis)
+    total = np.log(np.sum(w * np.exp(y), axis=axis, keepdims=True) * above / below) + best
+    return total if keepdims else np.squeeze(total, axis)
+
+
+@composite(name="log_weighted_sum_exp", grad=_weighted_grad, reference=_weighted_numpy)
+def log_weighted_sum_exp(x: Variable, w: Variable, above: Variable, below: Variable, axis: Axes, keepdims: bool) -> Any:
+    """log(above*sum(w*exp(x))/below), the maximum taken out first; the mean is divided before its logarithm, and right
+    where it is near 1."""
+    if is_empty(x, axis):
+        return convert(log(sum(mul(w, exp(x)), axis, keepdims=keepdims)), x.dtype)
+    best = peak(x, axis)
+    total = sum(mul(w, exp_difference(wide(x), wide(best))), axis, keepdims=True)
+    found: Variable = add(convert(log(true_div(mul(above, total), below)), x.dtype), best)
+    return found if keepdims else permute(found, tuple(k for k in range(found.ndim) if k not in axis))
+
 
 # ------------------------------------------------------------------------------------------------ softmax
 

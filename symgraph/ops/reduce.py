@@ -18,6 +18,7 @@ from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (
     absolute,
     eq,
+    isinf,
     mul,
     neq,
     pow,
@@ -313,8 +314,14 @@ def _euclid_grad(g: Any, x: Any, y: Any, axis: tuple[int, ...], keepdims: bool) 
     reference=lambda x, axis, keepdims: np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims)),
 )  # fmt: skip
 def _euclid(x: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
-    """sqrt(sum(x*x))."""
-    return convert(sqrt(_sum(sqr(wide(x)), axis, keepdims)), x.dtype)
+    """sqrt(sum(x*x)), scaled by the greatest magnitude so that no square overflows or vanishes."""
+    if 0 in [x.type.shape[k] for k in axis]:
+        return convert(_sum(wide(x), axis, keepdims), x.dtype)
+    size = _max(absolute(x), axis, keepdims=True)
+    unit = wide(switch(eq(size, 0) | isinf(size), 1, size))
+    length = mul(sqrt(_sum(sqr(true_div(wide(x), unit)), axis, keepdims=True)), unit)
+    left = tuple(k for k in range(x.ndim) if k not in axis)
+    return convert(length if keepdims else permute(length, left), x.dtype)
 
 
 def norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False) -> Variable:

@@ -233,9 +233,8 @@ gammaln: Elementwise = primitive(
 @elementwise(grad=lambda g, x, y: [g * psi(x)])
 def log_gamma(x: Any) -> Any:
     """log(gamma(x)), finite where gamma overflows; NaN where it is negative, as gammaln is not."""
-    low = expression.floor(x)
-    odd = expression.ne(low, 2 * expression.floor(0.5 * low))
-    return select((x < 0) & odd, expression.const(float("nan"), x.dtype), expression.gammaln(x))
+    near = expression.log(expression.gamma(expression.minimum(x, 5.0)))
+    return select(x > 5, expression.gammaln(expression.maximum(x, 5.0)), near)
 
 
 psi: Elementwise = primitive(

@@ -82,6 +82,20 @@ def rad2deg(x: Any) -> Any:
     return x * (180 / math.pi)
 
 
+def _share(side: Any, length: Any) -> Any:
+    return switch(eq(length, 0), 0, side / length)
+
+
+@elementwise(commutes=True, grad=lambda g, x, y, out: [g * _share(x, out), g * _share(y, out)])
+def hypot(x: Any, y: Any) -> Any:
+    """sqrt(x*x + y*y), scaled by the larger so that no square overflows or vanishes; its gradient at 0 is 0."""
+    a, b = expression.absolute(x), expression.absolute(y)
+    longer = expression.maximum(a, b)
+    ratio = expression.minimum(a, b) / longer
+    plain = expression.eq(longer, 0) | expression.eq(longer, float("inf"))
+    return select(plain, a + b, longer * expression.sqrt(1 + ratio * ratio))
+
+
 # ------------------------------------------------------------------------------------------------ hyperbolic functions
 
 

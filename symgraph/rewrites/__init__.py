@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from symgraph.rewrites import canonicalize, specialize, stabilize
+from symgraph.rewrites import (
+    canonicalize,
+    hyperbolic,
+    layout,
+    logarithms,
+    norms,
+    powers,
+    special,
+    specialize,
+    stabilize,
+    views,
+)
 
-__all__ = ["canonicalize", "specialize", "stabilize"]
+__all__ = [
+    "canonicalize", "hyperbolic", "layout", "logarithms", "norms", "powers", "special", "specialize", "stabilize",
+    "views",
+]  # fmt: skip

@@ -315,6 +315,11 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "arctan2": [
         case(T.arctan2, pairs(OFF_ZERO, OFF_ZERO), np.arctan2, (0, 1)), case(T.arctan2, special_pairs, np.arctan2)
     ],
+    "hypot": [
+        case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
+        case(T.hypot, lambda rng, d: [np.array([3e38, 1e-38, 0, 1, -np.inf, np.nan], d),
+                                      np.array([1e38, -1e-38, 0, -0.0, 2, 1], d)], np.hypot),
+    ],
     "sinh": smooth(T.sinh, np.sinh),
     "cosh": smooth(T.cosh, np.cosh),
     "tanh": smooth(T.tanh, np.tanh),

@@ -9,6 +9,8 @@ import mpmath
 import numpy as np
 from scipy import special
 
+from symgraph.graph import Variable, constant
+from symgraph.op import OPS
 from symgraph.ops.elementwise import sub
 from symgraph.ops.exponentials import complement_op, exp_difference, log_softmax, logsumexp, softmax
 from symgraph.ops.nn import (
@@ -155,6 +157,19 @@ def standard(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
 
+def _weighted(rng: np.random.Generator, dtype: str) -> Arrays:
+    return [rng.normal(size=(3, 4)).astype(dtype), rng.uniform(0.5, 2, (1, 4)).astype(dtype)]
+
+
+def _log_of_weighted_sum(x: Variable, w: Variable, keepdims: bool) -> Variable:
+    above, below = constant(np.asarray(3, x.dtype)), constant(np.asarray(0.7, x.dtype))
+    return OPS["log_weighted_sum_exp"](x, w, above, below, axis=(1,), keepdims=keepdims)  # type: ignore[operator]
+
+
+def _weighted_oracle(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return special.logsumexp(x.astype("float64"), 1, w.astype("float64"), True) + np.log(3 / 0.7)
+
+
 CASES: dict[str, list[Case]] = {
     "exp_difference": [
         Case(exp_difference, drawn("nm", "m"), lambda x, y: np.exp(np.longdouble(x) - np.longdouble(y)), (0, 1)),
@@ -165,6 +180,10 @@ CASES: dict[str, list[Case]] = {
         lambda x, axis=-1: complement_op(x, axis=tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())), others
     ),
     "log_softmax": family(log_softmax, logarithms),
+    "log_weighted_sum_exp": [
+        Case(lambda x, w: _log_of_weighted_sum(x, w, False), _weighted, lambda *a: _weighted_oracle(*a)[:, 0], (0, 1)),
+        Case(lambda x, w: _log_of_weighted_sum(x + 300.0, w, True), _weighted, lambda *a: _weighted_oracle(*a) + 300),
+    ],
     "logsumexp": [
         *family(lambda x, axis=-1: logsumexp(x, axis), log_of_sum, 8.0),
         Case(lambda x: logsumexp(x, 1, keepdims=True), drawn("nm"), lambda x: special.logsumexp(x, 1, keepdims=True)),

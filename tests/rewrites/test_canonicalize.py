@@ -13,7 +13,7 @@ import symgraph.rewrites
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate
 from symgraph.rewrite import rewrite
-from symgraph.rewrites.canonicalize import is_lossless
+from symgraph.rewrites.layout import is_lossless
 from symgraph.types import DTYPES
 from tests.laws import same_bits
 

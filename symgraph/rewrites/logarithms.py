@@ -1,0 +1,266 @@
+"""Stabilize: logarithms and ratios of exponentials, their sums and products (see ``stabilize`` for the law).
+
+What a logarithm is of is taken apart: the logarithm of a product is a sum, that of a sum of exponentials a logsumexp.
+Each part must have a logarithm that is not formed from the part itself, or be a positive number; so nothing is gained
+where the parts are plain numbers, and nothing is tried.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgraph.graph import Apply, Constant, Variable, constant
+from symgraph.match import Factor, Matcher, Owner, factors, make, multiply
+from symgraph.op import OPS
+from symgraph.ops.exponentials import peak
+from symgraph.ops.shape import permute
+from symgraph.pattern import Pattern
+from symgraph.pattern import sum as sum_
+from symgraph.rewrite import repaired, rewriter
+from symgraph.rewrites.signs import is_nonnegative, is_positive_constant
+from symgraph.rewrites.views import VIEWS, beside_reduction, placed, views_of
+
+EXPONENTIALS = frozenset({"exp", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2", "erfc"})
+"""Ops whose values span all magnitudes while their logarithms are ordinary numbers, and known without them."""
+
+MAX_TERMS = 32
+_TOTAL = sum_(Pattern(name="terms"), axis=Pattern(name="axis"), keepdims=Pattern(name="keepdims"))
+
+
+def log_of(v: Variable, owner: Owner, depth: int = 4) -> Variable | None:
+    """log(v) without forming ``v``; None if there is no such way."""
+    node = owner(v)
+    if node is None or not depth:
+        return None
+    match node.op.name:
+        case name if name in EXPONENTIALS:
+            return repaired(_log(v), owner, pairs_only=True)
+        case "add":
+            return _log_of_terms(_added(v, owner), owner, depth)
+        case "sub":
+            return _log_of_difference(node, owner, depth)
+        case "mul" | "true_div":
+            return _log_of_product(v, owner, depth)
+        case "sum" | "cast":
+            return repaired(_log(v), owner, pairs_only=True)
+        case name if name in VIEWS:
+            chain, base = views_of(v, owner)
+            found = log_of(base, owner, depth - 1)
+            return None if found is None else placed(found, chain)
+    return None
+
+
+def _log(v: Variable) -> Apply:
+    node = make("log", v).owner
+    assert node is not None
+    return node
+
+
+# ------------------------------------------------------------------------------------------------ sums
+
+
+def _added(v: Variable, owner: Owner) -> list[Variable]:
+    """The terms of a sum in order, none negative."""
+    found: list[Variable] = []
+    stack = [v]
+    while stack:
+        v = stack.pop()
+        node = owner(v)
+        if node is None or node.op.name != "add" or len(found) + len(stack) >= MAX_TERMS:
+            found.append(v)
+        else:
+            stack += node.inputs[::-1]
+    return found
+
+
+def _log_of_terms(terms: Sequence[Variable], owner: Owner, depth: int) -> Variable | None:
+    """logaddexp of the logarithms of all terms, if they are known, and not all of constants."""
+    logs = _logs(terms, owner, depth)
+    if logs is None or all(isinstance(v, Constant) for v in terms):
+        return None
+    return functools.reduce(functools.partial(make, "logaddexp"), logs)
+
+
+def _log_of_difference(node: Apply, owner: Owner, depth: int) -> Variable | None:
+    logs = _logs(node.inputs, owner, depth)
+    return None if logs is None else make("logsubexp", *logs)
+
+
+def _logs(terms: Sequence[Variable], owner: Owner, depth: int) -> list[Variable] | None:
+    found = [make("log", v) if is_positive_constant(v) else log_of(v, owner, depth - 1) for v in terms]
+    return None if any(v is None for v in found) else found  # type: ignore[return-value]
+
+
+# ------------------------------------------------------------------------------------------------ products
+
+
+def _log_of_product(v: Variable, owner: Owner, depth: int) -> Variable | None:
+    """The sum of the logarithms of the factors, if none can be negative, and one is known without the factor."""
+    negative, given = factors(v, owner)
+    if negative:
+        return None
+    weighted = _log_of_weighted_sum(given, owner)
+    if weighted is not None:
+        return weighted
+    if not all(is_positive_constant(f.value) or is_nonnegative(f.value, owner) for f in given):
+        return None
+    logs = [log_of(f.value, owner, depth - 1) for f in given]
+    if all(u is None for u in logs):
+        return None
+    terms = [make("log", f.value) if u is None else u for f, u in zip(given, logs, strict=True)]
+    return _signed_sum([make("neg", u) if f.below else u for f, u in zip(given, terms, strict=True)])
+
+
+def _signed_sum(terms: Sequence[Variable]) -> Variable:
+    return functools.reduce(functools.partial(make, "add"), terms)
+
+
+def _log_of_weighted_sum(given: Sequence[Factor], owner: Owner) -> Variable | None:
+    """log(a*sum(w*exp(x))/b): numbers beside the sum, and weights in it of any sign."""
+    for k, f in enumerate(given):
+        total = None if f.below else _weighted_exp(f.value, owner)
+        others = [_number(g, owner) for j, g in enumerate(given) if j != k]
+        if total is None or any(g is None for g in others):
+            continue
+        one = _one(f.value)
+        above = multiply(one, False, [g for g in others if g is not None and not g.below])
+        below = multiply(one, False, [Factor(g.value, False) for g in others if g is not None and g.below])
+        attrs = {"axis": total.axis, "keepdims": total.keepdims}
+        return make("log_weighted_sum_exp", total.x, total.weights, above, below, **attrs)
+    return None
+
+
+def _number(f: Factor, owner: Owner) -> Factor | None:
+    """``f`` as a scalar, if it is one under inserted axes."""
+    made = owner(f.value)
+    bare = made.inputs[0] if made is not None and made.op.name == "dimshuffle" else f.value
+    return None if bare.ndim else Factor(bare, f.below)
+
+
+@dataclass(frozen=True)
+class _Total:
+    """sum(weights*exp(x)) along ``axis``."""
+
+    x: Variable
+    weights: Variable
+    axis: tuple[int, ...]
+    keepdims: bool
+
+
+def _weighted_exp(v: Variable, owner: Owner) -> _Total | None:
+    """``v`` as a weighted sum of exponentials."""
+    for env in Matcher(owner, views=True).match(_TOTAL, v, {}):
+        found = _exp_factor(env["terms"], owner)  # type: ignore[arg-type]
+        if found is not None:
+            return _Total(*found, env["axis"], env["keepdims"])  # type: ignore[arg-type]
+    return None
+
+
+def _exp_factor(v: Variable, owner: Owner) -> tuple[Variable, Variable] | None:
+    """(x, w) for w*exp(x), a single exponential among the factors."""
+    negative, given = factors(v, owner)
+    made = [owner(f.value) for f in given]
+    at = [k for k, node in enumerate(made) if node is not None and node.op.name == "exp" and not given[k].below]
+    if len(at) != 1:
+        return None
+    rest = [f for k, f in enumerate(given) if k != at[0]]
+    return given[at[0]].value.owner.inputs[0], multiply(_one(v), negative, rest)  # type: ignore[union-attr]
+
+
+def _one(v: Variable) -> Variable:
+    return constant(np.ones((), v.dtype))
+
+
+# ------------------------------------------------------------------------------------------------ rules
+
+
+@rewriter("stabilize", "log")
+def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
+    """log(c*exp(x)/sum(exp(y))) and log(exp(x) + exp(y) + c) overflow where the logarithms of their parts are ordinary
+    numbers."""
+    made = owner(node.inputs[0])
+    structured = made is not None and made.op.name in ("add", "sub", "mul", "true_div")
+    return log_of(node.inputs[0], owner) if structured else None
+
+
+@rewriter("stabilize", "log")
+def log_of_inverse(node: Apply, owner: Owner) -> Variable | None:
+    """1 / x overflows or underflows where its logarithm is an ordinary number; the inverse of -0 has none."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name != "true_div":
+        return None
+    one, x = made.inputs
+    inverse = isinstance(one, Constant) and bool((one.data == 1).all()) and is_nonnegative(x, owner)
+    return make("neg", make("log", x)) if inverse else None
+
+
+@rewriter("stabilize", "log1p")
+def log1p_in_parts(node: Apply, owner: Owner) -> Variable | None:
+    """log(1 + exp(x) + exp(y)) overflows where softplus of the logarithm of the sum is an ordinary number."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name not in ("add", "sum", "cast", *VIEWS):
+        return None
+    found = log_of(node.inputs[0], owner)
+    return None if found is None else make("softplus", found)
+
+
+@rewriter("stabilize", "true_div")
+def exp_over_sum_of_exps(node: Apply, owner: Owner) -> Variable | None:
+    """exp(x) / sum(exp(y)) is inf / inf, or 0 / 0: the maximum is taken out of both."""
+    if beside_reduction(node, owner) is not None:
+        return None
+    _, below = factors(node.inputs[1], owner)
+    for k, f in enumerate(below):
+        total = None if f.below else _weighted_exp(f.value, owner)
+        if total is None:
+            continue
+        negative, above = factors(node.inputs[0], owner)
+        for j, g in enumerate(above):
+            x = None if g.below else _exponent(g.value, owner)
+            if x is not None:
+                rest = [h for i, h in enumerate(above) if i != j]
+                rest += [Factor(h.value, not h.below) for i, h in enumerate(below) if i != k]
+                ratio = _shifted_ratio(x, total)
+                sign = negative != factors(node.inputs[1], owner)[0]
+                return multiply(ratio, sign, rest)
+    return None
+
+
+def _exponent(v: Variable, owner: Owner) -> Variable | None:
+    """x for exp(x), or for elements chosen or placed from it."""
+    chain, base = views_of(v, owner)
+    made = owner(base)
+    if made is None or made.op.name != "exp":
+        return None
+    return placed(made.inputs[0], chain)
+
+
+def _shifted_ratio(x: Variable, total: _Total) -> Variable:
+    """exp(x - m) / sum(w*exp(y - m)), m the maximum of y; what it is does not matter, nor does its slope."""
+    best = OPS["disconnected_grad"](peak(total.x, total.axis))  # type: ignore[operator]
+    e = OPS["exp_difference"](total.x, best)  # type: ignore[operator]
+    below = make("sum", make("mul", total.weights, e), total.axis, total.keepdims)
+    if not total.keepdims:
+        best = permute(best, tuple(k for k in range(best.ndim) if k not in total.axis))
+    return make("true_div", make("exp_difference", x, best), below)
+
+
+@rewriter("stabilize", "true_div")
+def exp_over_list_of_exps(node: Apply, owner: Owner) -> Variable | None:
+    """exp(x) / (exp(x) + exp(y) + ...) is inf / inf, or 0 / 0: only differences to x are exponentiated."""
+    terms = _added(node.inputs[1], owner)
+    negative, above = factors(node.inputs[0], owner)
+    for k, f in enumerate(above):
+        made = owner(f.value)
+        if len(terms) < 2 or f.below or made is None or made.op.name != "exp" or not any(f.value is t for t in terms):
+            continue
+        logs = _logs([t for t in terms if t is not f.value], owner, 4)
+        if logs is not None and len(logs) == len(terms) - 1:
+            gaps = [make("sub", v, made.inputs[0]) for v in logs]
+            others = make("softplus", functools.reduce(functools.partial(make, "logaddexp"), gaps))
+            return multiply(make("exp", make("neg", others)), negative, [h for j, h in enumerate(above) if j != k])
+    return None

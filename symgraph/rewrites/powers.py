@@ -1,0 +1,154 @@
+"""Stabilize: powers, roots and common factors (see ``stabilize`` for the law and the measure)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.match import Owner, make
+from symgraph.pattern import Pattern, cos, log, sin, sqr, sqrt, xlogx
+from symgraph.pattern import abs as absolute
+from symgraph.rewrite import repaired, rewriter, rule
+from symgraph.rewrites.signs import is_nonnegative
+from symgraph.types import is_float
+
+Pair = tuple[Any, Any]
+
+# ------------------------------------------------------------------------------------------------ powers
+
+
+@rule("stabilize")
+def square_from_power(x: Pattern) -> Pair:
+    """x * x is rounded once; a general power is not."""
+    return x**2, sqr(x)
+
+
+@rewriter("stabilize", "mul")
+def merged_powers_of_two(node: Apply, owner: Owner) -> Variable | None:
+    """2 * (0.5 * x) is x: factors that are powers of two are exact, and together overflow later than one by one."""
+    outer = _power_of_two(node)
+    for k, v in enumerate(node.inputs):
+        made = owner(v)
+        if outer == 1 - k and made is not None and made.op is node.op:
+            inner = _power_of_two(made)
+            if inner is not None:
+                return make("mul", make("mul", node.inputs[outer], made.inputs[inner]), made.inputs[1 - inner])
+    return None
+
+
+def _power_of_two(node: Apply) -> int | None:
+    """Which factor is a constant scalar power of two."""
+    for k, v in enumerate(node.inputs):
+        if isinstance(v, Constant) and v.ndim == 0 and is_float(v.dtype) and abs(np.frexp(v.data)[0]) == 0.5:
+            return k
+    return None
+
+
+@rule("stabilize")
+def root_of_square(x: Pattern) -> Pair:
+    """x² overflows or underflows where its root is still abs(x)."""
+    return sqrt(sqr(x)), absolute(x)
+
+
+@rule("stabilize")
+def one_minus_cosine(x: Pattern) -> Pair:
+    """1 - cos(x) cancels for small x; 2*sin(x/2)² keeps every digit."""
+    return 1 - cos(x), 2 * sqr(sin(0.5 * x))
+
+
+@rewriter("stabilize", "pow")
+def root_of_nonnegative(node: Apply, owner: Owner) -> Variable | None:
+    """x ** 0.5 is sqrt(x) where x cannot be negative: a power makes inf of -inf and 0 of -0, a root does not."""
+    x, exponent = node.inputs
+    if not _is_exponent(exponent, 0.5) or not is_nonnegative(x, owner):
+        return None
+    root = make("sqrt", x)
+    return root if root.type == node.outputs[0].type else None
+
+
+@rewriter("stabilize", "pow")
+def inverse_root_of_nonnegative(node: Apply, owner: Owner) -> Variable | None:
+    """x ** -0.5 is 1 / sqrt(x) where x cannot be negative."""
+    x, exponent = node.inputs
+    if not _is_exponent(exponent, -0.5) or not is_nonnegative(x, owner):
+        return None
+    ratio = make("true_div", 1, make("sqrt", x))
+    return ratio if ratio.type == node.outputs[0].type else None
+
+
+def _is_exponent(v: Variable, number: float) -> bool:
+    return isinstance(v, Constant) and v.data.size > 0 and bool((v.data == number).all())
+
+
+@rewriter("stabilize", "log")
+def log_of_integer_power(node: Apply, owner: Owner) -> Variable | None:
+    """x ** n overflows or underflows where n * log(x) is an ordinary number; |x| for an even n, and an odd one is above
+    0: a power below it makes -inf of -0, which has no logarithm."""
+    power = owner(node.inputs[0])
+    if power is None or power.op.name != "pow" or not isinstance(power.inputs[1], Constant):
+        return None
+    x, n = power.inputs[0], power.inputs[1].data
+    even = bool((n % 2 == 0).all() and (n != 0).all())
+    odd = bool((n % 2 == 1).all() and (n > 0).all())
+    if not (even or odd) or n.ndim or node.outputs[0].type != x.type:
+        return None
+    return make("mul", make("log", make("abs", x) if even else x), power.inputs[1])
+
+
+@rule("stabilize")
+def log_of_cube(x: Pattern) -> Pair:
+    """x³ overflows or underflows where its logarithm is an ordinary number."""
+    return log(x * sqr(x)), 3 * log(x)
+
+
+@rule("stabilize")
+def inverse_from_power(x: Pattern) -> Pair:
+    """A power is not rounded once; 1 / x is, and products and sums know it."""
+    return x**-1, 1 / x
+
+
+@rule("stabilize")
+def difference_to_square(x: Pattern) -> Pair:
+    """x - x² cancels for x near 1, and has no digit more than 1 - x there."""
+    return x - sqr(x), x * (1 - x)
+
+
+@rule("stabilize", x="positive")
+def xlogx_from_product(x: Pattern) -> Pair:
+    """x * log(x) is 0 * -inf at 0, where it tends to 0."""
+    return x * log(x), xlogx(x)
+
+
+# ------------------------------------------------------------------------------------------------ common factors
+
+
+@rewriter("stabilize", "add", "sub")
+def common_power_of_two(node: Apply, owner: Owner) -> Variable | None:
+    """0.5 + 0.5*tanh(x) is 0.5*(1 + tanh(x)), exactly: a common factor that is a power of two is taken out where that
+    makes the sum one that has a name."""
+    for v in node.inputs:
+        scale = _scale(v, owner)
+        if scale is None:
+            continue
+        parts = [_divided(u, scale, owner) for u in node.inputs]
+        if all(p is not None for p in parts):
+            found = repaired(apply(node.op, parts, node.attrs), owner, pairs_only=True)  # type: ignore[arg-type]
+            if found is not None:
+                return make("mul", found, constant(scale, node.outputs[0].dtype))
+    return None
+
+
+def _scale(v: Variable, owner: Owner) -> float | None:
+    """The factor of ``v`` that is a power of two, not 1."""
+    made = owner(v)
+    k = _power_of_two(made) if made is not None and made.op.name == "mul" else None
+    return None if k is None else float(made.inputs[k].data)  # type: ignore[union-attr]
+
+
+def _divided(v: Variable, scale: float, owner: Owner) -> Variable | None:
+    """``v`` over ``scale``, where that is plain to see."""
+    if isinstance(v, Constant) and v.ndim == 0:
+        return constant(v.data / np.asarray(scale, v.dtype), v.dtype)
+    return owner(v).inputs[1 - _power_of_two(owner(v))] if _scale(v, owner) == scale else None  # type: ignore

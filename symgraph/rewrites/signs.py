@@ -1,0 +1,33 @@
+"""Signs that are plain to see."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symgraph.graph import Constant, Variable
+from symgraph.match import Owner
+from symgraph.types import is_float
+
+_NONNEGATIVE = frozenset({
+    "sqr", "exp", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "shape_of", "cosh", "sech", "sech2",
+    "erfc", "erfcx", "norm",
+})  # fmt: skip
+_KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "max", "min", "maximum", "cast", "sqrt"})
+_VIEWS = frozenset({"dimshuffle", "reshape", "gather", "slice", "broadcast_to", "broadcast_like"})
+
+
+def is_nonnegative(v: Variable, owner: Owner, depth: int = 4) -> bool:
+    """Whether no element can be below 0 or be -0, by the ops within ``depth`` steps; sums of integers may wrap."""
+    if isinstance(v, Constant):
+        return bool((v.data >= 0).all()) and not np.signbit(v.data).any()
+    node = owner(v)
+    if v.dtype == "bool" or node is None or node.op.name in _NONNEGATIVE:
+        return v.dtype == "bool" or node is not None
+    data = node.inputs[:1] if node.op.name in _VIEWS else node.inputs
+    keeps = node.op.name in _VIEWS or (node.op.name in _KEEPS_SIGN and is_float(v.dtype))
+    return keeps and depth > 0 and all(is_nonnegative(u, owner, depth - 1) for u in data)
+
+
+def is_positive_constant(v: Variable) -> bool:
+    """Whether ``v`` is a constant, every element above 0 and finite."""
+    return isinstance(v, Constant) and v.data.size > 0 and bool(((v.data > 0) & (v.data < np.inf)).all())

@@ -1,0 +1,154 @@
+"""Stabilize: ops that stand on chosen or placed elements (see ``stabilize`` for the law and the measure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symgraph.graph import Apply, Constant, Variable, apply
+from symgraph.kinds import Elementwise
+from symgraph.match import Owner
+from symgraph.ops.shape import shape_of
+from symgraph.rewrite import repaired, rewriter
+
+VIEWS = ("gather", "slice", "dimshuffle", "reshape", "broadcast_to", "broadcast_like")
+
+
+@rewriter("stabilize")
+def elementwise_through_view(node: Apply, owner: Owner) -> Variable | None:
+    """log(softmax(x)[i, y]) is log(softmax(x))[i, y]: an op on chosen elements is the same op before the choice, which
+    is done where that makes it stable."""
+    slot = _only_operand(node)
+    if slot is None:
+        return None
+    chain, base = views_of(node.inputs[slot], owner)
+    if not chain or owner(base) is None:
+        return None
+    before = [base if k == slot else v for k, v in enumerate(node.inputs)]
+    found = repaired(_on(node, before), owner)
+    if found is None:
+        return None
+    return placed(found, chain)
+
+
+def _only_operand(node: Apply) -> int | None:
+    """The one operand of an elementwise op that is no constant scalar."""
+    if not isinstance(node.op, Elementwise):
+        return None
+    open_ = [k for k, v in enumerate(node.inputs) if not (isinstance(v, Constant) and v.ndim == 0)]
+    return open_[0] if len(open_) == 1 else None
+
+
+def views_of(v: Variable, owner: Owner) -> tuple[list[Apply], Variable]:
+    """The ops that only choose or place elements, outermost first, and what they choose from."""
+    chain = []
+    while (node := owner(v)) is not None and node.op.name in VIEWS:
+        chain.append(node)
+        v = node.inputs[0]
+    return chain, v
+
+
+def placed(v: Variable, chain: Sequence[Apply]) -> Variable:
+    """``v`` with the views of ``chain``, outermost first, put on it."""
+    for view in reversed(chain):
+        v = apply(view.op, [v, *view.inputs[1:]], view.attrs).outputs[0]
+    return v
+
+
+def _on(node: Apply, inputs: Sequence[Variable]) -> Apply:
+    return apply(node.op, inputs, node.attrs)
+
+
+# ------------------------------------------------------------------------------------------------ beside a reduction
+
+
+@rewriter("stabilize", "sub", "true_div")
+def choice_beside_reduction(node: Apply, owner: Owner) -> Variable | None:
+    """exp(x)[i, y] / sum(exp(x), axis=1) is (exp(x) / sum(exp(x)))[i, y]: one element chosen of each row, beside a
+    number for each row."""
+    return beside_reduction(node, owner)
+
+
+def beside_reduction(node: Apply, owner: Owner) -> Variable | None:
+    """The op done on whole rows, where that has a name, and the choice after it."""
+    for k, v in enumerate(node.inputs):
+        chain, base = views_of(v, owner)
+        total = node.inputs[1 - k]
+        made = owner(total)
+        if not chain or made is None or "axis" not in made.attrs or made.inputs[0].ndim != base.ndim:
+            continue
+        if not _chooses_of_rows(chain, base, made.attrs["axis"], made.attrs.get("keepdims", True), owner):
+            continue
+        row = apply(made.op, made.inputs, {**made.attrs, "keepdims": True}).outputs[0]
+        found = repaired(_on(node, [base, row] if k == 0 else [row, base]), owner, pairs_only=True)
+        if found is not None:
+            return placed(found, chain)
+    return None
+
+
+def _chooses_of_rows(chain: Sequence[Apply], base: Variable, axes: tuple[int, ...], kept: bool, owner: Owner) -> bool:
+    """Whether ``chain`` leaves the axes beside ``axes`` as they are, in place: drops ``axes``, or keeps one of each."""
+    places: list[int | None] = list(range(base.ndim))
+    for view in reversed(chain):
+        after = _places_after(view, places, axes, owner)
+        if after is None:
+            return False
+        places = after
+    wanted = [k for k in range(base.ndim) if k not in axes]
+    return places == [k if k in wanted else None for k in range(base.ndim)] if kept else places == wanted
+
+
+def _places_after(
+    view: Apply, places: list[int | None], axes: tuple[int, ...], owner: Owner
+) -> list[int | None] | None:
+    """Which axis of the base each axis is after ``view``, None for one of extent 1 within ``axes``."""
+    x, attrs = view.inputs[0], view.attrs
+    match view.op.name:
+        case "slice":
+            if places[attrs["axis"]] not in axes:
+                return None
+            one = isinstance(view.inputs[2], Constant) and int(view.inputs[2]) == 1
+            return [None if k == attrs["axis"] and one else p for k, p in enumerate(places)]
+        case "dimshuffle":
+            return [None if p is None else places[p] for p in attrs["pattern"]]
+        case "gather":
+            return _places_after_gather(view, x, places, axes, owner)
+    return None
+
+
+def _places_after_gather(
+    view: Apply, x: Variable, places: list[int | None], axes: tuple[int, ...], owner: Owner
+) -> list[int | None] | None:
+    """One index runs along each axis that is kept, and the others take one element of ``axes`` for each."""
+    gathered = view.attrs["axes"]
+    rank = view.inputs[1].ndim
+    found: list[int | None] = [None] * rank
+    for axis, index in zip(gathered, view.inputs[1:], strict=True):
+        if places[axis] in axes:
+            continue
+        along = _runs_along(index, x, axis, owner)
+        if along is None:
+            return None
+        found[along] = places[axis]
+    full = [n for n, p in zip(view.outputs[0].type.shape, found, strict=False) if p is None]
+    return None if any(n != 1 for n in full) else [*found, *[p for k, p in enumerate(places) if k not in gathered]]
+
+
+def _runs_along(index: Variable, x: Variable, axis: int, owner: Owner) -> int | None:
+    """The axis of ``index`` along which it is 0, 1, ... to the extent of ``axis`` of ``x``."""
+    along, made = 0, owner(index)
+    if made is not None and made.op.name == "dimshuffle" and [p for p in made.attrs["pattern"] if p is not None] == [0]:
+        along = made.attrs["pattern"].index(0)
+        index, made = made.inputs[0], owner(made.inputs[0])
+    if isinstance(index, Constant):
+        shape = index.type.shape
+        counts = sum(n != 1 for n in shape) <= 1 and (index.data.ravel() == np.arange(index.data.size)).all()
+        fits = index.data.size == x.type.shape[axis]
+        return max(range(len(shape)), key=lambda k: shape[k] or 0) if counts and fits else None
+    if index.ndim != 1 or made is None or made.op.name != "arange":
+        return None
+    start, step, length = made.inputs
+    plain = all(isinstance(v, Constant) and int(v) == n for v, n in ((start, 0), (step, 1)))
+    same = length is shape_of(x, axis) or (isinstance(length, Constant) and int(length) == x.type.shape[axis])
+    return along if plain and same else None
