@@ -31,7 +31,7 @@ _HEADER = struct.Struct("<8sIQ32s")
 
 # Only files of these names are counted or removed: the user may name any folder.
 _KEY = re.compile(r"[0-9a-f]{64}")
-_OURS = re.compile(rf"{_KEY.pattern}\.(program|\w+\.part)")
+_OURS = re.compile(rf"{_KEY.pattern}\.(program|runtime|\w+\.part)")
 
 
 class CacheWarning(UserWarning):
@@ -57,10 +57,15 @@ class Cache:
         "" means ``cache_folder()``; "off" means none, where every ``get`` is a miss. Made by the first ``put``.
     limit_bytes : int
         What the folder holds at most; the entries used longest ago go first.
+    kind : "program" or "runtime"
+        The ending of the files' names: what is for one function, or for all.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] = "", limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str] = "", limit_bytes: int = LIMIT_BYTES, kind: str = "program"
+    ) -> None:
         self._off = folder == "off"
+        self._kind = kind
         self._folder = Path(folder or cache_folder())
         self._limit = limit_bytes
 
@@ -102,7 +107,7 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         assert _KEY.fullmatch(key), key
-        return self._folder / f"{key}.program"
+        return self._folder / f"{key}.{self._kind}"
 
     def _evict(self) -> None:
         """Remove what was used longest ago until the rest fits; what a crash left behind ages like an entry."""

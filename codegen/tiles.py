@@ -13,7 +13,7 @@ from itertools import product
 from math import prod
 
 from codegen.affine import linear, loads_in
-from codegen.kernel import Accumulate, Alloc, Body, Loop, Store, exprs_of, walk
+from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Store, exprs_of, walk
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
 from symgraph.types import SIZES
@@ -158,6 +158,17 @@ def choose(nest: Nest, machine: Machine) -> Plan:
 def arithmetic(exprs: Sequence[Expr]) -> int:
     """Terms that compute something, index arithmetic left out."""
     return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in expression.toposort(exprs))
+
+
+def work_of(part: Kernel | Loop | If) -> int:
+    """About how many scalar operations are done, those under a condition always."""
+    total = 0
+    for s in part.body:
+        if isinstance(s, Loop | If):
+            total += work_of(s) * (s.extent if isinstance(s, Loop) else 1)
+        elif isinstance(s, Store | Accumulate):
+            total += max(1, arithmetic(exprs_of(s)))
+    return total
 
 
 def width_for(nest: Nest, machine: Machine, extent: int) -> int:

@@ -6,12 +6,12 @@ Backends are named by lazy strings, so that importing symgraph loads no compiler
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import prod
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -77,6 +77,8 @@ class Prepared:
         Results; ``updates[i]`` is the new value of ``shared[targets[i]]`` and has its shape.
     renewed : tuple of int
         The last outputs are new values of these shared variables, which change their shapes.
+    sizes : tuple of (Variable, int)
+        What the integers of a call decided, as it follows from the leaves, and the value compiled for.
     trace : list of Step
         What the rewriter did.
     stages : dict
@@ -89,6 +91,7 @@ class Prepared:
     updates: tuple[Variable, ...]
     targets: tuple[int, ...]
     renewed: tuple[int, ...] = ()
+    sizes: tuple[tuple[Variable, int], ...] = ()
     trace: list[Step] = field(default_factory=list, compare=False)
     stages: Mapping[str, Sequence[Variable]] = field(default_factory=dict, compare=False)
 
@@ -112,7 +115,9 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     other = [(k, v) for k, v in renewed if v.type != shared[k].type]
     return Prepared(
         tuple(stand_ins[v] for v in task.inputs), shared, (*results[:count], *(v for _, v in other)),
-        tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other), trace, stages,
+        tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other),
+        tuple(zip(settle([v for v, _ in signature.sizes], stand_ins), (n for _, n in signature.sizes), strict=True)),
+        trace, stages,
     )  # fmt: skip
 
 
@@ -169,6 +174,15 @@ class Executable(Protocol):
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """Run: contiguous native inputs of the signature's types -> new arrays; updates are done when it returns."""
+        ...
+
+    def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
+        """What to call instead of a function, if the backend can do so.
+
+        It is called with a call's arguments. Where these are what the program takes, it does what calling the function
+        does; anything else, before it did anything, it gives to ``fallback``. ``result`` says what it returns: "none",
+        "one" array or a "list".
+        """
         ...
 
     @property
@@ -319,6 +333,9 @@ class NumpyExecutable:
     def _kind(self, v: Variable) -> str:
         given = {**dict.fromkeys(self.prepared.inputs, "input"), **dict.fromkeys(self.prepared.shared, "shared")}
         return "constant" if isinstance(v, Constant) else given.get(v, "arena")
+
+    def native(self, result: str, fallback: Callable[..., Any]) -> None:
+        """There is none."""
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """Evaluate everything, then change the shared variables."""

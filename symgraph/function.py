@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ from symgraph.types import TensorType
 
 _compiling = threading.RLock()
 """One program is made at a time: threads that call a new function at once wait for the first."""
+
+MOST_NATIVE = 32
+"""How many programs of a function are asked, one after the other, whether a call is for them."""
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
@@ -277,6 +281,8 @@ class Function:
         self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
+        self._native: list[Executable] = []
+        self._next: Callable[..., Any] = MethodType(Function.__call__, self)
         find_backend(backend)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -288,7 +294,23 @@ class Function:
         if self.profile:
             self.profile.calls += 1
             self.profile.seconds += perf_counter() - start
+        elif executable not in self._native and len(self._native) < MOST_NATIVE:
+            self._make_native(executable)
         return self.form(found)
+
+    def _make_native(self, executable: Executable) -> None:
+        """Let calls for this program be calls of its machine code: it passes on to the others what is not for it."""
+        if self.form.kind == "dict" or self.form.messages:
+            return
+        with _compiling:
+            if executable in self._native:
+                return
+            self._native.append(executable)
+            found = executable.native(self.form.kind, self._next)
+            if found is not None:
+                # Python looks for __call__ in the class alone
+                self._next = found
+                self.__class__ = type("Function", (Function,), {"__call__": found, "__module__": __name__})
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -99,6 +99,7 @@ _SPELLED = {
     "le": "({0} <= {1})", "eq": "({0} == {1})", "ne": "({0} != {1})", "and": "({0} & {1})", "or": "({0} | {1})",
     "select": "({1} if {0} else {2})", "maximum": "max({0}, {1})", "minimum": "min({0}, {1})",
 }  # fmt: skip
+_MAY_OVERFLOW = ("add", "sub", "mul", "neg", "abs", "floordiv")
 
 
 def scalar_terms(sizes: Sequence[Variable], inputs: Sequence[Variable]) -> list[Expr] | None:
@@ -131,11 +132,17 @@ def python_function(terms: Sequence[Expr], count: int) -> Callable[..., tuple[in
             return None
         names[e] = f"t{len(names)}"
         lines.append(f"    {names[e]} = {text}")
+        if e.prim in _MAY_OVERFLOW and e.dtype == "int64":
+            lines.append(f"    if not {-(2**63)} <= {names[e]} < {2**63}: {names[e]} = {_wrapped(names[e])}")
     results = "".join(f"int({names[t]}), " for t in terms)
     head = f"def sizes({', '.join(f'x{k}' for k in range(count))}):"
     space: dict[str, Callable[..., tuple[int, ...]]] = {}
     exec("\n".join([head, *lines, f"    return ({results})"]), {}, space)
     return space["sizes"]
+
+
+def _wrapped(name: str) -> str:
+    return f"({name} + {2**63}) % {2**64} - {2**63}"
 
 
 def _spell(e: Expr, args: Sequence[str]) -> str | None:

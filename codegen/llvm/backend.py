@@ -10,22 +10,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from codegen.agreement import agreement
 from codegen.cache import Cache
 from codegen.describe import parts, storages
 from codegen.kernel import Kernel, show
 from codegen.key import task_key
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
-from codegen.llvm.entry import NAME, declarations, entry_text, timed_entry_text
+from codegen.llvm.entry import CHECKED, NAME, checked_entry_text, declarations, entry_text, timed_entry_text
 from codegen.llvm.measure import TimedProgram
+from codegen.llvm.native import Callee, native_call
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
 from codegen.program import Program, build, guard_error
-from codegen.tiles import Machine
+from codegen.schedule import PARALLEL_WORK
+from codegen.tiles import Machine, work_of
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
 from symgraph.errors import BackendError
@@ -43,11 +46,17 @@ def machine(target: Target) -> Machine:
     return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes])
 
 
-def program_module(program: Program, timed: bool = False) -> Module:
-    """The program as one LLVM IR module, with the entry that measures its steps if ``timed``."""
+def program_module(program: Program, timed: bool = False, agreed: Kernel | None = None) -> Module:
+    """The program as one LLVM IR module, with the entry that measures its steps if ``timed``.
+
+    Given the kernel of ``agreement`` it has the checked entry too.
+    """
     module = _kernel_module(program.kernels)
     module.functions.append(timed_entry_text(program) if timed else entry_text(program))
     module.declares.add(declarations(timed))
+    if agreed is not None:
+        module.add(agreed)
+        module.functions.append(checked_entry_text(agreed, program.layout))
     return module
 
 
@@ -72,6 +81,10 @@ class Image:
     constants : tuple of ndarray
     arena, live, scratch : int
         Bytes: of the arena, alive in it at once, and of scratch for one worker.
+    heavy : bool
+        Whether a call is long enough to let other threads of Python run meanwhile.
+    checked : bool
+        Whether there is an entry that checks the extents which integers decide.
     """
 
     object: bytes
@@ -81,6 +94,11 @@ class Image:
     arena: int
     live: int
     scratch: int
+    heavy: bool
+    checked: bool
+
+
+_PLAIN = ("arena", "live", "scratch", "heavy", "checked")
 
 
 def pack(image: Image) -> bytes:
@@ -89,7 +107,7 @@ def pack(image: Image) -> bytes:
         "outputs": [(t.dtype, t.shape) for t in image.outputs],
         "renewed": image.renewed,
         "constants": [(a.dtype.name, a.shape) for a in image.constants],
-        **{name: getattr(image, name) for name in ("arena", "live", "scratch")},
+        **{name: getattr(image, name) for name in _PLAIN},
     }
     return b"".join([json.dumps(head).encode(), b"\n", *[a.tobytes() for a in image.constants], image.object])
 
@@ -105,7 +123,7 @@ def unpack(data: bytes) -> Image:
         at += count * np.dtype(dtype).itemsize
     outputs = tuple(TensorType(dtype, tuple(shape)) for dtype, shape in head["outputs"])
     renewed = tuple(head["renewed"])
-    return Image(rest[at:], outputs, renewed, tuple(constants), head["arena"], head["live"], head["scratch"])
+    return Image(rest[at:], outputs, renewed, tuple(constants), **{name: head[name] for name in _PLAIN})
 
 
 class LlvmBackend:
@@ -157,6 +175,7 @@ class LlvmExecutable:
         return Image(
             self._timed("compile", lambda: emit_object(self.text, self.target)), program.outputs,
             self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, module.scratch,
+            sum(map(work_of, program.kernels)) >= PARALLEL_WORK, agreement(self.prepared) is not None,
         )  # fmt: skip
 
     @cached_property
@@ -173,7 +192,7 @@ class LlvmExecutable:
     @cached_property
     def module(self) -> Module:
         """The kernels and the entry as text."""
-        return program_module(self.program)
+        return program_module(self.program, agreed=agreement(self.prepared))
 
     @property
     def text(self) -> str:
@@ -204,6 +223,19 @@ class LlvmExecutable:
             shared[target].set_value(value, borrow=True)
         return outputs[:count]
 
+    def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
+        """A builtin that calls this program with arguments that are right as they are, all else ``fallback``."""
+        sizes_are_checked = self.image.checked or not self.signature.sizes
+        if self.image.renewed or not sizes_are_checked:
+            return None
+        arena = self._free_arena()
+        callee = Callee(
+            self._library, self._library.address(CHECKED if self.signature.sizes else NAME), self.signature.inputs,
+            self.signature.shared, self.image.outputs, self.task.shared, self._written, self.image.constants, arena,
+            _aligned(arena), self.image.heavy, _use_threads,
+        )  # fmt: skip
+        return native_call(callee, result, fallback)
+
     def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
         """Seconds of each part, a row a run, on copies of the shared variables."""
         _use_threads()
@@ -222,8 +254,7 @@ class LlvmExecutable:
 
     def _pointers(self, arena: np.ndarray, arrays: Sequence[np.ndarray]) -> list[int]:
         """What the entry reads: the arena, then the arrays of the call, then constants."""
-        first = -(-address(arena) // ALIGNMENT) * ALIGNMENT
-        return [first, *[address(a) for a in (*arrays, *self.image.constants)]]
+        return [_aligned(arena), *[address(a) for a in (*arrays, *self.image.constants)]]
 
     def _free_arena(self) -> np.ndarray:
         """One that no other call uses now."""
@@ -280,6 +311,11 @@ class LlvmExecutable:
 
     def _llvm(self, part: str | None, chosen: Sequence[Kernel]) -> str:
         return self.text if part is None else _kernel_module(chosen).text()
+
+
+def _aligned(arena: np.ndarray) -> int:
+    """The address to begin at."""
+    return -(-address(arena) // ALIGNMENT) * ALIGNMENT
 
 
 def _use_threads() -> None:

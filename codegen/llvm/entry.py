@@ -1,11 +1,13 @@
 """The entry of a program: one native function that runs every step of a call.
 
     i64 @entry(ptr %io)
+    i64 @checked_entry(ptr %io)
     i64 @timed_entry(ptr %io, ptr %times)
 
 ``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one; no
-shared variable was written then. The timed one reads the clock before the first step and after each, into ``times``:
-a ``struct timespec`` each.
+shared variable was written then. The checked one gives -1 where the call's integers decide other extents than those
+compiled for. The timed one reads the clock before the first step and after each, into ``times``: a ``struct timespec``
+each.
 
 Whatever mode the caller's thread rounds in, the steps compute as IEEE says, on every thread alike.
 """
@@ -15,11 +17,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from codegen.kernel import Kernel
 from codegen.llvm.processor import processor
 from codegen.llvm.target import host
 from codegen.program import Check, Launch, Move, Program, Step
 
 NAME = "entry"
+CHECKED = "checked_entry"
 TIMED = "timed_entry"
 TIMESPEC = 16  # bytes: seconds and nanoseconds, 64 bits each
 
@@ -28,6 +32,27 @@ def entry_text(program: Program) -> str:
     """The entry as LLVM IR, for a module that holds the kernels."""
     steps = [line for step in program.steps for line in _step(step, program)]
     return _function(f"i64 @{NAME}(ptr %io)", program, steps)
+
+
+def checked_entry_text(agreement: Kernel, layout: Sequence[str]) -> str:
+    """The entry behind ``agreement``, which is in the module too. Its answer is the arena's first byte."""
+    lines = [f"define i64 @{CHECKED}(ptr %io) {{"]
+    for storage in ("arena", *[b.name for b in agreement.buffers[1:]]):
+        place = f"  %{storage}.p = getelementptr ptr, ptr %io, i64 {layout.index(storage)}"
+        lines += [place, f"  %{storage} = load ptr, ptr %{storage}.p"]
+    given = ", ".join(f"ptr %{s}" for s in ("arena", *[b.name for b in agreement.buffers[1:]], "arena"))
+    lines += [
+        f"  call void @{agreement.name}({given})",
+        "  %agreed = load i8, ptr %arena",
+        "  %agrees = icmp ne i8 %agreed, 0",
+        "  br i1 %agrees, label %same, label %other",
+        "other:",
+        "  ret i64 -1",
+        "same:",
+        f"  %failed = call i64 @{NAME}(ptr %io)",
+        "  ret i64 %failed",
+    ]
+    return "\n".join([*lines, "}", ""])
 
 
 def timed_entry_text(program: Program) -> str:

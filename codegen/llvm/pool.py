@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from codegen.llvm.parallel import MOST_CAPACITY, pool_text
-from codegen.llvm.target import Library, define_symbol, emit_object, host, llvm_lock, load
+from codegen.llvm.runtime import runtime_object
+from codegen.llvm.target import Library, define_symbol, host, llvm_lock, load
 from symgraph import config
 
 # Waking a sleeper takes about 20 us: one that spins for this long costs at most about as much as it can save.
@@ -67,7 +68,7 @@ def _control(library: Library, name: str) -> Callable[..., int]:
 
 def load_pool(parallel: bool) -> Pool:
     """A pool of its own, with one thread, that no loaded code knows yet."""
-    library = load([emit_object(pool_text(host(), parallel), host(), level=0)])
+    library = load([runtime_object(pool_text(host(), parallel))])
     wanted = max(LEAST_CAPACITY, os.cpu_count() or 1, config.threads())
     controls = {name: _control(library, name) for name in _CONTROLS}
     controls["sg_pool_reset"]()

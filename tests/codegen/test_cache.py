@@ -58,6 +58,16 @@ def test_keys_are_equal_only_for_equal_parts(one, other):
     assert (Cache.key(*one) == Cache.key(*other)) == (one == other)
 
 
+def test_kinds_share_a_folder_and_its_bound(folder):
+    Cache(folder).put(KEY, PAYLOAD)
+    assert Cache(folder, kind="runtime").get(KEY) is None
+    Cache(folder, kind="runtime").put(KEY, PAYLOAD[::-1])
+    assert (Cache(folder).get(KEY), Cache(folder, kind="runtime").get(KEY)) == (PAYLOAD, PAYLOAD[::-1])
+    assert len(list(folder.iterdir())) == 2
+    Cache(folder, limit_bytes=2 * len(PAYLOAD) + 60).put(Cache.key("more"), PAYLOAD)
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_nothing_is_made_before_something_is_put(folder):
     assert Cache(folder).get(KEY) is None
     assert not folder.exists()

@@ -1,0 +1,509 @@
+"""A call from Python as LLVM IR: one function for all programs, which a table says everything about.
+
+    ptr @sg_call(ptr %self, ptr %arguments, i64 %count, ptr %names)
+
+has the calling convention ``METH_FASTCALL | METH_KEYWORDS``. The first item of the tuple ``self`` is an array that
+begins with a ``%Call``; ``codegen.llvm.native`` fills it. Where the arguments are those that the table describes, the
+function makes the outputs, runs the program and returns. Anything else it hands, before anything has been written, to
+the Python function ``fallback``, which converts or explains.
+
+Whoever runs light work keeps the interpreter's lock, under which nobody else can take the lock of a shared variable: it
+is enough that each is free. Heavy work takes them, in order, and gives the interpreter's lock away.
+"""
+
+from __future__ import annotations
+
+# What NumPy and CPython export, by the names used here.
+FUNCTIONS = """
+declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare ptr @PyList_New(i64)
+declare i32 @PyList_SetItem(ptr, i64, ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare void @PyErr_Clear()
+declare void @PyErr_Fetch(ptr, ptr, ptr)
+declare void @PyErr_Restore(ptr, ptr, ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+@PyArray_Type = external global i8
+@PyFloat_Type = external global i8
+@PyLong_Type = external global i8
+@_Py_NoneStruct = external global i8
+"""
+
+# The records; their twins are the ctypes structures of codegen.llvm.native.
+RECORDS = """
+%Object = type { i64, ptr, i64 }                                         ; references, type, the value of a number
+%Array = type { i64, ptr, ptr, i32, ptr, ptr, ptr, ptr, i32 }            ; ..., data, rank, extents, _, _, dtype, flags
+%Type = type { ptr, i64, ptr, i64 }                                      ; dtype, rank, extents, bytes
+%Input = type { %Type, ptr, i64, i64 }                                   ; type, NumPy's scalar type, number, place
+%Shared = type { %Type, ptr, i64 }                                       ; type, where its array is named, is written
+%Output = type { %Type, ptr }                                            ; type, array
+%Lock = type { ptr, ptr, ptr }                                           ; owner, acquire, release
+%Table = type { i64, ptr }                                               ; count, records
+%Call = type { ptr, ptr, ptr, ptr, i64, i64, i64, ptr, %Table, %Table, %Table, %Table }
+"""
+# The fields of %Call by number: entry, fallback, prepare, pointers, heavy, result, busy, list, inputs, shared, outputs,
+# locks. ``pointers`` is what the entry takes: the arena, inputs, shared variables, outputs, constants.
+
+NUMBERS = {"int8": 1, "int16": 2, "int32": 3, "int64": 4, "uint8": 5, "uint16": 6, "uint32": 7, "uint64": 8,
+           "float32": 9, "float64": 10}  # fmt: skip
+RESULTS = {"none": 0, "one": 1, "list": 2}
+
+
+def _each(name: str, table: int, record: str, body: str, parameters: str = "ptr %c") -> str:
+    """A function that runs ``body`` for each record ``%r``, number ``%k``, of a table, until one is not ``%fine``."""
+    return f"""
+define internal i1 @{name}({parameters}) {{
+start:
+  %count.p = getelementptr %Call, ptr %c, i32 0, i32 {table}, i32 0
+  %count = load i64, ptr %count.p
+  %records.p = getelementptr %Call, ptr %c, i32 0, i32 {table}, i32 1
+  %records = load ptr, ptr %records.p
+  %number = alloca i64
+  store i64 0, ptr %number
+  br label %head
+head:
+  %k = load i64, ptr %number
+  %more = icmp slt i64 %k, %count
+  br i1 %more, label %turn, label %all
+turn:
+  %next = add i64 %k, 1
+  store i64 %next, ptr %number
+  %r = getelementptr {record}, ptr %records, i64 %k
+{body}
+  br i1 %fine, label %head, label %stop
+all:
+  ret i1 true
+stop:
+  ret i1 false
+}}"""
+
+
+_FITS = """
+; Whether %a is a contiguous and aligned array of a type. C_CONTIGUOUS is 1, ALIGNED 256.
+define internal i1 @fits(ptr %a, ptr %type) {
+  %descr.p = getelementptr %Array, ptr %a, i32 0, i32 7
+  %descr = load ptr, ptr %descr.p
+  %wanted = load ptr, ptr %type
+  %same.dtype = icmp eq ptr %descr, %wanted
+  %flags.p = getelementptr %Array, ptr %a, i32 0, i32 8
+  %flags = load i32, ptr %flags.p
+  %plain = and i32 %flags, 257
+  %is.plain = icmp eq i32 %plain, 257
+  %rank.p = getelementptr %Array, ptr %a, i32 0, i32 3
+  %rank32 = load i32, ptr %rank.p
+  %rank = zext i32 %rank32 to i64
+  %axes.p = getelementptr %Type, ptr %type, i32 0, i32 1
+  %axes = load i64, ptr %axes.p
+  %same.rank = icmp eq i64 %rank, %axes
+  %both = and i1 %same.dtype, %is.plain
+  %three = and i1 %both, %same.rank
+  br i1 %three, label %shapes, label %no
+shapes:
+  %shape.p = getelementptr %Array, ptr %a, i32 0, i32 4
+  %shape = load ptr, ptr %shape.p
+  %extents.p = getelementptr %Type, ptr %type, i32 0, i32 2
+  %extents = load ptr, ptr %extents.p
+  %number = alloca i64
+  store i64 0, ptr %number
+  br label %head
+head:
+  %k = load i64, ptr %number
+  %more = icmp slt i64 %k, %axes
+  br i1 %more, label %turn, label %yes
+turn:
+  %next = add i64 %k, 1
+  store i64 %next, ptr %number
+  %given.p = getelementptr i64, ptr %shape, i64 %k
+  %given = load i64, ptr %given.p
+  %extent.p = getelementptr i64, ptr %extents, i64 %k
+  %extent = load i64, ptr %extent.p
+  %same = icmp eq i64 %given, %extent
+  br i1 %same, label %head, label %no
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}
+"""
+
+
+def _integer(width: int, signed: bool) -> str:
+    """A case of @from_integer: store %n where it fits."""
+    name, back = f"{'i' if signed else 'u'}{width}", "sext" if signed else "zext"
+    kept = f"  %{name}.n = trunc i64 %n to i{width}\n  %{name}.b = {back} i{width} %{name}.n to i64\n"
+    if width == 64:  # an unsigned one fits where it is not negative
+        kept = f"  %{name}.n = add i64 %n, 0\n  %{name}.b = {'add' if signed else 'and'} i64 %n, "
+        kept += "0\n" if signed else f"{2**63 - 1}\n"
+    return f"""
+{name}:
+{kept}  %{name}.fits = icmp eq i64 %{name}.b, %n
+  store i{width} %{name}.n, ptr %place
+  br i1 %{name}.fits, label %done, label %no"""
+
+
+_CASES = [(width, signed) for signed in (True, False) for width in (8, 16, 32, 64)]
+_SCALARS = f"""
+; The value of a Python or NumPy number in the dtype of an input of rank 0, or null: what NumPy's conversion gives.
+define internal ptr @number(ptr %a, ptr %kind, ptr %r) {{
+  %rank.p = getelementptr %Input, ptr %r, i32 0, i32 0, i32 1
+  %rank = load i64, ptr %rank.p
+  %is.scalar = icmp eq i64 %rank, 0
+  br i1 %is.scalar, label %scalar, label %no
+scalar:
+  %value.p = getelementptr %Object, ptr %a, i32 0, i32 2
+  %own.p = getelementptr %Input, ptr %r, i32 0, i32 1
+  %own = load ptr, ptr %own.p
+  %is.own = icmp eq ptr %kind, %own
+  br i1 %is.own, label %there, label %foreign
+there:
+  ret ptr %value.p
+foreign:
+  %code.p = getelementptr %Input, ptr %r, i32 0, i32 2
+  %code = load i64, ptr %code.p
+  %place = getelementptr %Input, ptr %r, i32 0, i32 3
+  %is.float = icmp eq ptr %kind, @PyFloat_Type
+  br i1 %is.float, label %float, label %other
+float:
+  %x = load double, ptr %value.p
+  switch i64 %code, label %no [ i64 {NUMBERS["float32"]}, label %narrow i64 {NUMBERS["float64"]}, label %there ]
+narrow:
+  %x32 = fptrunc double %x to float
+  store float %x32, ptr %place
+  %bits = bitcast float %x32 to i32
+  %size = and i32 %bits, {0x7FFFFFFF}
+  %is.infinite = icmp eq i32 %size, {0x7F800000}
+  br i1 %is.infinite, label %no, label %done
+other:
+  %is.int = icmp eq ptr %kind, @PyLong_Type
+  br i1 %is.int, label %int, label %no
+int:
+  %overflow = alloca i32
+  %n = call i64 @PyLong_AsLongLongAndOverflow(ptr %a, ptr %overflow)
+  %beyond = load i32, ptr %overflow
+  %within = icmp eq i32 %beyond, 0
+  br i1 %within, label %cases, label %no
+cases:
+  switch i64 %code, label %no [
+    {" ".join(f"i64 {k}, label %{'iu'[k > 4]}{8 << (k - 1) % 4}" for k in range(1, 9))}
+    i64 {NUMBERS["float32"]}, label %f32 i64 {NUMBERS["float64"]}, label %f64
+  ]
+f32:
+  %n.double = sitofp i64 %n to double
+  %n32 = fptrunc double %n.double to float
+  store float %n32, ptr %place
+  br label %done
+f64:
+  %n64 = sitofp i64 %n to double
+  store double %n64, ptr %place
+  br label %done{"".join(_integer(width, signed) for width, signed in _CASES)}
+done:
+  ret ptr %place
+no:
+  ret ptr null
+}}
+"""
+
+_ARGUMENT = """
+; Where the data of an argument lies, or null if it is not what the input wants.
+define internal ptr @argument(ptr %a, ptr %r) {
+  %kind.p = getelementptr %Object, ptr %a, i32 0, i32 1
+  %kind = load ptr, ptr %kind.p
+  %is.array = icmp eq ptr %kind, @PyArray_Type
+  br i1 %is.array, label %array, label %other
+array:
+  %fine = call i1 @fits(ptr %a, ptr %r)
+  %data.p = getelementptr %Array, ptr %a, i32 0, i32 2
+  %data = load ptr, ptr %data.p
+  %found = select i1 %fine, ptr %data, ptr null
+  ret ptr %found
+other:
+  %value = call ptr @number(ptr %a, ptr %kind, ptr %r)
+  ret ptr %value
+}
+"""
+
+
+def _pointer(table: str, k: str = "k") -> str:
+    """IR that makes ``%slot``, where the pointer of record ``k`` of inputs, shared or outputs goes."""
+    before = {"inputs": [], "shared": [8], "outputs": [8, 9]}[table]
+    lines = ["  %pointers.p = getelementptr %Call, ptr %c, i32 0, i32 3", "  %pointers = load ptr, ptr %pointers.p"]
+    last = k
+    for t in before:
+        lines += [
+            f"  %before{t}.p = getelementptr %Call, ptr %c, i32 0, i32 {t}, i32 0",
+            f"  %before{t} = load i64, ptr %before{t}.p",
+            f"  %at{t} = add i64 %{last}, %before{t}",
+        ]
+        last = f"at{t}"
+    lines += [f"  %at = add i64 %{last}, 1", "  %slot = getelementptr ptr, ptr %pointers, i64 %at"]
+    return "\n".join(lines)
+
+
+_READ = [
+    _each("arguments", 8, "%Input", f"""
+  %a.p = getelementptr ptr, ptr %given, i64 %k
+  %a = load ptr, ptr %a.p
+  %data = call ptr @argument(ptr %a, ptr %r)
+{_pointer("inputs")}
+  store ptr %data, ptr %slot
+  %fine = icmp ne ptr %data, null""", "ptr %c, ptr %given"),
+    _each("shared", 9, "%Shared", f"""
+  %named.p = getelementptr %Shared, ptr %r, i32 0, i32 1
+  %named = load ptr, ptr %named.p
+  %a = load ptr, ptr %named
+  %data.p = getelementptr %Array, ptr %a, i32 0, i32 2
+  %data = load ptr, ptr %data.p
+{_pointer("shared")}
+  store ptr %data, ptr %slot
+  %fits = call i1 @fits(ptr %a, ptr %r)
+  br i1 %fits, label %meets, label %stop
+meets:
+  %bytes.p = getelementptr %Type, ptr %r, i32 0, i32 3
+  %bytes = load i64, ptr %bytes.p
+  %end = getelementptr i8, ptr %data, i64 %bytes
+  %written.p = getelementptr %Shared, ptr %r, i32 0, i32 2
+  %written = load i64, ptr %written.p
+  %is.written = icmp ne i64 %written, 0
+  br i1 %is.written, label %look, label %head
+look:
+  %fine = call i1 @apart(ptr %c, ptr %data, ptr %end)"""),
+    _each("apart", 8, "%Input", f"""
+{_pointer("inputs")}
+  %low = load ptr, ptr %slot
+  %bytes.p = getelementptr %Type, ptr %r, i32 0, i32 3
+  %bytes = load i64, ptr %bytes.p
+  %high = getelementptr i8, ptr %low, i64 %bytes
+  %before = icmp ule ptr %high, %begin
+  %behind = icmp ule ptr %end, %low
+  %fine = or i1 %before, %behind""", "ptr %c, ptr %begin, ptr %end"),
+]  # fmt: skip
+
+_WRITE = [
+    _each("make_outputs", 10, "%Output", f"""
+  %descr = load ptr, ptr %r
+  %rank.p = getelementptr %Type, ptr %r, i32 0, i32 1
+  %rank = load i64, ptr %rank.p
+  %rank32 = trunc i64 %rank to i32
+  %extents.p = getelementptr %Type, ptr %r, i32 0, i32 2
+  %extents = load ptr, ptr %extents.p
+  call void @Py_IncRef(ptr %descr)
+  %a = call ptr @PyArray_NewFromDescr(ptr @PyArray_Type, ptr %descr, i32 %rank32, ptr %extents, ptr null, ptr null,
+                                      i32 0, ptr null)
+  %array.p = getelementptr %Output, ptr %r, i32 0, i32 1
+  store ptr %a, ptr %array.p
+  %made = icmp ne ptr %a, null
+  br i1 %made, label %keep, label %stop
+keep:
+  %data.p = getelementptr %Array, ptr %a, i32 0, i32 2
+  %data = load ptr, ptr %data.p
+{_pointer("outputs")}
+  store ptr %data, ptr %slot
+  %fine = icmp eq i1 %made, true"""),
+    _each("drop_outputs", 10, "%Output", """
+  %array.p = getelementptr %Output, ptr %r, i32 0, i32 1
+  %a = load ptr, ptr %array.p
+  store ptr null, ptr %array.p
+  call void @Py_DecRef(ptr %a)
+  %fine = icmp eq i64 0, 0"""),
+    _each("fill", 10, "%Output", """
+  %array.p = getelementptr %Output, ptr %r, i32 0, i32 1
+  %a = load ptr, ptr %array.p
+  store ptr null, ptr %array.p
+  %set = call i32 @PyList_SetItem(ptr %list, i64 %k, ptr %a)
+  %fine = icmp eq i64 0, 0""", "ptr %c, ptr %list"),
+]  # fmt: skip
+
+_LOCKS = [
+    _each("are_free", 11, "%Lock", """
+  %owner.p = load ptr, ptr %r
+  %owner = load i64, ptr %owner.p
+  %fine = icmp eq i64 %owner, 0"""),
+    _each("acquire", 11, "%Lock", """
+  %acquire.p = getelementptr %Lock, ptr %r, i32 0, i32 1
+  %acquire = load ptr, ptr %acquire.p
+  %done = call ptr @PyObject_Vectorcall(ptr %acquire, ptr null, i64 0, ptr null)
+  %fine = icmp ne ptr %done, null
+  call void @Py_DecRef(ptr %done)
+  %now = select i1 %fine, i64 %next, i64 %k
+  store i64 %now, ptr %taken""", "ptr %c, ptr %taken"),
+    _each("release", 11, "%Lock", """
+  %is.taken = icmp slt i64 %k, %taken
+  br i1 %is.taken, label %give, label %all
+give:
+  %release.p = getelementptr %Lock, ptr %r, i32 0, i32 2
+  %release = load ptr, ptr %release.p
+  %done = call ptr @PyObject_Vectorcall(ptr %release, ptr null, i64 0, ptr null)
+  call void @Py_DecRef(ptr %done)
+  %fine = icmp eq i64 0, 0""", "ptr %c, i64 %taken"),
+]  # fmt: skip
+
+
+def _field(name: str, path: str, kind: str) -> str:
+    """IR that loads a field of the call; its address is ``%name.p``."""
+    return f"""  %{name}.p = getelementptr %Call, ptr %c, i32 0, i32 {path}
+  %{name} = load {kind}, ptr %{name}.p"""
+
+
+_RESULT = f"""
+define internal i1 @new_list(ptr %c) {{
+{_field("result", "5", "i64")}
+  %is.list = icmp eq i64 %result, {RESULTS["list"]}
+  br i1 %is.list, label %make, label %fine
+make:
+{_field("count", "10, i32 0", "i64")}
+{_field("list", "7", "ptr")}
+  %new = call ptr @PyList_New(i64 %count)
+  store ptr %new, ptr %list.p
+  %made = icmp ne ptr %new, null
+  ret i1 %made
+fine:
+  ret i1 true
+}}
+
+define internal ptr @result(ptr %c) {{
+{_field("result", "5", "i64")}
+  switch i64 %result, label %none [ i64 {RESULTS["one"]}, label %one i64 {RESULTS["list"]}, label %list ]
+one:
+{_field("first", "10, i32 1", "ptr")}
+  %array.p = getelementptr %Output, ptr %first, i32 0, i32 1
+  %array = load ptr, ptr %array.p
+  store ptr null, ptr %array.p
+  ret ptr %array
+list:
+{_field("made", "7", "ptr")}
+  store ptr null, ptr %made.p
+  %filled = call i1 @fill(ptr %c, ptr %made)
+  ret ptr %made
+none:
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+}}
+
+define internal void @undo(ptr %c, i64 %taken) {{
+  %released = call i1 @release(ptr %c, i64 %taken)
+  %dropped = call i1 @drop_outputs(ptr %c)
+{_field("list", "7", "ptr")}
+  store ptr null, ptr %list.p
+  call void @Py_DecRef(ptr %list)
+{_field("busy", "6", "i64")}
+  store i64 0, ptr %busy.p
+  ret void
+}}
+"""
+
+# A call that finds the table busy, by another thread or from inside itself, is one for the fallback. The list comes
+# before locks and pointers are looked at: making it may run the garbage collector, and that anything.
+_CALL = f"""
+define ptr @sg_call(ptr %self, ptr %given, i64 %count, ptr %names) {{
+  %holder.p = getelementptr i8, ptr %self, i64 ITEMS
+  %holder = load ptr, ptr %holder.p
+  %c.p = getelementptr %Array, ptr %holder, i32 0, i32 2
+  %c = load ptr, ptr %c.p
+{_field("wanted", "8, i32 0", "i64")}
+{_field("busy", "6", "i64")}
+  %is.all = icmp eq i64 %count, %wanted
+  %is.plain = icmp eq ptr %names, null
+  %is.free = icmp eq i64 %busy, 0
+  %both = and i1 %is.all, %is.plain
+  %three = and i1 %both, %is.free
+  br i1 %three, label %read, label %slow
+read:
+  store i64 1, ptr %busy.p
+  %known = call i1 @arguments(ptr %c, ptr %given)
+  br i1 %known, label %list, label %back
+list:
+  %listed = call i1 @new_list(ptr %c)
+  br i1 %listed, label %weigh, label %clear
+weigh:
+{_field("entry", "0", "ptr")}
+{_field("pointers", "3", "ptr")}
+{_field("heavy", "4", "i64")}
+  %is.heavy = icmp ne i64 %heavy, 0
+  br i1 %is.heavy, label %hard, label %easy
+
+easy:
+  %unlocked = call i1 @are_free(ptr %c)
+  br i1 %unlocked, label %easy.shared, label %back
+easy.shared:
+  %easy.fit = call i1 @shared(ptr %c)
+  br i1 %easy.fit, label %easy.outputs, label %back
+easy.outputs:
+  %easy.made = call i1 @make_outputs(ptr %c)
+  br i1 %easy.made, label %easy.run, label %clear
+easy.run:
+  %easy.failed = call i64 %entry(ptr %pointers)
+  %easy.done = icmp eq i64 %easy.failed, 0
+  br i1 %easy.done, label %done, label %back
+
+hard:
+  %taken.p = alloca i64
+  store i64 0, ptr %taken.p
+{_field("prepare", "2", "ptr")}
+  %prepared = call ptr @PyObject_Vectorcall(ptr %prepare, ptr null, i64 0, ptr null)
+  call void @Py_DecRef(ptr %prepared)
+  %ready = icmp ne ptr %prepared, null
+  br i1 %ready, label %lock, label %raise
+lock:
+  %locked = call i1 @acquire(ptr %c, ptr %taken.p)
+  %taken = load i64, ptr %taken.p
+  br i1 %locked, label %hard.shared, label %raise
+hard.shared:
+  %hard.fit = call i1 @shared(ptr %c)
+  br i1 %hard.fit, label %hard.outputs, label %hard.back
+hard.outputs:
+  %hard.made = call i1 @make_outputs(ptr %c)
+  br i1 %hard.made, label %hard.run, label %hard.clear
+hard.run:
+  %state = call ptr @PyEval_SaveThread()
+  %hard.failed = call i64 %entry(ptr %pointers)
+  call void @PyEval_RestoreThread(ptr %state)
+  %hard.done = icmp eq i64 %hard.failed, 0
+  br i1 %hard.done, label %unlock, label %hard.back
+unlock:
+  %unlocking = call i1 @release(ptr %c, i64 %taken)
+  br label %done
+hard.clear:
+  call void @PyErr_Clear()
+  br label %hard.back
+hard.back:
+  call void @undo(ptr %c, i64 %taken)
+  br label %slow
+raise:
+  %held = load i64, ptr %taken.p
+  %error = alloca [3 x ptr]
+  %value = getelementptr ptr, ptr %error, i64 1
+  %traceback = getelementptr ptr, ptr %error, i64 2
+  call void @PyErr_Fetch(ptr %error, ptr %value, ptr %traceback)
+  call void @undo(ptr %c, i64 %held)
+  %error0 = load ptr, ptr %error
+  %error1 = load ptr, ptr %value
+  %error2 = load ptr, ptr %traceback
+  call void @PyErr_Restore(ptr %error0, ptr %error1, ptr %error2)
+  ret ptr null
+
+done:
+  %result = call ptr @result(ptr %c)
+  store i64 0, ptr %busy.p
+  ret ptr %result
+clear:
+  call void @PyErr_Clear()
+  br label %back
+back:
+  call void @undo(ptr %c, i64 0)
+  br label %slow
+slow:
+{_field("fallback", "1", "ptr")}
+  %slowly = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %given, i64 %count, ptr %names)
+  ret ptr %slowly
+}}
+"""
+
+
+def calling_text(items: int) -> str:
+    """The module; the items of a tuple begin at byte ``items``."""
+    parts = [RECORDS, FUNCTIONS, _FITS, _SCALARS, _ARGUMENT, *_READ, *_WRITE, *_LOCKS, _RESULT, _CALL]
+    return "\n".join(parts).replace("ITEMS", str(items))

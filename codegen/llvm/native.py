@@ -1,0 +1,281 @@
+"""Native callables: what Python calls is machine code, which checks its arguments itself (``calling`` has the IR).
+
+They read the structures of CPython and NumPy. Where these are not laid out as expected (a build without the
+interpreter's lock, for debugging, of another Python), ``layout`` is None and calls go the way of Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_ssize_t, c_void_p, py_object, pythonapi
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from codegen.llvm.calling import NUMBERS, RESULTS, calling_text
+from codegen.llvm.runtime import runtime_object
+from codegen.llvm.target import Library, define_symbol, load
+from symgraph.graph import SharedVariable
+from symgraph.types import TensorType
+
+# Places in NumPy's table of C functions, which never change (numpy/__multiarray_api.h).
+_NEW_FROM_DESCR = 94
+
+
+class _Object(Structure):
+    _fields_ = [("references", c_ssize_t), ("kind", c_void_p), ("value", c_int64)]
+
+
+class _Array(Structure):
+    _fields_ = [
+        ("references", c_ssize_t), ("kind", c_void_p), ("data", c_void_p), ("rank", c_int), ("shape", POINTER(c_int64)),
+        ("strides", c_void_p), ("base", c_void_p), ("dtype", c_void_p), ("flags", c_int),
+    ]  # fmt: skip
+
+
+class _Type(Structure):
+    _fields_ = [("dtype", c_void_p), ("rank", c_int64), ("shape", POINTER(c_int64)), ("bytes", c_int64)]
+
+
+class _Input(Structure):
+    _fields_ = [("type", _Type), ("scalar", c_void_p), ("number", c_int64), ("place", c_int64)]
+
+
+class _Shared(Structure):
+    _fields_ = [("type", _Type), ("named", c_void_p), ("written", c_int64)]
+
+
+class _Output(Structure):
+    _fields_ = [("type", _Type), ("array", c_void_p)]
+
+
+class _Lock(Structure):
+    _fields_ = [("owner", c_void_p), ("acquire", c_void_p), ("release", c_void_p)]
+
+
+class _Table(Structure):
+    _fields_ = [("count", c_int64), ("records", c_void_p)]
+
+
+class _Call(Structure):
+    _fields_ = [
+        ("entry", c_void_p), ("fallback", c_void_p), ("prepare", c_void_p), ("pointers", c_void_p), ("heavy", c_int64),
+        ("result", c_int64), ("busy", c_int64), ("list", c_void_p), ("inputs", _Table), ("shared", _Table),
+        ("outputs", _Table), ("locks", _Table),
+    ]  # fmt: skip
+
+
+class _Method(Structure):
+    _fields_ = [("name", c_char_p), ("function", c_void_p), ("flags", c_int), ("doc", c_char_p)]
+
+
+_FASTCALL_WITH_KEYWORDS = 0x0080 | 0x0002
+_new_builtin = ctypes.PYFUNCTYPE(py_object, c_void_p, py_object, c_void_p)(("PyCFunction_NewEx", pythonapi))
+_capsule_pointer = ctypes.PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))
+
+# ------------------------------------------------------------------------------------------------ layout
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Byte offsets: of a tuple's items, of the owner of a lock (0 if free), of a shared variable's array."""
+
+    items: int
+    owner: int
+    value: int
+
+
+@functools.cache
+def layout() -> Layout | None:
+    """The layout of this interpreter's objects, or None if it is not what the native code expects."""
+    if ctypes.sizeof(c_void_p) != 8 or not (_arrays_are_known() and _numbers_are_known()):
+        return None
+    value, lock = np.zeros(()), threading.RLock()
+    item, shared = object(), SharedVariable(value, TensorType("float64", ()))
+    free = _offsets(lock, 0)
+    with lock:
+        owners = _offsets(lock, threading.get_ident())
+    found = [_offsets((item,), id(item)), [n for n in owners if n in free], _offsets(shared, id(value))]
+    return Layout(*[n[0] for n in found]) if all(len(n) == 1 for n in found) else None
+
+
+def _offsets(thing: object, word: int) -> list[int]:
+    """Where in an object a word stands, its head left out."""
+    size = max(type(thing).__basicsize__, thing.__sizeof__() if isinstance(thing, tuple) else 0)
+    words = (c_int64 * (size // 8)).from_address(id(thing))
+    return [8 * k for k, w in enumerate(words) if k >= 2 and w == word]
+
+
+def _arrays_are_known() -> bool:
+    a = np.zeros((2, 3), "float32")[:, ::2]
+    seen = _Array.from_address(id(a))
+    return (seen.kind, seen.data, seen.rank, seen.dtype, seen.flags) == (
+        id(np.ndarray), a.__array_interface__["data"][0], 2, id(a.dtype), a.flags.num
+    ) and seen.shape[:2] == [2, 2]  # fmt: skip
+
+
+def _numbers_are_known() -> bool:
+    numbers = [1.5, *[np.dtype(name).type(1) for name in NUMBERS]]
+    return all(_is_known(number) for number in numbers)
+
+
+def _is_known(number: Any) -> bool:
+    data = np.asarray(number).tobytes()
+    seen = _Object.from_address(id(number))
+    return seen.kind == id(type(number)) and ctypes.string_at(id(number) + _Object.value.offset, len(data)) == data
+
+
+# ------------------------------------------------------------------------------------------------ callables
+
+
+@functools.cache
+def _runtime() -> Library:
+    """The code of all native calls."""
+    found = layout()
+    assert found is not None
+    table = _capsule_pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
+    define_symbol("PyArray_NewFromDescr", (ctypes.c_size_t * (_NEW_FROM_DESCR + 1)).from_address(table)[-1])
+    define_symbol("PyArray_Type", id(np.ndarray))
+    return load([runtime_object(calling_text(found.items))])
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A loaded program, as a native call sees it.
+
+    Attributes
+    ----------
+    library : Library
+        Its code, kept while it can be called.
+    entry : int
+        Address of its entry.
+    inputs, shared_types, outputs : sequences of TensorType
+    shared : sequence of SharedVariable
+    written : collection of int
+        The numbers of the shared variables that the program writes.
+    constants : sequence of ndarray
+    arena : ndarray
+        For these calls alone.
+    first : int
+        The address in it to start at.
+    heavy : bool
+        Whether to let other threads of Python run meanwhile.
+    prepare : callable
+        What heavy work wants done before: nothing may be locked then.
+    """
+
+    library: Library
+    entry: int
+    inputs: Sequence[TensorType]
+    shared_types: Sequence[TensorType]
+    outputs: Sequence[TensorType]
+    shared: Sequence[SharedVariable]
+    written: Sequence[int]
+    constants: Sequence[np.ndarray]
+    arena: np.ndarray
+    first: int
+    heavy: bool
+    prepare: Callable[[], object]
+
+
+def native_call(callee: Callee, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
+    """A builtin that runs a program on arguments that are right as they are, and gives all else to ``fallback``.
+
+    Parameters
+    ----------
+    result : "none", "one" or "list"
+        What a call returns.
+
+    Returns
+    -------
+    callable, or None where the interpreter has another layout than the code knows.
+    """
+    if layout() is None:
+        return None
+    table = _Keeper()
+    call = table.record(_Call)
+    call.entry, call.fallback, call.prepare = callee.entry, table.address(fallback), table.address(callee.prepare)
+    call.heavy, call.result = callee.heavy, RESULTS[result]
+    call.inputs = table.records(_Input, [table.input(t) for t in callee.inputs])
+    call.shared = table.records(_Shared, table.shared(callee))
+    call.outputs = table.records(_Output, [_Output(table.type(t)) for t in callee.outputs])
+    call.locks = table.records(_Lock, table.locks(callee.shared))
+    call.pointers = table.pointers(callee)
+    method = table.record(_Method)
+    method.name, method.flags, method.doc = b"call", _FASTCALL_WITH_KEYWORDS, b"A compiled function."
+    method.function = _runtime().address("sg_call")
+    table.kept += [callee, _runtime()]
+    builtin: Callable[..., Any] = _new_builtin(ctypes.addressof(method), tuple(table.kept), None)
+    return builtin
+
+
+class _Keeper:
+    """Makes the records of a call and keeps what they point at.
+
+    All of it goes into a tuple that the builtin holds, the array with the call first. (Neither a builtin nor a tuple
+    lets go of what it has before it is freed, so nothing here ends before its last call.)
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+
+    def record(self, kind: Any) -> Any:
+        """A structure of zeros in an array of its own."""
+        memory = np.zeros(-(-ctypes.sizeof(kind) // 8), np.int64)
+        self.kept.append(memory)
+        return kind.from_buffer(memory)
+
+    def address(self, thing: object) -> int:
+        """Where an object is."""
+        self.kept.append(thing)
+        return id(thing)
+
+    def records(self, kind: Any, given: Sequence[Any]) -> _Table:
+        """A table."""
+        held = (kind * len(given))(*given)
+        self.kept.append(held)
+        return _Table(len(given), ctypes.addressof(held))
+
+    def type(self, t: TensorType) -> _Type:
+        """A type; extents are known."""
+        dtype = np.dtype(t.dtype)
+        shape = tuple(n or 0 for n in t.shape)
+        extents = (c_int64 * max(len(shape), 1))(*shape)
+        self.kept.append(extents)
+        return _Type(self.address(dtype), len(shape), extents, prod(shape) * dtype.itemsize)
+
+    def input(self, t: TensorType) -> _Input:
+        """An input; one of a dtype that Python's numbers are not converted to takes arrays only."""
+        known = t.dtype in NUMBERS
+        return _Input(self.type(t), self.address(np.dtype(t.dtype).type) if known else None, NUMBERS.get(t.dtype, 0))
+
+    def shared(self, callee: Callee) -> list[_Shared]:
+        """The shared variables."""
+        found = layout()
+        assert found is not None
+        return [
+            _Shared(self.type(t), self.address(s) + found.value, k in callee.written)
+            for k, (s, t) in enumerate(zip(callee.shared, callee.shared_types, strict=True))
+        ]
+
+    def locks(self, shared: Sequence[SharedVariable]) -> list[_Lock]:
+        """Their locks, in the order in which everybody takes them."""
+        found = layout()
+        assert found is not None
+        return [
+            _Lock(self.address(s.lock) + found.owner, self.address(s.lock.acquire), self.address(s.lock.release))
+            for s in sorted(shared, key=id)
+        ]
+
+    def pointers(self, callee: Callee) -> int:
+        """What the entry takes, the arena and constants filled in."""
+        open_ = len(callee.inputs) + len(callee.shared) + len(callee.outputs)
+        constants = [a.__array_interface__["data"][0] for a in callee.constants]
+        held = (c_void_p * (1 + open_ + len(constants)))(callee.first, *[None] * open_, *constants)
+        self.kept.append(held)
+        return ctypes.addressof(held)
