@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from codegen.llvm.calling import NUMBERS, RESULTS, calling_text
+from codegen.llvm.accept import NUMBERS
+from codegen.llvm.calling import RESULTS, calling_text
 from codegen.llvm.runtime import runtime_object
 from codegen.llvm.target import Library, define_symbol, load
 from symgraph.graph import SharedVariable
