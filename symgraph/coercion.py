@@ -153,12 +153,16 @@ def extent_of(v: Variable) -> int | None:
     return n
 
 
-def size_variable(n: object) -> Variable:
-    """An extent as an int64 scalar variable."""
+def integer_scalar(n: object, what: str) -> Variable:
+    """``n`` as an int64 scalar variable; ``what`` names it in a message."""
     v = as_variable(n)
     if v.ndim or not is_integer(v.dtype):
-        raise DTypeError(
-            layout(f"an extent must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
-                   "give an int, an integer scalar variable, or x.shape[k]")
-        )  # fmt: skip
+        fixed = v.ndim > 0 or isinstance(v, Constant)
+        mend = "give an int or an integer scalar variable" if fixed else f"cast it: {in_code(v, 'n')}.astype('int64')"
+        raise DTypeError(layout(f"{what} must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(), mend))
     return convert(v, "int64")
+
+
+def size_variable(n: object) -> Variable:
+    """An extent as an int64 scalar variable."""
+    return integer_scalar(n, "an extent")

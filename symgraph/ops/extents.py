@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from symgraph.coercion import as_variable, size_variable
-from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import Constant, Variable, describe
+from symgraph.coercion import integer_scalar, size_variable
+from symgraph.errors import ShapeError, layout
+from symgraph.graph import Constant, Variable
 from symgraph.op import PRIMITIVES
 from symgraph.origin import here_excerpt
-from symgraph.types import is_integer
 
 Size = int | Variable
 Combine = Callable[[Size, Size], Size]
@@ -123,7 +122,7 @@ def sizes_of(shape: object, name: str, *, least: int = 0) -> tuple[Size, ...]:
     if isinstance(shape, Variable) and shape.ndim == 1:
         shape = shape.data.tolist() if isinstance(shape, Constant) else list(shape)
     many: Sequence[object] = shape if isinstance(shape, tuple | list) else (shape,)
-    sizes = tuple(_checked_size(n, name) for n in many)
+    sizes = tuple(size(integer_scalar(n, f"{name}: an extent")) for n in many)
     for n in sizes:
         if isinstance(n, int) and n < least:
             text = ", ".join(str(m) if isinstance(m, int) else "?" for m in sizes)
@@ -132,13 +131,3 @@ def sizes_of(shape: object, name: str, *, least: int = 0) -> tuple[Size, ...]:
                        "every extent must be 0 or more")
             )  # fmt: skip
     return sizes
-
-
-def _checked_size(n: object, name: str) -> Size:
-    v = as_variable(n)
-    if v.ndim or not is_integer(v.dtype):
-        raise DTypeError(
-            layout(f"{name}: an extent must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
-                   "give ints, integer scalar variables, or x.shape[k]")
-        )  # fmt: skip
-    return size(v)

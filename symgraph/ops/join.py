@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
+from symgraph.coercion import as_variable, common_dtype, convert, integer_scalar, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Variable, constant, describe, in_code, label
+from symgraph.graph import Variable, constant, describe, label
 from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
@@ -358,18 +358,8 @@ def roll(x: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Variabl
     axes = list(axis) if isinstance(axis, tuple | list) else [axis]
     shifts = list(shift) if isinstance(shift, tuple | list) else [shift] * len(axes)
     for by, along in zip(shifts, axes, strict=True):
-        v = _roll(v, _shift(by), axis=normalize_axis((along,), v.ndim, "roll", v)[0])
+        v = _roll(v, integer_scalar(by, "roll: the shift"), axis=normalize_axis((along,), v.ndim, "roll", v)[0])
     return v
-
-
-def _shift(by: object) -> Variable:
-    v = as_variable(by)
-    if v.ndim or not is_integer(v.dtype):
-        raise DTypeError(
-            layout(f"roll: the shift must be an integer scalar, not {v.type}", [describe(v)], here_excerpt(),
-                   f"cast it: {in_code(v, 'n')}.astype('int64')")
-        )  # fmt: skip
-    return convert(v, "int64")
 
 
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Variable:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, extent_of
-from symgraph.errors import DTypeError, IndexOutOfRange, ShapeError, layout
+from symgraph.coercion import extent_of, integer_scalar
+from symgraph.errors import IndexOutOfRange, ShapeError, layout
 from symgraph.expression import INDEX, Expr, const, eq
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
 from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
-from symgraph.graph import Apply, Constant, Variable, constant, describe, in_code, label
+from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
 from symgraph.op import Guard
 from symgraph.ops import elementwise as ew
@@ -26,7 +26,7 @@ from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
 from symgraph.ops.shape import extents, shape_of
 from symgraph.origin import here_excerpt
-from symgraph.types import Shape, TensorType, is_integer
+from symgraph.types import Shape, TensorType
 
 __all__: list[str] = []
 
@@ -266,16 +266,6 @@ def set_slice(
 # ------------------------------------------------------------------------------------------------ Python's slices
 
 
-def _end(value: object) -> Size:
-    v = as_variable(value)
-    if v.ndim or not is_integer(v.dtype):
-        raise DTypeError(
-            layout(f"the ends and the step of a slice must be integers, not {v.type}", [describe(v)], here_excerpt(),
-                   f"give an integer scalar, e.g. x[:{in_code(v, 'n')}.astype('int64')]")
-        )  # fmt: skip
-    return size(v)
-
-
 def wrap(i: Size, n: Size) -> Size:
     """``i``, counted from the end if it is negative."""
     if isinstance(i, int):
@@ -297,7 +287,8 @@ def _clip(i: Size, n: Size, low: Size, high: Size) -> Size:
 def span(key: slice, x: Variable, axis: int) -> tuple[Size, Size, Size]:
     """(start, length, step) of a Python slice of an axis: Python's semantics exactly."""
     n = extents(x)[axis]
-    start, stop, step = (None if e is None else _end(e) for e in (key.start, key.stop, key.step))
+    what = "an end or the step of a slice"
+    start, stop, step = (None if e is None else size(integer_scalar(e, what)) for e in (key.start, key.stop, key.step))
     step = 1 if step is None else step
     _check_step(variables([step])[0], x)
     if isinstance(n, int) and not any(isinstance(e, Variable) for e in (start, stop, step)):

@@ -222,7 +222,7 @@ def test_an_index_out_of_range_leaves_shared_variables_unchanged():
         ((0, 0, 0), AxisError, "3 indices are given for x, which has rank 2"),
         ((Ellipsis, Ellipsis), AxisError, "only one ellipsis"),
         (1.5, DTypeError, "must be of integers"),
-        (slice(0.5, None), DTypeError, "must be integers"),
+        (slice(0.5, None), DTypeError, "a slice must be an integer"),
         (slice(None, None, 0), ShapeError, "step of a slice of x is 0"),
         (True, DTypeError, "switch"),
         (np.array([True, False]), ShapeError, "the mask has shape"),
