@@ -163,7 +163,11 @@ def _flatten_outputs(outputs: Outputs) -> tuple[Form, list[Variable]]:
 
 
 def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
-    return list(pairs.items()) if isinstance(pairs, Mapping) else [(a, b) for a, b in pairs]
+    many = list(pairs.items()) if isinstance(pairs, Mapping) else list(pairs or ())
+    for pair in many:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ArgumentError(f"function: {pair!r:.60} is no pair (variable, value)\ngive a dict or a list of pairs")
+    return [(a, b) for a, b in many]
 
 
 def _check_updates(updates: Pairs) -> list[tuple[SharedVariable, Variable]]:

@@ -14,7 +14,7 @@ import numpy as np
 from symgraph.coercion import convert
 from symgraph.errors import ArgumentError, layout
 from symgraph.gradient import grad
-from symgraph.graph import SharedVariable, Variable, describe, label
+from symgraph.graph import SharedVariable, Variable, describe, in_code, label
 from symgraph.ops.transcendental import sqrt
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
@@ -32,6 +32,8 @@ Rate = Any  # float, or a scalar variable, shared or not
 
 
 def _gradients(cost: Variable, params: Sequence[SharedVariable]) -> list[tuple[SharedVariable, Any]]:
+    if isinstance(params, Variable):
+        raise ArgumentError(f"the parameters are one variable, {label(params)}\ngive a list: [{in_code(params)}]")
     for p in params:
         if not isinstance(p, SharedVariable):
             what = [describe(p)] if isinstance(p, Variable) else []

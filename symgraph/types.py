@@ -7,6 +7,7 @@ a float (``float32 / x.shape[0]`` is float32).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -155,7 +156,10 @@ class TensorType:
 
 def tensor_type(dtype: object, shape: Iterable[int | None]) -> TensorType:
     """A checked ``TensorType`` from what a user may write."""
-    extents = tuple(None if n is None else int(n) for n in shape)
+    try:
+        extents = tuple(None if n is None else operator.index(n) for n in shape)
+    except TypeError:
+        raise ShapeError(f"shape is {shape!r}; it must be a tuple of integers, None for one not known yet") from None
     for n in extents:
         if n is not None and n < 0:
             raise ShapeError(f"shape {extents} has a negative extent; use None for one not known yet")

@@ -240,6 +240,14 @@ def test_minibatches_of_a_shared_data_set_compile_once(backend):
     assert len(f.programs) == 3
 
 
+def test_updates_and_givens_are_pairs_or_none(backend):
+    w = sg.shared(np.zeros(2), name="w")
+    for how in ({"updates": [w]}, {"givens": [w]}, {"updates": [(w, 1, 2)]}):
+        with pytest.raises(sg.ArgumentError, match="is no pair"):
+            sg.function([], w, **how)
+    assert sg.function([], w, updates=None, givens=None)().tolist() == [0, 0]
+
+
 def test_givens_must_fit():
     x = sg.dvector("x")
     with pytest.raises(sg.DTypeError):

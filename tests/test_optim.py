@@ -130,3 +130,9 @@ def test_every_update_fits_its_variable():
         rule = getattr(optim, name)
         for target, new in rule(cost, [p, q], lr=0.1):
             assert new.type == target.type, name
+
+
+def test_parameters_come_in_a_list():
+    w = sg.shared(np.zeros(2), name="w")
+    with pytest.raises(sg.ArgumentError, match=r"the parameters are one variable, w\ngive a list: \[w\]"):
+        sg.optim.sgd(w.sum(), w, lr=0.1)

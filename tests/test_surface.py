@@ -32,6 +32,12 @@ def test_completion_shows_the_public_names_alone(module):
     assert dir(module) == sorted(module.__all__)
 
 
+@pytest.mark.parametrize("shape", [3, (2.5,), ("a",), (-1,)])
+def test_a_shape_is_a_tuple_of_integers(shape):
+    with pytest.raises(sg.ShapeError, match="shape"):
+        sg.tensor("x", shape=shape)
+
+
 @pytest.mark.parametrize("change", [sg.configure, lambda **changes: sg.using(**changes).__enter__()])
 def test_a_setting_that_is_wrong_says_what_it_may_be(change):
     with pytest.raises(TypeError, match="no setting 'floatx'; the settings are floatX, backend, threads, cache"):

@@ -70,8 +70,18 @@ def identity_like(x: Any, dtype: object = None) -> Variable:
     Returns
     -------
     Variable, shape of ``x``.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` is no matrix.
     """
     v = as_variable(x)
+    if v.ndim != 2:
+        raise ShapeError(
+            layout(f"identity_like({label(v)}): {label(v)} has {v.ndim} axes, it must have 2", [describe(v)],
+                   here_excerpt(), "give a matrix")
+        )  # fmt: skip
     n, m = extents(v)
     return eye(n, m, dtype=v.dtype if dtype is None else dtype)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, convert
-from symgraph.errors import ShapeError, layout
+from symgraph.coercion import as_variable, common_dtype, convert
+from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import Expr, const, select
 from symgraph.expression import maximum as highest_of
 from symgraph.expression import minimum as least_of
@@ -96,7 +96,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     v = as_variable(x)
     widths = _widths(v, pad_width)
     if mode == "constant":
-        value = convert(as_variable(constant_values), v.dtype)
+        if common_dtype([v, constant_values]) != v.dtype:
+            raise DTypeError(
+                layout(f"pad({label(v)}): constant_values is {constant_values!r:.40}, it does not fit {v.dtype}",
+                       [describe(v)], here_excerpt(), f"cast {label(v)} first, or give a value of {v.dtype}")
+            )  # fmt: skip
+        value = convert(constant_values, v.dtype)
         if value.ndim:
             raise ShapeError(f"pad: constant_values is {value.type}, it must be a scalar\npad once for each value")
         return _pad(v, value, widths=widths) if any(map(any, widths)) else v

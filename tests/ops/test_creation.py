@@ -166,3 +166,8 @@ def test_one_hot_rows():
     np.testing.assert_array_equal(value(found, {y: np.array([2, 0, 3])}), want, strict=True)
     with pytest.raises(DTypeError, match="must be integers"):
         to_one_hot(tensor(3), 3)
+
+
+def test_identity_like_takes_a_matrix():
+    with pytest.raises(ShapeError, match="x has 1 axes, it must have 2"):
+        identity_like(Variable(TensorType("float64", (3,)), name="x"))

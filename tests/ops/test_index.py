@@ -457,6 +457,12 @@ def test_a_pad_repeats_what_is_there(mode, least, backend):
             np.testing.assert_array_equal(f(a), np.pad(a, (1, 4), mode))
 
 
+def test_a_pad_value_must_fit_the_dtype():
+    with pytest.raises(DTypeError, match=r"constant_values is 0.5, it does not fit int32"):
+        pad(tensor(3, dtype="int32"), 1, constant_values=0.5)
+    assert pad(tensor(3, dtype="float32"), 1, constant_values=0.5).dtype == "float32"
+
+
 def test_split_takes_indices_or_with_n_splits_sizes():
     a = numbers((6, 2))
     x, sizes = symbol(a), tensor(3, dtype="int64", name="sizes")
