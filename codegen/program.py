@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codegen.fuse import Fused, fuse
-from codegen.kernel import Kernel, check
+from codegen.kernel import Buffer, Kernel, check
 from codegen.layout import arrange
 from codegen.lower import Placed, lower
-from codegen.memory import Copy, Memory, plan, size_of
+from codegen.memory import ALIGNMENT, Copy, Memory, plan, size_of
 from codegen.schedule import schedule
 from codegen.tiles import Machine
 from symgraph.backend import Prepared
@@ -106,11 +106,12 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     arrange(fused, _seen_outside(fused, results))
     memory = plan(prepared, fused, guards)
     kernels, steps = _kernels(memory, fused, machine)
+    places, size = _workspace(kernels, memory)
     checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
     return Program(
-        tuple(kernels), (*steps[: memory.commit], *checks, *steps[memory.commit :]), memory.offsets, memory.arena,
-        memory.live, tuple(v.type for v in prepared.outputs), tuple(memory.constants), len(prepared.inputs),
-        len(prepared.shared), fused, memory,
+        tuple(kernels), (*steps[: memory.commit], *checks, *steps[memory.commit :]), {**memory.offsets, **places},
+        memory.arena + size, memory.live + size, tuple(v.type for v in prepared.outputs), tuple(memory.constants),
+        len(prepared.inputs), len(prepared.shared), fused, memory,
     )  # fmt: skip
 
 
@@ -131,9 +132,29 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
             continue
         kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed), machine)
         check(kernel)
-        steps.append(Launch(len(kernels), tuple(b.name for b in kernel.buffers)))
+        names = [b.name if b.name in memory.buffers else _own(kernel, b) for b in kernel.buffers]
+        steps.append(Launch(len(kernels), tuple(names)))
         kernels.append(kernel)
     return kernels, steps
+
+
+def _own(kernel: Kernel, b: Buffer) -> str:
+    """The storage of a buffer that scheduling gave to a kernel."""
+    return f"{kernel.name}.{b.name}"
+
+
+def _workspace(kernels: Sequence[Kernel], memory: Memory) -> tuple[dict[str, int], int]:
+    """(offsets of the buffers that scheduling gave to kernels, bytes of the neediest): no two kernels run at once."""
+    offsets: dict[str, int] = {}
+    end = start = -(-memory.arena // ALIGNMENT) * ALIGNMENT
+    for kernel in kernels:
+        at = start
+        for b in kernel.buffers:
+            if b.name not in memory.buffers:
+                offsets[_own(kernel, b)] = at
+                at += -(-size_of(b) // ALIGNMENT) * ALIGNMENT
+        end = max(end, at)
+    return offsets, end - memory.arena if offsets else 0
 
 
 def guards_of(prepared: Prepared) -> list[tuple[Apply, Guard, Variable]]:

@@ -5,6 +5,7 @@
     sink       independent inner loops move inside sequential ones; accumulators get an axis for each (a register tile)
     lanes      a sequential loop is dealt to lanes, each with an accumulator of its own, merged in a fixed tree
     parallel   the outermost loops of a large enough kernel are shared among threads
+    chunked    a long reduction to few results becomes partial ones and their merge (``codegen.chunks``)
     blocked    long chains of floating-point additions become short ones (``codegen.blocks``)
 
 Which loop is split how is decided by ``codegen.tiles``. Results never depend on the number of threads: what is merged
@@ -19,6 +20,7 @@ from itertools import count
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
+from codegen.chunks import chunked
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -52,13 +54,14 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     plain = unroll(kernel)
     stored = frozenset(b.name for b in kernel.buffers) & writes(kernel)
     # a reduction of everything has no independent loop around it: its statements are one nest
-    nests = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
-    scheduled = replace(plain, body=tuple(new for body in nests for new in _nest(body, stored, machine, names)))
-    return simplify(blocked(scheduled, machine, names))
+    parts = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
+    chunks = [chunked(analyse(body, stored), 4 * PARALLEL_WORK, names) for body in parts]
+    body = tuple(new for nests, _ in chunks for nest in nests for new in _nest(nest, machine, names))
+    buffers = (*plain.buffers, *(b for _, between in chunks for b in between))
+    return simplify(blocked(replace(plain, buffers=buffers, body=body), machine, names))
 
 
-def _nest(body: Body, stored: frozenset[str], machine: Machine, names: Iterator[str]) -> Body:
-    nest = analyse(body, stored)
+def _nest(nest: Nest, machine: Machine, names: Iterator[str]) -> Body:
     plan = choose(nest, machine)
     core = lanes(nest.core, plan, names) if plan.lane_axis else nest.core
     kind = "parallel" if nest.independent and plan.work >= PARALLEL_WORK else "serial"

@@ -1,4 +1,4 @@
-"""The laws of long sums: as precise as their levels of blocks are few, in any layout; short ones as they were."""
+"""The laws of long reductions: sums are as precise as their blocks are few; threads change nothing."""
 
 import math
 
@@ -8,12 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import symgraph as sg
-from codegen import blocks
+from codegen import blocks, chunks
 from codegen import schedule as scheduling
-from codegen.kernel import Accumulate, Alloc, Loop
+from codegen.kernel import Accumulate, Alloc, Loop, walk
 from codegen.schedule import schedule
 from tests.codegen.computes import contractions, reductions, scans
-from tests.codegen.test_schedule import MACHINES, check_schedules, convolutions, node, of_node
+from tests.codegen.test_schedule import HOST, MACHINES, check_schedules, convolutions, node, of_node
 
 F = "float32"
 EXAMPLES = max(4, settings.default.max_examples // 5)  # each makes programs of its own and adds up a million terms
@@ -159,3 +159,41 @@ def test_half_precision_is_rounded_once(n, constant):
 def test_a_constant_has_almost_no_deviation():
     x = sg.vector("x", F)
     assert sg.function([x], x.std())(np.full(1_000_000, 0.1, F)) <= 0.1 * 16 * np.finfo(F).eps
+
+
+# ------------------------------------------------------------------------------------------------ chunks
+
+
+@settings(max_examples=min(settings.default.max_examples, 100))
+@given(st.one_of(reductions(), contractions(), convolutions().map(of_node)), st.integers(2, 20), st.integers(1, 8))
+def test_chunks_keep_the_bits_of_exact_reductions(drawn, most, aligned):
+    """Of every combiner, and however short: where all loops become parallel, four operations are worth a cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNKS", most)
+        patch.setattr(chunks, "ALIGNED", aligned)
+        check_schedules(drawn, parallel=True)
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.sampled_from(list(KINDS)), st.integers(1 << 15, 1 << 19), st.integers(1, 9), st.integers(0, 99))
+@example("full", 1 << 19, 9, 0)
+@example("weights by batch", 500_009, 3, 0)
+def test_long_reductions_are_the_same_for_any_number_of_threads(kind, n, m, seed):
+    x = sg.matrix("x", F)
+    f = sg.function([x], [KINDS[kind][0](x), x.argmax(0), x.max()])
+    values = np.random.default_rng(seed).standard_normal((n, m)).astype(F)
+    found = []
+    for threads in (1, 2, 3):
+        with sg.using(threads=threads):
+            found.append([v.tobytes() for v in f(values)])
+    assert found[1:] == found[:-1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((1 << 20,), (0,)), ((1_000_003,), (0,)), ((1 << 16, 10), (0,)), ((2, 3, 1 << 18), (0, 2))]
+)
+@pytest.mark.parametrize("op", ["sum", "max"])
+def test_a_long_reduction_to_few_results_is_shared_by_threads(op, shape, axis):
+    kernel = of_node(node(op, (F, shape), axis=axis, keepdims=False)).kernel()
+    loops = [s for s in walk(schedule(kernel, HOST)) if isinstance(s, Loop) and s.kind == "parallel"]
+    assert max(s.extent for s in loops) >= 32
