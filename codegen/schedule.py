@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, groupby
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
@@ -45,6 +45,7 @@ from codegen.unroll import copy, unroll
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
 
+EVEN_TURNS = 64  # of a parallel loop: with fewer, some threads would have much more to do than others
 PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs more than it saves
 
 
@@ -174,8 +175,7 @@ class _Builder:
         tile = self.plan.tiles.get(name)
         if tile is None:
             outer = name + next(self.names)
-            placed = _placed(core, name, expression.axis(outer))
-            return (Loop(outer, n, kind, self.pieces(rest, inner, placed, "serial")),)
+            return self._loop(outer, n, kind, rest, inner, _placed(core, name, expression.axis(outer)))
         return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
 
     def _piece(
@@ -186,8 +186,34 @@ class _Builder:
         outer = name + "o" + next(self.names)
         base = expression.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
         subs, value = _inner_loops(name, base, self.extents[name], tile, self.names)
-        body = self.pieces(rest, (*inner, *subs), _placed(core, name, value), "serial" if turns > 1 else kind)
-        return (Loop(outer, turns, kind, body),) if turns > 1 else body
+        return self._loop(outer, turns, kind, rest, (*inner, *subs), _placed(core, name, value))
+
+    def _loop(
+        self, index: str, turns: int, kind: str, rest: Sequence[str], inner: tuple[Inner, ...], core: Body
+    ) -> Body:
+        """``turns`` of what is inside; a parallel loop of few turns is one with the next, to be dealt out evenly."""
+        if turns == 1:
+            return self.pieces(rest, inner, core, kind)
+        if kind == "serial" or turns >= EVEN_TURNS or not rest:
+            return (Loop(index, turns, kind, self.pieces(rest, inner, core, "serial")),)
+        inside = self.pieces(rest, inner, core, kind)
+        runs = [(spread, tuple(run)) for spread, run in groupby(inside, _is_parallel)]
+        pieces = [piece for spread, run in runs for piece in ([(s,) for s in run] if spread else [run])]
+        return tuple(self._both(index, turns, piece) for piece in pieces)
+
+    def _both(self, index: str, turns: int, piece: Body) -> Statement:
+        """``piece`` for each turn of ``index`` as one parallel loop, with its own turns if it is parallel itself."""
+        joint = index + next(self.names)
+        (first, *_) = piece
+        if not (isinstance(first, Loop) and _is_parallel(first)):
+            return Loop(joint, turns, "parallel", _placed(piece, index, expression.axis(joint)))
+        place, inside = expression.axis(joint), const(first.extent, INDEX)
+        body = _placed(_placed(first.body, index, place // inside), first.index, place % inside)
+        return Loop(joint, turns * first.extent, "parallel", body)
+
+
+def _is_parallel(s: Statement) -> bool:
+    return isinstance(s, Loop) and s.kind == "parallel"
 
 
 def _placed(core: Body, name: str, value: Expr) -> Body:
