@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, groupby
+from itertools import count, filterfalse, groupby
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
@@ -175,7 +175,8 @@ class _Builder:
         tile = self.plan.tiles.get(name)
         if tile is None:
             outer = name + next(self.names)
-            return self._loop(outer, n, kind, rest, inner, _placed(core, name, expression.axis(outer)))
+            place = expression.axis(outer) if n > 1 else const(0, INDEX)
+            return self._loop(outer, n, kind, rest, inner, _placed(core, name, place))
         return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
 
     def _piece(
@@ -266,12 +267,18 @@ def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) ->
     depth = [max((names.index(a) + 1 for a in c.names if a in names), default=0) for c in conditions]
     for level in range(len(inner), -1, -1):
         held = [c for c, d in zip(conditions, depth, strict=True) if d == level]
-        if held:
-            s = If(all_of(held), (s,))
+        # what reads memory is asked only where the turn exists
+        for part in (list(filter(_reads, held)), list(filterfalse(_reads, held))):
+            if part:
+                s = If(all_of(part), (s,))
         if level:
             i = inner[level - 1]
             s = Loop(i.index, i.extent, i.kind, (s,))
     return s
+
+
+def _reads(cond: Expr) -> bool:
+    return bool(loads_in((cond,)))
 
 
 def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
