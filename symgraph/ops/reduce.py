@@ -17,11 +17,17 @@ from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (
     absolute,
+    and_,
     eq,
+    invert,
     isinf,
+    le,
+    lt,
     mul,
     neq,
+    or_,
     pow,
+    sgn,
     sqr,
     sub,
     switch,
@@ -31,7 +37,7 @@ from symgraph.ops.extents import Size, product
 from symgraph.ops.extents import maximum as larger
 from symgraph.ops.extents import sub as less
 from symgraph.ops.shape import extents, permute
-from symgraph.ops.transcendental import sqrt
+from symgraph.ops.transcendental import log, sqrt
 from symgraph.origin import here_excerpt
 from symgraph.types import canonical, is_float
 
@@ -118,6 +124,31 @@ _argmin = Reduction(
 )  # fmt: skip
 for _op in (_sum, _prod, _max, _min, _any, _all, _argmax, _argmin):
     _op.register()
+
+# ------------------------------------------------------------------------------------------------ logarithm of prod
+
+
+def _log_prod_grad(g: Any, x: Any, y: Any, axis: tuple[int, ...], keepdims: bool) -> GradResult:
+    return [true_div(kept(g, axis, keepdims), x)]
+
+
+def _log_prod_numpy(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """By long double, which reaches far beyond float64."""
+    return np.log(np.prod(x.astype("longdouble"), axis=axis, keepdims=keepdims))
+
+
+@composite(name="log_prod", grad=_log_prod_grad, reference=_log_prod_numpy)
+def log_prod(x: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
+    """log(prod(x)), the sum of the logarithms where the product overflows or underflows."""
+    w = wide(x)
+    whole = _prod(w, axis, keepdims)
+    size, info = absolute(whole), np.finfo(w.dtype)
+    usable = and_(lt(size, np.inf), le(float(info.tiny), size))
+    ordinary = _all(and_(neq(w, 0), lt(absolute(w), np.inf)), axis, keepdims)
+    apart = _sum(log(absolute(w)), axis, keepdims)
+    signed = switch(lt(_prod(sgn(w), axis, keepdims), 0), np.nan, apart)
+    return convert(switch(or_(usable, invert(ordinary)), log(whole), signed), x.dtype)
+
 
 # ------------------------------------------------------------------------------------------------ dtypes
 

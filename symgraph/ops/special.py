@@ -230,6 +230,15 @@ gammaln: Elementwise = primitive(
 )
 
 
+@elementwise(grad=lambda g, x, y, out: [g * (out * psi(x)), -(g * (out * psi(y)))])
+def gamma_ratio(x: Any, y: Any) -> Any:
+    """gamma(x) / gamma(y), by their logarithms where one overflows."""
+    above, below = expression.gamma(x), expression.gamma(y)
+    large = expression.eq(above, float("inf")) | expression.eq(below, float("inf"))
+    apart = expression.exp(expression.gammaln(x) - expression.gammaln(y))
+    return select((x > 1) & (y > 1) & large, apart, above / below)
+
+
 @elementwise(grad=lambda g, x, y: [g * psi(x)])
 def log_gamma(x: Any) -> Any:
     """log(gamma(x)), finite where gamma overflows; NaN where it is negative, as gammaln is not."""

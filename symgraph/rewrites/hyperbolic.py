@@ -185,12 +185,6 @@ def exp_of_negated_softplus(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
-def exp_of_softplus_minus_argument(x: Pattern) -> Pair:
-    """exp magnifies the rounding of the difference; sigmoid does not form it."""
-    return exp(x - softplus(x)), sigmoid(x)
-
-
-@rule("stabilize")
 def odds_against(x: Pattern) -> Pair:
     """1/sigmoid(x) - 1 cancels for large x; it is exp(-x)."""
     return 1 / sigmoid(x) - 1, exp(-x)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgraph.graph import Apply, Constant, Variable, constant
+from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Factor, Matcher, Owner, factors, make, multiply
 from symgraph.op import OPS
 from symgraph.ops.exponentials import peak
@@ -22,9 +22,11 @@ from symgraph.pattern import Pattern
 from symgraph.pattern import sum as sum_
 from symgraph.rewrite import repaired, rewriter
 from symgraph.rewrites.signs import is_nonnegative, is_positive_constant
-from symgraph.rewrites.views import VIEWS, beside_reduction, placed, views_of
+from symgraph.rewrites.views import VIEWS, bare, beside_reduction, placed, views_of
 
-EXPONENTIALS = frozenset({"exp", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2", "erfc"})
+EXPONENTIALS = frozenset(
+    {"exp", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2", "erfc", "exp_difference"}
+)
 """Ops whose values span all magnitudes while their logarithms are ordinary numbers, and known without them."""
 
 MAX_TERMS = 32
@@ -42,11 +44,16 @@ def log_of(v: Variable, owner: Owner, depth: int = 4) -> Variable | None:
         case "add":
             return _log_of_terms(_added(v, owner), owner, depth)
         case "sub":
-            return _log_of_difference(node, owner, depth)
+            return _log_of_difference(node.inputs, owner, depth)
+        case "neg":
+            made = owner(node.inputs[0])
+            turned = made is not None and made.op.name == "sub"
+            return _log_of_difference(made.inputs[::-1], owner, depth) if turned else None  # type: ignore[union-attr]
         case "mul" | "true_div":
             return _log_of_product(v, owner, depth)
         case "sum" | "cast":
-            return repaired(_log(v), owner, pairs_only=True)
+            found = repaired(_log(v), owner, pairs_only=True)
+            return _log_of_weighted_sum([Factor(v, False)], owner) if found is None else found
         case name if name in VIEWS:
             chain, base = views_of(v, owner)
             found = log_of(base, owner, depth - 1)
@@ -69,12 +76,23 @@ def _added(v: Variable, owner: Owner) -> list[Variable]:
     stack = [v]
     while stack:
         v = stack.pop()
-        node = owner(v)
+        node = _under_dimshuffle(v, owner)
         if node is None or node.op.name != "add" or len(found) + len(stack) >= MAX_TERMS:
             found.append(v)
         else:
             stack += node.inputs[::-1]
     return found
+
+
+def _under_dimshuffle(v: Variable, owner: Owner) -> Apply | None:
+    """The node behind ``v``; a sum under a dimshuffle as the sum of dimshuffled terms."""
+    node = owner(v)
+    inner = owner(node.inputs[0]) if node is not None and node.op.name == "dimshuffle" else None
+    if node is None or inner is None or inner.op.name != "add":
+        return node
+    rank = node.inputs[0].ndim
+    moved = [apply(node.op, [u], node.attrs).outputs[0] if u.ndim == rank else u for u in inner.inputs]
+    return apply(inner.op, moved, inner.attrs)
 
 
 def _log_of_terms(terms: Sequence[Variable], owner: Owner, depth: int) -> Variable | None:
@@ -85,8 +103,8 @@ def _log_of_terms(terms: Sequence[Variable], owner: Owner, depth: int) -> Variab
     return functools.reduce(functools.partial(make, "logaddexp"), logs)
 
 
-def _log_of_difference(node: Apply, owner: Owner, depth: int) -> Variable | None:
-    logs = _logs(node.inputs, owner, depth)
+def _log_of_difference(terms: Sequence[Variable], owner: Owner, depth: int) -> Variable | None:
+    logs = _logs(terms, owner, depth)
     return None if logs is None else make("logsubexp", *logs)
 
 
@@ -112,11 +130,12 @@ def _log_of_product(v: Variable, owner: Owner, depth: int) -> Variable | None:
     if all(u is None for u in logs):
         return None
     terms = [make("log", f.value) if u is None else u for f, u in zip(given, logs, strict=True)]
-    return _signed_sum([make("neg", u) if f.below else u for f, u in zip(given, terms, strict=True)])
+    signed = [make("neg", u) if f.below else u for f, u in zip(given, terms, strict=True) if not _is_one(f.value)]
+    return functools.reduce(functools.partial(make, "add"), signed)
 
 
-def _signed_sum(terms: Sequence[Variable]) -> Variable:
-    return functools.reduce(functools.partial(make, "add"), terms)
+def _is_one(v: Variable) -> bool:
+    return isinstance(v, Constant) and bool((v.data == 1).all())
 
 
 def _log_of_weighted_sum(given: Sequence[Factor], owner: Owner) -> Variable | None:
@@ -136,9 +155,8 @@ def _log_of_weighted_sum(given: Sequence[Factor], owner: Owner) -> Variable | No
 
 def _number(f: Factor, owner: Owner) -> Factor | None:
     """``f`` as a scalar, if it is one under inserted axes."""
-    made = owner(f.value)
-    bare = made.inputs[0] if made is not None and made.op.name == "dimshuffle" else f.value
-    return None if bare.ndim else Factor(bare, f.below)
+    v = bare(f.value, owner)
+    return None if v.ndim else Factor(v, f.below)
 
 
 @dataclass(frozen=True)
@@ -183,19 +201,41 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
     """log(c*exp(x)/sum(exp(y))) and log(exp(x) + exp(y) + c) overflow where the logarithms of their parts are ordinary
     numbers."""
     made = owner(node.inputs[0])
-    structured = made is not None and made.op.name in ("add", "sub", "mul", "true_div")
-    return log_of(node.inputs[0], owner) if structured else None
+    structured = made is not None and made.op.name in ("add", "sub", "neg", "mul", "true_div", "sum", "cast")
+    found = log_of(node.inputs[0], owner) if structured else None
+    return _log_of_two(node.inputs[0], owner) if structured and found is None else found
+
+
+def _log_of_two(v: Variable, owner: Owner) -> Variable | None:
+    """The logarithm of a product or a quotient of two that are no constants, which may be out of range."""
+    made = owner(v)
+    assert made is not None
+    if made.op.name not in ("mul", "true_div") or any(is_scalar_constant(u) for u in made.inputs):
+        return None
+    return make("log_product" if made.op.name == "mul" else "log_quotient", *made.inputs)
+
+
+def is_scalar_constant(v: Variable) -> bool:
+    return isinstance(v, Constant) and v.data.size == 1
+
+
+@rewriter("stabilize", "log")
+def log_of_absolute_product(node: Apply, owner: Owner) -> Variable | None:
+    """|x*y| is |x| * |y|, whose logarithm is known where the product is out of range."""
+    made = owner(node.inputs[0])
+    inner = owner(made.inputs[0]) if made is not None and made.op.name == "abs" else None
+    if inner is None or inner.op.name not in ("mul", "true_div"):
+        return None
+    return make("log", make(inner.op.name, *[make("abs", v) for v in inner.inputs]))
 
 
 @rewriter("stabilize", "log")
 def log_of_inverse(node: Apply, owner: Owner) -> Variable | None:
     """1 / x overflows or underflows where its logarithm is an ordinary number; the inverse of -0 has none."""
     made = owner(node.inputs[0])
-    if made is None or made.op.name != "true_div":
+    if made is None or made.op.name != "true_div" or not _is_one(made.inputs[0]):
         return None
-    one, x = made.inputs
-    inverse = isinstance(one, Constant) and bool((one.data == 1).all()) and is_nonnegative(x, owner)
-    return make("neg", make("log", x)) if inverse else None
+    return make("neg", make("log", made.inputs[1])) if is_nonnegative(made.inputs[1], owner) else None
 
 
 @rewriter("stabilize", "log1p")
@@ -208,26 +248,27 @@ def log1p_in_parts(node: Apply, owner: Owner) -> Variable | None:
     return None if found is None else make("softplus", found)
 
 
-@rewriter("stabilize", "true_div")
+@rewriter("stabilize", "mul", "true_div")
 def exp_over_sum_of_exps(node: Apply, owner: Owner) -> Variable | None:
     """exp(x) / sum(exp(y)) is inf / inf, or 0 / 0: the maximum is taken out of both."""
-    if beside_reduction(node, owner) is not None:
+    if not _may_be_ratio(node, owner) or beside_reduction(node, owner) is not None:
         return None
-    _, below = factors(node.inputs[1], owner)
-    for k, f in enumerate(below):
-        total = None if f.below else _weighted_exp(f.value, owner)
-        if total is None:
-            continue
-        negative, above = factors(node.inputs[0], owner)
-        for j, g in enumerate(above):
-            x = None if g.below else _exponent(g.value, owner)
-            if x is not None:
-                rest = [h for i, h in enumerate(above) if i != j]
-                rest += [Factor(h.value, not h.below) for i, h in enumerate(below) if i != k]
-                ratio = _shifted_ratio(x, total)
-                sign = negative != factors(node.inputs[1], owner)[0]
-                return multiply(ratio, sign, rest)
+    negative, given = factors(node.outputs[0], owner)
+    for k, f in enumerate(given):
+        total = _weighted_exp(f.value, owner) if f.below else None
+        for j, g in enumerate(given):
+            if total is not None and not g.below:
+                above = _shifted(g.value, total, owner)
+                if above is not None:
+                    rest = [h for i, h in enumerate(given) if i not in (j, k)]
+                    return multiply(make("true_div", above, _shifted_total(total, total)), negative, rest)
     return None
+
+
+def _may_be_ratio(node: Apply, owner: Owner) -> bool:
+    """Whether something stands below the line, asked first because it is cheap."""
+    made = [owner(v) for v in node.inputs]
+    return node.op.name == "true_div" or any(n is not None and n.op.name == "true_div" for n in made)
 
 
 def _exponent(v: Variable, owner: Owner) -> Variable | None:
@@ -239,28 +280,58 @@ def _exponent(v: Variable, owner: Owner) -> Variable | None:
     return placed(made.inputs[0], chain)
 
 
-def _shifted_ratio(x: Variable, total: _Total) -> Variable:
-    """exp(x - m) / sum(w*exp(y - m)), m the maximum of y; what it is does not matter, nor does its slope."""
-    best = OPS["disconnected_grad"](peak(total.x, total.axis))  # type: ignore[operator]
-    e = OPS["exp_difference"](total.x, best)  # type: ignore[operator]
-    below = make("sum", make("mul", total.weights, e), total.axis, total.keepdims)
+def _best(total: _Total) -> Variable:
+    """The maximum, kept; what it is does not matter to the ratio, nor does its slope."""
+    return OPS["disconnected_grad"](peak(total.x, total.axis))  # type: ignore[operator, no-any-return]
+
+
+def _shifted(v: Variable, total: _Total, owner: Owner) -> Variable | None:
+    """exp(x) or a weighted sum of such along the same axis, the maximum of ``total`` taken out."""
+    x, best = _exponent(v, owner), _best(total)
+    if x is None:
+        other = _weighted_exp(v, owner)
+        same = other is not None and other.axis == total.axis and other.keepdims == total.keepdims
+        return _shifted_total(other, total) if same else None  # type: ignore[arg-type]
     if not total.keepdims:
         best = permute(best, tuple(k for k in range(best.ndim) if k not in total.axis))
-    return make("true_div", make("exp_difference", x, best), below)
+    return make("exp_difference", x, best)
 
 
-@rewriter("stabilize", "true_div")
+def _shifted_total(total: _Total, by: _Total) -> Variable:
+    e = make("exp_difference", total.x, _best(by))
+    return make("sum", make("mul", total.weights, e), total.axis, total.keepdims)
+
+
+@rewriter("stabilize", "mul", "true_div")
 def exp_over_list_of_exps(node: Apply, owner: Owner) -> Variable | None:
     """exp(x) / (exp(x) + exp(y) + ...) is inf / inf, or 0 / 0: only differences to x are exponentiated."""
-    terms = _added(node.inputs[1], owner)
-    negative, above = factors(node.inputs[0], owner)
-    for k, f in enumerate(above):
-        made = owner(f.value)
-        if len(terms) < 2 or f.below or made is None or made.op.name != "exp" or not any(f.value is t for t in terms):
-            continue
-        logs = _logs([t for t in terms if t is not f.value], owner, 4)
-        if logs is not None and len(logs) == len(terms) - 1:
-            gaps = [make("sub", v, made.inputs[0]) for v in logs]
-            others = make("softplus", functools.reduce(functools.partial(make, "logaddexp"), gaps))
-            return multiply(make("exp", make("neg", others)), negative, [h for j, h in enumerate(above) if j != k])
+    if not _may_be_ratio(node, owner):
+        return None
+    negative, given = factors(node.outputs[0], owner)
+    for k, f in enumerate(given):
+        terms = _added(f.value, owner) if f.below else []
+        for j, g in enumerate(given):
+            if len(terms) > 1 and not g.below and any(g.value is t for t in terms):
+                found = _share(g.value, terms, owner)
+                if found is not None:
+                    return multiply(found, negative, [h for i, h in enumerate(given) if i not in (j, k)])
     return None
+
+
+def _share(part: Variable, terms: Sequence[Variable], owner: Owner) -> Variable | None:
+    """exp(x) over a sum with it in it."""
+    x, others = _exponent(part, owner), [t for t in terms if t is not part]
+    logs = _logs(others, owner, 4)
+    if x is None or logs is None or len(others) != len(terms) - 1:
+        return None
+    gaps = [make("sub", v, x) for v in logs]
+    return make("exp", make("neg", make("softplus", functools.reduce(functools.partial(make, "logaddexp"), gaps))))
+
+
+@rewriter("stabilize", "concatenate")
+def exp_of_join(node: Apply, owner: Owner) -> Variable | None:
+    """Joined exponentials are the exponential of what is joined, which sums and ratios know."""
+    exponents = [_exponent(v, owner) for v in node.inputs]
+    if any(x is None for x in exponents):
+        return None
+    return make("exp", apply(node.op, exponents, node.attrs).outputs[0])  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from symgraph.pattern import Pattern, hypot, norm, sqr, sqrt
 from symgraph.pattern import sum as sum_
 from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
+from symgraph.rewrites.views import bare
 
 Pair = tuple[Any, Any]
 _SQUARES = sum_(sqr(Pattern(name="x")), axis=Pattern(name="axis"), keepdims=Pattern(name="keepdims"))
@@ -73,8 +74,8 @@ def _about_the_mean(first: Variable, second: Variable, owner: Owner) -> Variable
         rest = [g for j, g in enumerate(above) if j != k]
         number = convert(count(x, axis), first.dtype)  # type: ignore[arg-type]
         if _is_square_of_total(second, env, [*rest, Factor(number, True)], owner):
-            mean = make("true_div", make("sum", x, axis, None, True), number)
-            squares = make("sum", make("sqr", make("sub", x, mean)), axis, None, keepdims)
+            mean = make("true_div", make("sum", x, axis, True), number)
+            squares = make("sum", make("sqr", make("sub", x, mean)), axis, keepdims)
             return multiply(squares, False, rest)
     return None
 
@@ -93,7 +94,11 @@ def _is_square_of_total(v: Variable, env: Any, rest: Sequence[Factor], owner: Ow
     matcher = Matcher(owner, views=True)
     totals = [f for f in roots if not f.below and next(matcher.match(_TOTAL, f.value, env), None) is not None]
     others = [f for f in roots if all(f is not t for t in totals)]
-    return not negative and len(totals) == 2 and _same_product(others, rest)
+    return not negative and len(totals) == 2 and _same_product(_bare(others, owner), _bare(rest, owner))
+
+
+def _bare(product: Sequence[Factor], owner: Owner) -> list[Factor]:
+    return [Factor(bare(f.value, owner), f.below) for f in product]
 
 
 def _same_product(first: Sequence[Factor], second: Sequence[Factor]) -> bool:

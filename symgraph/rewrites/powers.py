@@ -8,7 +8,7 @@ import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Owner, make
-from symgraph.pattern import Pattern, cos, log, sin, sqr, sqrt, xlogx
+from symgraph.pattern import Pattern, cos, log, log_prod, prod, sin, sqr, sqrt, xlogx
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
@@ -119,6 +119,24 @@ def difference_to_square(x: Pattern) -> Pair:
 def xlogx_from_product(x: Pattern) -> Pair:
     """x * log(x) is 0 * -inf at 0, where it tends to 0."""
     return x * log(x), xlogx(x)
+
+
+@rule("stabilize")
+def inverse_of_inverse(x: Pattern) -> Pair:
+    """1 / (1/x) rounds twice, and overflows or underflows on its way; it is x."""
+    return 1 / (1 / x), x
+
+
+@rule("stabilize")
+def product_with_inverse(x: Pattern, y: Pattern) -> Pair:
+    """x * (1/y) is rounded twice, and 1/y may overflow; x / y is rounded once."""
+    return x * (1 / y), x / y
+
+
+@rule("stabilize")
+def log_of_prod(x: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
+    """The product overflows or underflows where its logarithm is an ordinary number."""
+    return log(prod(x, axis=axis, keepdims=keepdims)), log_prod(x, axis=axis, keepdims=keepdims)
 
 
 # ------------------------------------------------------------------------------------------------ common factors

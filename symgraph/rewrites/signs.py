@@ -10,7 +10,7 @@ from symgraph.types import is_float
 
 _NONNEGATIVE = frozenset({
     "sqr", "exp", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "shape_of", "cosh", "sech", "sech2",
-    "erfc", "erfcx", "norm",
+    "erfc", "erfcx", "norm", "exp_difference", "hypot",
 })  # fmt: skip
 _KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "max", "min", "maximum", "cast", "sqrt"})
 _VIEWS = frozenset({"dimshuffle", "reshape", "gather", "slice", "broadcast_to", "broadcast_like"})

@@ -11,6 +11,7 @@ from symgraph.pattern import (
     erfcx,
     exp,
     gamma,
+    gamma_ratio,
     log,
     log1p,
     log_erfc,
@@ -82,3 +83,9 @@ def log1p_of_negated_half_erfc(x: Pattern) -> Pair:
 def log_of_gamma(x: Pattern) -> Pair:
     """gamma overflows past 171, where its logarithm is some hundreds."""
     return log(gamma(x)), log_gamma(x)
+
+
+@rule("stabilize")
+def ratio_of_gammas(x: Pattern, y: Pattern) -> Pair:
+    """Both gammas overflow past 171, where their ratio may be an ordinary number."""
+    return gamma(x) / gamma(y), gamma_ratio(x, y)

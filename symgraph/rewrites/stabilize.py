@@ -17,6 +17,7 @@ from typing import Any
 from symgraph.pattern import (
     Pattern,
     exp,
+    exp_difference,
     expm1,
     log,
     log1mexp,
@@ -218,3 +219,15 @@ def log_of_root(x: Pattern) -> Pair:
 def logaddexp_with_zero(x: Pattern) -> Pair:
     """logaddexp(x, 0) rounds off what softplus keeps of a very negative x."""
     return logaddexp(x, 0.0), softplus(x)
+
+
+@rule("stabilize")
+def log_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
+    """exp(x - y) overflows where its logarithm is an ordinary number."""
+    return log(exp_difference(x, y)), x - y
+
+
+@rule("stabilize")
+def logaddexp_minus_argument(x: Pattern, y: Pattern) -> Pair:
+    """logaddexp(x, y) - x cancels where both are large; softplus of the difference keeps every digit."""
+    return logaddexp(x, y) - x, softplus(y - x)

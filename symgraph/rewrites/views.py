@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,13 @@ def placed(v: Variable, chain: Sequence[Apply]) -> Variable:
     return v
 
 
+def bare(v: Variable, owner: Owner) -> Variable:
+    """A scalar without the axes of extent 1 that broadcasting gave it; others as they are."""
+    made = owner(v)
+    inserted = made is not None and made.op.name == "dimshuffle" and made.inputs[0].ndim == 0
+    return made.inputs[0] if inserted else v  # type: ignore[union-attr]
+
+
 def _on(node: Apply, inputs: Sequence[Variable]) -> Apply:
     return apply(node.op, inputs, node.attrs)
 
@@ -73,22 +81,34 @@ def choice_beside_reduction(node: Apply, owner: Owner) -> Variable | None:
 def beside_reduction(node: Apply, owner: Owner) -> Variable | None:
     """The op done on whole rows, where that has a name, and the choice after it."""
     for k, v in enumerate(node.inputs):
-        chain, base = views_of(v, owner)
         total = node.inputs[1 - k]
         made = owner(total)
-        if not chain or made is None or "axis" not in made.attrs or made.inputs[0].ndim != base.ndim:
-            continue
-        if not _chooses_of_rows(chain, base, made.attrs["axis"], made.attrs.get("keepdims", True), owner):
+        if made is None or "keepdims" not in made.attrs or len(made.outputs) > 1:
             continue
         row = apply(made.op, made.inputs, {**made.attrs, "keepdims": True}).outputs[0]
-        found = repaired(_on(node, [base, row] if k == 0 else [row, base]), owner, pairs_only=True)
-        if found is not None:
-            return placed(found, chain)
+        for chain, base in _chosen(v, owner):
+            if base.ndim == row.ndim and _chooses_of_rows(chain, base, made.attrs, owner):
+                found = repaired(_on(node, [base, row] if k == 0 else [row, base]), owner, pairs_only=True)
+                if found is not None:
+                    return placed(found, chain)
     return None
 
 
-def _chooses_of_rows(chain: Sequence[Apply], base: Variable, axes: tuple[int, ...], kept: bool, owner: Owner) -> bool:
-    """Whether ``chain`` leaves the axes beside ``axes`` as they are, in place: drops ``axes``, or keeps one of each."""
+def _chosen(v: Variable, owner: Owner) -> Iterator[tuple[list[Apply], Variable]]:
+    """``v`` as views of something, fewest first; a function of chosen elements is chosen from the function."""
+    made = owner(v)
+    slot = None if made is None else _only_operand(made)
+    chain, _ = views_of(v if made is None or slot is None else made.inputs[slot], owner)
+    for k in range(len(chain)):
+        base = chain[k].inputs[0]
+        if made is not None and slot is not None:
+            base = _on(made, [base if j == slot else u for j, u in enumerate(made.inputs)]).outputs[0]
+        yield chain[: k + 1], base
+
+
+def _chooses_of_rows(chain: Sequence[Apply], base: Variable, reduction: Mapping[str, Any], owner: Owner) -> bool:
+    """Whether ``chain`` leaves the axes that are not reduced as they are, in place, and takes one element of others."""
+    axes, kept = reduction["axis"], reduction["keepdims"]
     places: list[int | None] = list(range(base.ndim))
     for view in reversed(chain):
         after = _places_after(view, places, axes, owner)

@@ -295,7 +295,15 @@ def _log_half_erfc(x: Any) -> Any:
     return mpmath.log(mpmath.erfc(x) / 2) if x > 0 else mpmath.log1p(-mpmath.erfc(-x) / 2)
 
 
+def _out_of_range(rng: np.random.Generator, dtype: str) -> Arrays:
+    """Two powers of two whose product no float of the dtype holds."""
+    half = np.finfo(dtype).maxexp * 3 // 4
+    signs = rng.choice([-1, 1], 3)
+    return [np.exp2(signs * half).astype(dtype)] * 2
+
+
 UNIT: Range = (-0.9, 0.9)
+POSITIVE_PAIR = [(1.2, 3.0)]
 
 TRANSCENDENTAL: dict[str, list[Case]] = {
     "exp": smooth(T.exp, np.exp),
@@ -314,6 +322,16 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "arctan": smooth(T.arctan, np.arctan),
     "arctan2": [
         case(T.arctan2, pairs(OFF_ZERO, OFF_ZERO), np.arctan2, (0, 1)), case(T.arctan2, special_pairs, np.arctan2)
+    ],
+    "log_product": [
+        case(T.log_product, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.log(x * y), (0, 1)),
+        case(T.log_product, special_pairs, lambda x, y: np.log(x * y)),
+        Case(T.log_product, _out_of_range, by_mpmath(lambda x, y: mpmath.log(x) + mpmath.log(y))),
+    ],
+    "log_quotient": [
+        case(T.log_quotient, pairs(POSITIVE_PAIR, [(0.3, 0.8)]), lambda x, y: np.log(x / y), (0, 1)),
+        case(T.log_quotient, special_pairs, lambda x, y: np.log(x / y)),
+        Case(lambda x, y: T.log_quotient(x, 1 / y), _out_of_range, by_mpmath(lambda x, y: mpmath.log(x * y))),
     ],
     "hypot": [
         case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
@@ -384,6 +402,12 @@ SPECIAL: dict[str, list[Case]] = {
         case(S.log_gamma, floats((2.5, 9.0), (-3.8, -3.4)), lambda x: np.log(special.gamma(x)), (0,), 16.0),
         case(S.log_gamma, floats((200.0, 900.0)), special.gammaln, (0,)),
         case(S.log_gamma, floats((-2.9, -2.1), (-0.9, -0.1)), lambda x: np.full_like(x, np.nan)),
+    ],
+    "gamma_ratio": [
+        case(S.gamma_ratio, pairs([(2.5, 6.0)], [(2.5, 6.0)]),
+             lambda x, y: special.gamma(x) / special.gamma(y), (0, 1), 16.0),
+        case(S.gamma_ratio, lambda rng, d: [np.array([200.0, 300.0], d), np.array([199.0, 301.0], d)],
+             lambda x, y: np.array([199.0, 1 / 300]), (), 16384.0),  # the logarithms are about 1400
     ],
     "psi": [case(S.psi, floats((2.0, 9.0), (-2.5, -2.2)), special.psi, (0,), 16.0)],
     "trigamma_right": [case(S.trigamma_right, floats((0.5, 9.0)), lambda x: special.polygamma(1, x), (0,), 8.0)],

@@ -131,6 +131,13 @@ REDUCTIONS: dict[str, list[Case]] = {
         *single(R.argmin, np.argmin, whole(0, 3, *INTS)),
         Case(lambda x: R.argmin(x, 1, keepdims=True), distinct, lambda x: np.argmin(x, 1, keepdims=True)),
     ],
+    "log_prod": [
+        Case(lambda x: R.log_prod(x, axis=(1,), keepdims=False), cube(FULL, (1.2, 3.0)),
+             exact(lambda x: np.log(np.prod(x, 1))), (0,)),
+        Case(lambda x: R.log_prod(x, axis=(0, 1), keepdims=True), lambda rng, d: [np.full((2, 60), 2.0**14, d)],
+             lambda x: np.full((1, 1), 120 * 14 * np.log(2))),
+        Case(lambda x: R.log_prod(x, axis=(2,), keepdims=False), holes, exact(lambda x: np.log(np.prod(x, 2)))),
+    ],
     "norm": [
         *along(R.norm, lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
                cube(FULL, (0.3, 3.0)), (0,)),

@@ -127,7 +127,9 @@ def is_close(found: Any, truth: Any, slack: Any, ulp: float) -> bool:
 
 
 @functools.cache
-def _exact(family_value: Callable[..., Any], point: tuple[float, ...], rows: bool) -> tuple[Any, list[Any], list[Any]]:
+def _exact(
+    family_value: Callable[..., Any], point: tuple[float, ...], rows: bool, bent: bool
+) -> tuple[Any, list[Any], list[Any]]:
     """(value, slopes by each argument, their curvatures): by differences in 700 digits."""
     with mpmath.workdps(DIGITS):
         x = [mpmath.mpf(v) for v in point]
@@ -138,7 +140,7 @@ def _exact(family_value: Callable[..., Any], point: tuple[float, ...], rows: boo
 
         value = family_value(x) if rows else family_value(*x)
         slopes = [_difference(first, x, k) for k in range(len(x))]
-        curves = [] if rows else [[_difference(_Slope(first, j), x, k) for k in range(len(x))] for j in range(len(x))]
+        curves = [[_difference(_Slope(first, j), x, k) for k in range(len(x))] for j in range(len(x))] if bent else []
     return value, slopes, curves
 
 
@@ -171,14 +173,17 @@ def truth(family: Family, point: Any, dtype: str) -> tuple[Any, Any, Any, Any]:
             value = [value]
         many = len(value) if family.rows and value is not None else 0
         return value, slopes, [0] * many if family.rows else 0, [0] * len(point)
-    value, slopes, curves = _exact(family.value, point, family.rows)
-    half = mpmath.mpf(float(np.finfo(dtype).eps)) / 2
+    value, slopes, curves = _exact(family.value, point, family.rows, family.conditioned)
+    half = 4 * mpmath.mpf(float(np.finfo(dtype).eps)) / 2 if family.conditioned else mpmath.mpf(0)
     sizes = [abs(mpmath.mpf(v)) * half for v in point]
-    used = 4 if family.conditioned else 0
-    if family.rows:
-        values = value if isinstance(value, list) else [value]
-        moved = sum(abs(s) * d for s, d in zip(slopes, sizes, strict=True))
-        return values, slopes, [used * moved] * len(values), [used * moved] * len(point)
-    moved = sum((abs(s) * d for s, d in zip(slopes, sizes, strict=True)), mpmath.mpf(0))
-    bent = [sum((abs(c) * d for c, d in zip(row, sizes, strict=True)), mpmath.mpf(0)) for row in curves]
-    return value, slopes, used * moved, [used * b for b in bent]
+    moved = _reach(slopes, sizes)
+    bent = [_reach(row, sizes) for row in curves] or [mpmath.mpf(0)] * len(point)
+    if not family.rows:
+        return value, slopes, moved, bent
+    values = value if isinstance(value, list) else [value]
+    return values, slopes, [moved] * len(values), bent
+
+
+def _reach(slopes: Sequence[Any], sizes: Sequence[Any]) -> Any:
+    """How far changes of these sizes in the arguments move what has these slopes."""
+    return sum((abs(s) * d for s, d in zip(slopes, sizes, strict=True)), mpmath.mpf(0))
