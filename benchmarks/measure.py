@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.agreement import TOLERANCE
 from benchmarks.cases import CASES, Case
 from benchmarks.peers import OURS, PEERS
 from benchmarks.processes import PeerError, Process, here, import_seconds
@@ -42,7 +41,7 @@ class Result:
     rounds : list of float
         The median of each round: seconds, or bytes where memory is measured. Empty if it was not measured.
     difference : float, optional
-        From the reference, as ``agreement.disagreement`` says it.
+        From the reference, as a multiple of what is allowed.
     note : str
         Why it was not measured, or what else belongs to the figure.
     """
@@ -77,11 +76,14 @@ class Bench:
     effort : Effort
     folder : Path
         Caches of compiled programs and the reference's results.
+    checked : dict
+        What was found of (workload, peer, threads).
     """
 
     pythons: Mapping[str, str]
     effort: Effort
     folder: Path
+    checked: dict[tuple[str, str, int], tuple[float | None, str]] = field(default_factory=dict)
 
     def run(self, name: str, threads: int) -> list[Result]:
         """All peers in one case."""
@@ -104,23 +106,27 @@ class Bench:
     # -------------------------------------------------------------------------------- equal results
 
     def _checked(self, name: str, peer: str, threads: int) -> Result:
-        """Without a note if the peer can do it and agrees with the reference."""
+        """Without a note if the peer can do it and agrees with the reference; asked once for each workload."""
         workload = CASES[name].workload
-        with self._process(peer, workload, threads, self._cache("check", name, peer, threads)) as process:
+        known = self.checked.get((workload, peer, threads)) or self._check(workload, peer, threads)
+        self.checked[workload, peer, threads] = known
+        return Result(name, threads, peer, [], *known)
+
+    def _check(self, workload: str, peer: str, threads: int) -> tuple[float | None, str]:
+        """How far the peer is from the reference, and why it is not to be measured."""
+        with self._process(peer, workload, threads, self._cache(workload, peer)) as process:
             if process.ask("load") == UNSUPPORTED:
-                return Result(name, threads, peer, note=UNSUPPORTED)
+                return None, UNSUPPORTED
             difference = process.ask("check", path=str(self._reference(workload)))
-        note = "" if difference <= TOLERANCE else f"differs from the reference: {difference:.2g} of the largest element"
-        return Result(name, threads, peer, difference=difference, note=note)
+        note = "" if difference <= 1 else f"differs from the reference {difference:.2g} times as much as is allowed"
+        return difference, note
 
     def _reference(self, workload: str) -> Path:
         """The file of float64 results, made when it is first wanted."""
         path = self.folder / f"{workload}.npz"
         if not path.exists():
-            cache = self._cache("reference", workload)
-            effort = self.effort
-            python = self.pythons.get("numpy", here())
-            with Process(python, "reference", workload, effort.sizes, 1, cache, effort.limit) as process:
+            python, effort = self.pythons.get("numpy", here()), self.effort
+            with Process(python, "reference", workload, effort.sizes, 1, self.folder, effort.limit) as process:
                 process.ask("load")
                 process.ask("refer", path=str(path))
         return path
@@ -129,7 +135,7 @@ class Bench:
 
     def _steps(self, case: Case, peer: str, threads: int, stack: contextlib.ExitStack) -> Callable[[], float]:
         """A process that goes on; a sample is the median of a burst of calls."""
-        process = stack.enter_context(self._process(peer, case.workload, threads, self._cache("step", case, peer)))
+        process = stack.enter_context(self._process(peer, case.workload, threads, self._cache(case.workload, peer)))
         process.ask("load")
         process.ask("build")
         process.hold()
@@ -144,7 +150,7 @@ class Bench:
 
     def _first_calls(self, case: Case, peer: str, threads: int, stack: contextlib.ExitStack) -> Callable[[], float]:
         """A fresh process for each sample, and unless an earlier one is to have filled it, a fresh cache."""
-        kept = self._cache("kept", case, peer)
+        kept = self._cache(case.workload, peer)
 
         def sample(warm: bool = case.measure != "cold") -> float:
             with contextlib.ExitStack() as own:
@@ -171,9 +177,9 @@ class Bench:
         effort = self.effort
         return Process(self.pythons[peer], peer, workload, effort.sizes, threads, cache, effort.limit)
 
-    def _cache(self, *words: object) -> Path:
-        """A folder of that name."""
-        path = self.folder.joinpath(*[str(getattr(w, "title", w)).replace("/", "_") for w in words])
+    def _cache(self, workload: str, peer: str) -> Path:
+        """Where the peer keeps what it has compiled."""
+        path = self.folder / workload / peer
         path.mkdir(parents=True, exist_ok=True)
         return path
 

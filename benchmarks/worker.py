@@ -48,12 +48,12 @@ class Worker:
 
     def refer(self, path: str) -> None:
         """Keep the reference's results in a file."""
-        np.savez(path, *results(self.builders[self.names[1]](self.problem.astype("float64"))))
+        np.savez(path, **results(self.builders[self.names[1]](self.problem.astype("float64"))))
 
     def check(self, path: str) -> float:
-        """How far the results are from those in the file."""
+        """How far the results are from those in the file, as a multiple of what is allowed."""
         with np.load(path) as kept:
-            return disagreement(results(self.builders[self.names[1]](self.problem)), list(kept.values()))
+            return disagreement(results(self.builders[self.names[1]](self.problem)), dict(kept))
 
     def build(self) -> float:
         """Build, compile and call once: the seconds. Raises ArithmeticError if the value is not finite."""

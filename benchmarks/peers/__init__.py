@@ -68,8 +68,8 @@ OURS = "symgraph"
 REFERENCE = Peer("numpy", "reference", needs=("scipy",))
 PEERS = {
     OURS: Peer("symgraph", "ours", needs=("numpy", "llvmlite")),
-    "torch": Peer("torch", "torch", "eager"),
-    "torch.compile": Peer("torch", "torch", "default"),
+    "torch-eager": Peer("torch", "torch", "eager"),
+    "torch-compile": Peer("torch", "torch", "default"),
     "jax": Peer("jax", "jax", needs=("jaxlib",)),
     "pytensor-c": Peer("pytensor", "pytensor", "c"),
     "pytensor-numba": Peer("pytensor", "pytensor", "numba", needs=("numba",)),
