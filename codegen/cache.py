@@ -185,6 +185,11 @@ def _is_private(folder: Path) -> bool:
 @functools.cache
 def source_digest() -> str:
     """A digest of all our own source: what an older or edited version compiled is never used again."""
-    roots = (Path(symgraph.__path__[0]), Path(__file__).parent)
-    files = [(str(path.relative_to(root.parent)), path) for root in roots for path in sorted(root.rglob("*.py"))]
-    return Cache.key(*(part for name, path in files for part in (name, path.read_bytes())))
+    parts: list[bytes | str] = []
+    for root in (symgraph.__path__[0], os.path.dirname(__file__)):
+        # no Path: each process does this for some hundred files
+        found = [os.path.join(folder, n) for folder, _, names in os.walk(root) for n in names if n.endswith(".py")]
+        for path in sorted(found):
+            with open(path, "rb") as file:
+                parts += [os.path.relpath(path, os.path.dirname(root)), file.read()]
+    return Cache.key(*parts)

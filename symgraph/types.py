@@ -120,7 +120,8 @@ def is_lossless(value: object, given: np.ndarray, dtype: str) -> bool:
 
 def check_unmasked(value: object) -> None:
     """Raise DTypeError for a masked array: as a plain one it would show what it hides."""
-    if np.ma.is_masked(value):
+    # asked first: to name numpy.ma loads it
+    if hasattr(value, "_mask") and np.ma.is_masked(value):
         raise DTypeError("elements of this masked array are masked; fill them first: a.filled(0)")
 
 

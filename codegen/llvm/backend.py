@@ -17,13 +17,13 @@ import numpy as np
 from codegen.agreement import agreement
 from codegen.cache import Cache
 from codegen.describe import parts, storages
-from codegen.kernel import Kernel, show
+from codegen.kernel import Kernel, Loop, show, walk
 from codegen.key import task_key
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import CHECKED, NAME, checked_entry_text, declarations, entry_text, timed_entry_text
 from codegen.llvm.measure import TimedProgram
-from codegen.llvm.native import Callee, native_call
+from codegen.llvm.native import Callee, address, native_call
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
 from codegen.program import Program, build, guard_error
@@ -175,7 +175,7 @@ class LlvmExecutable:
         return Image(
             self._timed("compile", lambda: emit_object(self.text, self.target)), program.outputs,
             self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, module.scratch,
-            sum(map(work_of, program.kernels)) >= PARALLEL_WORK, agreement(self.prepared) is not None,
+            _is_heavy(program), agreement(self.prepared) is not None,
         )  # fmt: skip
 
     @cached_property
@@ -313,6 +313,12 @@ class LlvmExecutable:
         return self.text if part is None else _kernel_module(chosen).text()
 
 
+def _is_heavy(program: Program) -> bool:
+    """Whether a program does much, or uses threads."""
+    loops = [s for kernel in program.kernels for s in walk(kernel) if isinstance(s, Loop)]
+    return sum(map(work_of, program.kernels)) >= PARALLEL_WORK or any(s.kind == "parallel" for s in loops)
+
+
 def _aligned(arena: np.ndarray) -> int:
     """The address to begin at."""
     return -(-address(arena) // ALIGNMENT) * ALIGNMENT
@@ -327,9 +333,3 @@ def _use_threads() -> None:
 def _apart(inputs: Sequence[np.ndarray], written: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     """Inputs, copied where a caller's array is storage that the program writes."""
     return [a.copy() if any(np.may_share_memory(a, w) for w in written) else a for a in inputs]
-
-
-def address(a: np.ndarray) -> int:
-    """Where an array's data lies."""
-    where: int = a.__array_interface__["data"][0]
-    return where

@@ -131,6 +131,13 @@ def _is_known(number: Any) -> bool:
     return seen.kind == id(type(number)) and ctypes.string_at(id(number) + _Object.value.offset, len(data)) == data
 
 
+def address(a: np.ndarray) -> int:
+    """Where an array's data lies; NumPy takes microseconds to tell."""
+    if layout() is None:
+        return int(a.__array_interface__["data"][0])
+    return c_void_p.from_address(id(a) + _Array.data.offset).value or 0
+
+
 # ------------------------------------------------------------------------------------------------ callables
 
 
@@ -276,7 +283,7 @@ class _Keeper:
     def pointers(self, callee: Callee) -> int:
         """What the entry takes, the arena and constants filled in."""
         open_ = len(callee.inputs) + len(callee.shared) + len(callee.outputs)
-        constants = [a.__array_interface__["data"][0] for a in callee.constants]
+        constants = [address(a) for a in callee.constants]
         held = (c_void_p * (1 + open_ + len(constants)))(callee.first, *[None] * open_, *constants)
         self.kept.append(held)
         return ctypes.addressof(held)
