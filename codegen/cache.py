@@ -66,8 +66,8 @@ class Cache:
     ) -> None:
         self._off = folder == "off"
         self._kind = kind
-        self._folder = Path(folder or cache_folder())
-        self._limit = limit_bytes
+        self.folder = Path(folder or cache_folder())
+        self.limit = limit_bytes
 
     @staticmethod
     def key(*parts: bytes | str) -> str:
@@ -80,7 +80,7 @@ class Cache:
 
     def get(self, key: str) -> bytes | None:
         """The payload put under ``key``, or None. An entry that is not what was put is a miss, and removed."""
-        if self._off or not _is_private(self._folder):
+        if self._off or not _is_private(self.folder):
             return None
         path = self._path(key)
         try:
@@ -97,24 +97,51 @@ class Cache:
 
     def put(self, key: str, payload: bytes) -> None:
         """Keep ``payload`` under ``key`` if the disk allows; other processes see all of it or nothing."""
-        if self._off or _HEADER.size + len(payload) > self._limit:
+        if self._off or _HEADER.size + len(payload) > self.limit:
             return
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if _is_private(self._folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_private(self.folder):
                 _write(self._path(key), _header(key, payload) + payload)
                 self._evict()
 
+    def info(self) -> tuple[int, int]:
+        """How many files of ours there are, and their bytes."""
+        files = self._all()
+        return len(files), sum(size for _, size, _ in files)
+
+    def clear(self) -> int:
+        """Remove all of them; gives how many there were."""
+        files = self._all()
+        for _, _, path in files:
+            _remove(path)
+        return len(files)
+
+    def verify(self) -> tuple[int, int]:
+        """How many entries are what was put, and how many were not and are removed now."""
+        whole = damaged = 0
+        for _, _, path in self._all():
+            try:
+                _unpack(Path(path).stem, Path(path).read_bytes())
+                whole += 1
+            except (OSError, ValueError):
+                _remove(path)
+                damaged += 1
+        return whole, damaged
+
+    def _all(self) -> list[tuple[int, int, str]]:
+        return _files(self.folder) if not self._off and self.folder.is_dir() else []
+
     def _path(self, key: str) -> Path:
         assert _KEY.fullmatch(key), key
-        return self._folder / f"{key}.{self._kind}"
+        return self.folder / f"{key}.{self._kind}"
 
     def _evict(self) -> None:
         """Remove what was used longest ago until the rest fits; what a crash left behind ages like an entry."""
-        files = _files(self._folder)
+        files = _files(self.folder)
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
-            if total <= self._limit:
+            if total <= self.limit:
                 return
             _remove(path)
             total -= size

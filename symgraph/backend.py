@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import prod
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -241,10 +242,36 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run tasks."""
+    """A way to run tasks. What ``machine_of`` and ``store_of`` ask for, it may have or not."""
 
     def compile(self, task: Task, signature: Signature) -> Executable:
         """The executable for one signature."""
+        ...
+
+
+class Store(Protocol):
+    """Compiled programs on disk."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        ...
+
+    @property
+    def limit(self) -> int:
+        """Bytes that they may have together."""
+        ...
+
+    def info(self) -> tuple[int, int]:
+        """How many there are, and their bytes."""
+        ...
+
+    def clear(self) -> int:
+        """Remove all; gives how many there were."""
+        ...
+
+    def verify(self) -> tuple[int, int]:
+        """How many are whole, and how many were damaged and are removed now."""
         ...
 
 
@@ -271,6 +298,18 @@ def find_backend(name: str) -> Backend:
         raise BackendError(
             f"backend {name!r} cannot be loaded: {error}\ninstall what it needs, or use backend='numpy'"
         ) from error
+
+
+def machine_of(name: str) -> Mapping[str, str]:
+    """What the backend called ``name`` says of the machine that it compiles for."""
+    found: Mapping[str, str] = getattr(find_backend(name), "machine", dict)()
+    return found
+
+
+def store_of(name: str) -> Store | None:
+    """Where the backend called ``name`` keeps programs, or None."""
+    found: Store | None = getattr(find_backend(name), "store", lambda: None)()
+    return found
 
 
 def register_backend(name: str, path: str) -> None:

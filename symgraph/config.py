@@ -64,8 +64,12 @@ def _parse(name: str, text: str, source: str) -> str | int:
         raise ValueError(f"{source}: threads is {text!r}; it must be an integer") from None
 
 
+def _file() -> Path:
+    return Path(os.environ.get("SYMGRAPH_CONFIG", Path.home() / ".config" / "symgraph.toml"))
+
+
 def _from_file() -> dict[str, str | int]:
-    path = Path(os.environ.get("SYMGRAPH_CONFIG", Path.home() / ".config" / "symgraph.toml"))
+    path = _file()
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, RuntimeError):
@@ -94,6 +98,19 @@ def settings() -> Settings:
     if not _defaults:
         _defaults.append(replace(Settings(), **{**_from_file(), **_from_environment()}))  # type: ignore[arg-type]
     return _defaults[0]
+
+
+def sources() -> dict[str, tuple[str | int, str]]:
+    """Each setting in force here and where it comes from: the code, the environment, a file, the default."""
+    from_file, from_environment, now = _from_file(), _from_environment(), settings()
+    found: dict[str, tuple[str | int, str]] = {}
+    for f in fields(Settings):
+        variable = f"SYMGRAPH_{f.name.upper()}"
+        places = ((from_environment, variable), (from_file, str(_file())), ({f.name: f.default}, "default"))
+        given, where = next((table[f.name], where) for table, where in places if f.name in table)
+        value = getattr(now, f.name)
+        found[f.name] = (value, where if given == value else "configure() or using()")
+    return found
 
 
 def configure(**changes: str | int) -> None:

@@ -5,13 +5,14 @@ A call binds and checks the arguments, finds the program for their shapes (compi
 
 from __future__ import annotations
 
+import importlib
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +38,9 @@ from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import Step
 from symgraph.shapes import check_update
 from symgraph.types import TensorType
+
+if TYPE_CHECKING:
+    from symgraph.view.profile import Profile
 
 _compiling = threading.RLock()
 """One program is made at a time: threads that call a new function at once wait for the first."""
@@ -76,7 +80,7 @@ class Form:
 
 
 @dataclass
-class Profile:
+class Usage:
     """How often a function was called, and how long it took (seconds)."""
 
     calls: int = 0
@@ -110,7 +114,7 @@ def function(
     backend : str, optional
         "llvm" (default), "numpy", ...; see ``symgraph.backend.BACKENDS``.
     profile : bool
-        Count calls and their seconds in ``f.profile``.
+        Count calls and their seconds in ``f.usage``.
 
     Returns
     -------
@@ -267,7 +271,8 @@ class Function:
     task : Task
     programs : dict
         Signature key -> Executable, one for each set of shapes seen.
-    profile : Profile or None
+    usage : Usage or None
+        Calls and their seconds, if they are counted.
     """
 
     def __init__(
@@ -276,7 +281,7 @@ class Function:
         self.task, self.declared, self.form = task, tuple(declared), form
         self.backend, self.downcast = backend, downcast
         self.name = task.name
-        self.profile = Profile() if profile else None
+        self.usage = Usage() if profile else None
         self.programs: dict[Any, Executable] = {}
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
         self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
@@ -289,7 +294,7 @@ class Function:
         find_backend(backend)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        start = perf_counter() if self.profile else 0.0
+        start = perf_counter() if self.usage else 0.0
         arrays = self._bind(args, kwargs)
         for lock in self._locks:
             lock.acquire()
@@ -299,9 +304,9 @@ class Function:
         finally:
             for lock in self._locks:
                 lock.release()
-        if self.profile:
-            self.profile.calls += 1
-            self.profile.seconds += perf_counter() - start
+        if self.usage:
+            self.usage.calls += 1
+            self.usage.seconds += perf_counter() - start
         elif executable not in self._native and len(self._native) < MOST_NATIVE:
             self._make_native(executable)
         return self.form(found)
@@ -403,21 +408,44 @@ class Function:
         """The program for arguments of these shapes, compiled if need be, without running it."""
         return self._program(self._bind(args, kwargs))
 
+    def bind(self, *args: Any, **kwargs: Any) -> list[np.ndarray]:
+        """The arrays that a call with these arguments runs on."""
+        return self._bind(args, kwargs)
+
+    def profile(self, *args: Any, runs: int = 200, **kwargs: Any) -> Profile:
+        """Measure each kernel of the program for these arguments; shared variables keep their values.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As of a call.
+        runs : int
+            How often the program runs; a time is the median.
+
+        Returns
+        -------
+        Profile
+            Prints as a table of time, share, speed and the user's lines.
+        """
+        # by name: what shows graphs is loaded when it is first asked for
+        found: Profile = importlib.import_module("symgraph.view.profile").profile(self, *args, runs=runs, **kwargs)
+        return found
+
     @property
     def trace(self) -> list[Step]:
         """What the rewriter did to make the programs compiled so far, in order."""
         return [step for program in self.programs.values() for step in program.trace]
 
     def copy(self) -> Function:
-        """The same function with programs and profile of its own; shared variables stay shared."""
-        return Function(self.task, self.declared, self.form, self.backend, self.downcast, self.profile is not None)
+        """The same function with programs and counters of its own; shared variables stay shared."""
+        return Function(self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None)
 
     def __repr__(self) -> str:
         inside = ", ".join(i.label for i in self.declared)
         return f"<Function {self.name}({inside}), {len(self.programs)} compiled>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Function, (self.task, self.declared, self.form, self.backend, self.downcast, self.profile is not None)
+        return Function, (self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None)
 
 
 # ------------------------------------------------------------------------------------------------ eval

@@ -370,8 +370,8 @@ def test_a_profile_counts_calls():
     x = sg.dscalar("x")
     f = sg.function([x], x, profile=True)
     f(1), f(2)
-    assert f.profile.calls == 2 and f.profile.seconds > 0
-    assert sg.function([x], x).profile is None
+    assert f.usage.calls == 2 and f.usage.seconds > 0
+    assert sg.function([x], x).usage is None
 
 
 def test_an_unknown_backend_is_an_error_that_names_the_known():

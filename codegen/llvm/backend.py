@@ -131,7 +131,20 @@ class LlvmBackend:
 
     def compile(self, task: Task, signature: Signature) -> LlvmExecutable:
         """From the disk if it is there, else prepared, built, emitted and kept there."""
-        return LlvmExecutable(task, signature, host(), Cache(config.settings().cache))
+        return LlvmExecutable(task, signature, host(), self.store())
+
+    def store(self) -> Cache:
+        """The compiled programs on disk."""
+        return Cache(config.settings().cache)
+
+    def machine(self) -> dict[str, str]:
+        """What is compiled for."""
+        target = host()
+        features = [f[1:] for f in target.features.split(",") if f.startswith("+")]
+        return {
+            "triple": target.triple, "cpu": target.cpu, "vector bytes": str(target.vector_bytes),
+            "features": " ".join(sorted(features)),
+        }  # fmt: skip
 
 
 class LlvmExecutable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from symgraph.graph import Apply, Constant, Variable
@@ -41,8 +42,9 @@ def of_change(before: Variable, after: Variable) -> tuple[str, str]:
     names.update((v, v.name or c) for v, c in zip(shared, letters, strict=False))
     for v in _below(old, new):
         names.setdefault(v, called(v))
-    where = [f"{names[v]} = {_explained(v)}" for v in shared if v in names and not v.name]
     texts = in_terms_of(before, names), names[after] if after in names else in_terms_of(after, names)
+    said = set(re.findall(r"\w+", " ".join(texts)))
+    where = [f"{names[v]} = {_explained(v)}" for v in shared if names.get(v) in said and not v.name]
     return shortened(texts[0]), shortened(texts[1]) + (f"   where {', '.join(where)}" if where else "")
 
 
@@ -53,6 +55,11 @@ def of_value(v: Variable) -> str:
     for u in _below(upper):
         names.setdefault(u, called(u))
     return shortened(in_terms_of(v, names))
+
+
+def ops_near(node: Apply) -> set[str]:
+    """The ops of the next levels below a node."""
+    return {v.owner.op.name for u in node.inputs for v in _upper(u) if v.owner is not None}
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

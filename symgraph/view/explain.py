@@ -10,7 +10,7 @@ from symgraph.errors import SymgraphError
 from symgraph.function import Function
 from symgraph.gradient import grad
 from symgraph.graph import Apply, Constant, Variable, leaves, toposort
-from symgraph.match import heads, owner_of
+from symgraph.pattern import walk
 from symgraph.printing import pprint
 from symgraph.rewrite import RULES, STABILIZING, Rule, rewrite, rules_for
 from symgraph.types import is_float
@@ -115,7 +115,7 @@ def explain(what: Graph) -> Explanation:
     labels = [label for label, _ in doc.first.outputs]
     stable = rewrite(outputs, STABILIZING)
     results = [(label, pprint(v)) for label, v in zip(labels, stable, strict=True)]
-    if not isinstance(what, Function):
+    if not (isinstance(what, Function) and what.task.updates):
         results += _gradients(outputs)
     left = [*_kept(toposort(stable)), *_near_misses(toposort(stable))]
     return Explanation(doc.title, tuple(_told(doc)), tuple(dict.fromkeys(left)), tuple(results))
@@ -227,7 +227,7 @@ def _near_misses(nodes: Iterable[Apply]) -> list[str]:
     """Stabilizing rules whose ops are all there, in another form than the rule is about."""
     found: dict[str, None] = {}
     for node in nodes:
-        around = heads(node, owner_of)
+        around = brief.ops_near(node)
         for rule in rules_for("stabilize", node.op.name):
             if rule.phase == "stabilize" and _looked(rule, node, around):
                 text = brief.of_value(node.outputs[0])
@@ -236,8 +236,8 @@ def _near_misses(nodes: Iterable[Apply]) -> list[str]:
 
 
 def _looked(rule: Rule, node: Apply, around: set[str]) -> bool:
-    """Whether a pair got past the first look and did not match: its root and some op below it are there."""
+    """Whether a pair finds all its ops at and near a node, and does not match."""
     if rule.left is None or rule.left.op != node.op.name:
         return False
-    below = {p.op for p in rule.left.inputs if getattr(p, "op", None)}
-    return bool(below) and below <= around and rule.apply(node) is None
+    wanted = {p.op for p in walk(rule.left) if p.op} - {node.op.name}
+    return bool(wanted) and wanted <= around and rule.apply(node) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from symgraph.errors import DataError, SymgraphError
 from symgraph.graph import Attr, SharedVariable, Variable, apply, constant
 from symgraph.op import OPS
+from symgraph.origin import Origin, made_at
 from symgraph.types import DTYPES, TensorType
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
 
@@ -177,8 +179,17 @@ def _read_steps(steps: Plain, count: int) -> Iterator[Step]:
 # ------------------------------------------------------------------------------------------------ graphs
 
 
-def graph_of(doc: Document, state: State | None = None) -> dict[str, Variable]:
+def graph_of(
+    doc: Document, state: State | None = None, leaves: Mapping[int, Variable] | None = None
+) -> dict[str, Variable]:  # fmt: skip
     """The graph of a document as variables, built anew by the registered ops; by default as it was written.
+
+    Parameters
+    ----------
+    doc : Document
+    state : State, optional
+    leaves : mapping of int to Variable, optional
+        The variables to use for some leaves.
 
     Raises
     ------
@@ -190,8 +201,36 @@ def graph_of(doc: Document, state: State | None = None) -> dict[str, Variable]:
     order = _sorted(state)
     for k in order:
         node = doc.nodes[k]
-        made[k] = (_leaf(node),) if node.kind != "op" else _applied(node, [made[a][b] for a, b in state.inputs[k]])
+        with made_at(_origin(doc, node)):
+            if node.kind == "op":
+                made[k] = _applied(node, [made[a][b] for a, b in state.inputs[k]])
+            else:
+                made[k] = (leaves[k] if leaves and k in leaves else leaf_of(node),)
     return {label: made[k][slot] for label, (k, slot) in state.outputs}
+
+
+@dataclass(frozen=True)
+class Remembered(Origin):
+    """A place whose line is as it was when the graph was saved."""
+
+    shown: tuple[str, ...]
+
+    @property
+    def position(self) -> tuple[int, int, int | None]:
+        """The line; nobody knows the columns any more."""
+        return self.line, 0, 0
+
+    def excerpt(self) -> list[str]:
+        """The line as it was."""
+        return list(self.shown)
+
+
+def _origin(doc: Document, node: Node) -> Origin | None:
+    if node.source is None:
+        return None
+    s = doc.sources[node.source]
+    code = compile("", s.file, "exec").replace(co_qualname=s.function or "<module>")
+    return Remembered(code, 0, s.line, s.excerpt)
 
 
 def _sorted(state: State) -> list[int]:
@@ -212,7 +251,8 @@ def _sorted(state: State) -> list[int]:
     return list(order)
 
 
-def _leaf(node: Node) -> Variable:
+def leaf_of(node: Node) -> Variable:
+    """The leaf that a node is."""
     (t,) = node.types
     if node.kind == "constant":
         if node.data is None:

@@ -63,7 +63,10 @@ function drawNode(k, frame, [x, y], heat) {
   else if (frame.before && !frame.before.has(k)) kinds.push('new');
   const spoken = `${caption}, ${node.type}${node.source === null ? '' : `, ${place(node.source)}`}`;
   const rect = element('rect', {x: x - w / 2, y: y - h / 2, width: w, height: h, rx: 7});
-  if (heat.has(k)) rect.style.fill = `rgba(var(--heat), ${heat.get(k)})`;
+  if (heat.has(k)) {
+    rect.style.fill = `rgba(var(--heat), ${heat.get(k)})`;
+    kinds.push('hot');
+  }
   return element('g', {class: kinds.join(' '), role: 'button', tabindex: -1, 'data-node': k}, title(spoken), rect,
     svgText(caption, x, y - 3, 'title', w - 10), svgText(node.type, x, y + 13, 'type', w - 8));
 }
@@ -125,7 +128,7 @@ function heatOf(shown, measure) {
   if (measure === 'none') return found;
   const weights = shown.map((k) => [k, weight(k, measure)]).filter(([, w]) => w);
   const most = Math.max(...weights.map(([, w]) => w));
-  for (const [k, w] of weights) found.set(k, (0.06 + 0.6 * Math.sqrt(w / most)).toFixed(3));
+  for (const [k, w] of weights) found.set(k, (0.05 + 0.45 * Math.sqrt(w / most)).toFixed(3));
   return found;
 }
 

@@ -23,7 +23,9 @@ function excerpt(source) {
   if (source === null) return [];
   const s = data.sources[source], code = html('pre', s.excerpt.join('\n'));
   code.tabIndex = 0;
-  return section(`${s.file}:${s.line}${s.function ? ` in ${s.function}` : ''}`, code);
+  const [heading, ...rest] = section(`${s.label}${s.function ? ` in ${s.function}` : ''}`, code);
+  heading.title = s.file;
+  return [heading, ...rest];
 }
 
 function code(text) {

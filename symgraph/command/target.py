@@ -1,0 +1,201 @@
+"""Targets: ``FILE.py:NAME``, ``package.module:NAME`` or a saved graph, and what stands behind the name.
+
+Only the module that is named runs. A function of no arguments is called; where it gives several things, one is named
+after a dot: ``tutorials.net:build.train``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from symgraph.command.errors import UsageError
+from symgraph.errors import DataError
+from symgraph.function import Function
+from symgraph.graph import Constant, SharedVariable, Variable
+from symgraph.view.collect import Graph
+from symgraph.view.document import Document
+from symgraph.view.plain import read
+
+OURS = (str(Path(__file__).parent), "<frozen importlib")
+"""Files whose frames are no part of a user's traceback."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a command is about, and how it was named."""
+
+    text: str
+    graph: Graph
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is a document and no living graph."""
+        return isinstance(self.graph, Document)
+
+
+def find(text: str) -> Target:
+    """The target of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none; says where it was looked for and what there is.
+    """
+    if text.endswith(".json"):
+        return Target(text, _saved(text))
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(f"{text!r} names no graph\nwrite FILE.py:NAME, package.module:NAME or SAVED.json")
+    module = _run_file(Path(place)) if place.endswith(".py") else _run_module(place)
+    attribute, _, part = name.partition(".")
+    if not hasattr(module, attribute):
+        raise UsageError(f"{place} has no {attribute!r}\n{_offers(module)}")
+    return Target(text, _chosen(_called(getattr(module, attribute), text), part, text))
+
+
+def _saved(text: str) -> Document:
+    try:
+        return read(text)
+    except OSError as error:
+        raise UsageError(f"{text}: {error.strerror or error}") from None
+    except DataError as error:
+        raise UsageError(str(error)) from None
+
+
+# ------------------------------------------------------------------------------------------------ modules
+
+
+def _run_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        beside = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))[:10]) if path.parent.is_dir() else ""
+        raise UsageError(f"there is no file {path.resolve()}" + (f"\nthe folder has {beside}" if beside else ""))
+    name = path.stem if path.stem not in sys.modules else f"_symgraph_target_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    with _on_path(path.resolve().parent), _user_errors():
+        spec.loader.exec_module(module)
+    return module
+
+
+def _run_module(name: str) -> ModuleType:
+    with _on_path(Path.cwd()), _user_errors():
+        if _spec(name) is None:
+            looked = "\n".join(f"  {p or Path.cwd()}" for p in sys.path)
+            raise UsageError(f"there is no module {name!r}; looked in\n{looked}")
+        return importlib.import_module(name)
+
+
+def _spec(name: str) -> object:
+    """How a module would be loaded, or None; a package on the way that is not there is no error."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """A folder in front of ``sys.path`` for the body alone."""
+    before = list(sys.path)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextlib.contextmanager
+def _user_errors() -> Iterator[None]:
+    """What the user's code raises is told with the user's frames alone."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except SystemExit as error:
+        raise UsageError(f"the module ended the program: SystemExit({error.code!r})") from None
+    except Exception as error:
+        told = traceback.TracebackException.from_exception(error)
+        frames = [f for f in told.stack if not f.filename.startswith(OURS)]
+        told.stack = traceback.StackSummary.from_list(frames)
+        raise UsageError("".join(told.format(chain=False)).rstrip()) from None
+
+
+# ------------------------------------------------------------------------------------------------ values
+
+
+def _called(value: object, text: str) -> object:
+    if isinstance(value, Function | Variable) or not callable(value):
+        return value
+    try:
+        with _user_errors():
+            return value()
+    except UsageError as error:
+        if "missing" in str(error).splitlines()[-1] and "argument" in str(error).splitlines()[-1]:
+            raise UsageError(f"{text} is a function that takes arguments\nname one that takes none") from None
+        raise
+
+
+def _chosen(value: object, part: str, text: str) -> Graph:
+    """The graph that a value is or holds."""
+    many = _named(value)
+    if part:
+        if part not in many:
+            known = ", ".join(many) or "nothing by a name"
+            raise UsageError(f"{text}: there is no {part!r}; it gives {known}")
+        chosen: Graph = many[part]
+        return chosen
+    if isinstance(value, Variable | Function):
+        return value
+    functions = [v for v in many.values() if isinstance(v, Function)]
+    if len(functions) == 1:
+        return functions[0]
+    if functions:
+        raise UsageError(f"{text} gives several functions\nwrite one of {', '.join(f'{text}.{n}' for n in many)}")
+    if many and isinstance(value, Mapping | Iterable):
+        return list(many.values()) if not isinstance(value, Mapping) else dict(many)
+    raise UsageError(
+        f"{text} is {_kind(value)}\nname an expression, a list of them, or a function of symgraph.function"
+    )
+
+
+def _named(value: object) -> dict[str, Any]:
+    """The graphs in a list, tuple or dict, by their names."""
+    if isinstance(value, Mapping):
+        return {str(k): v for k, v in value.items() if isinstance(v, Variable | Function)}
+    if not isinstance(value, list | tuple):
+        return {}
+    return {_name(v) or str(k): v for k, v in enumerate(value) if isinstance(v, Variable | Function)}
+
+
+def _name(v: Variable | Function) -> str | None:
+    return v.name
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}" if not isinstance(value, ModuleType) else "a module"
+
+
+def _offers(module: ModuleType) -> str:
+    """The names in a module that are graphs, or functions that may give one."""
+    found = {k: v for k, v in vars(module).items() if not k.startswith("_")}
+    graphs = [k for k, v in found.items() if isinstance(v, Function) or _is_expression(v)]
+    builders = [k for k, v in found.items() if getattr(v, "__module__", None) == module.__name__ and callable(v)]
+    lines = [f"graphs in it: {', '.join(graphs) or 'none'}"]
+    if builders:
+        lines.append(f"functions that may build one: {', '.join(builders)}")
+    return "\n".join(lines)
+
+
+def _is_expression(value: object) -> bool:
+    return isinstance(value, Variable) and not isinstance(value, Constant | SharedVariable)
