@@ -137,7 +137,9 @@ def describe(v: Variable) -> str:
     """One line of an error: name, type, kind and place."""
     kind = "constant" if isinstance(v, Constant) else "shared" if isinstance(v, SharedVariable) else "input"
     made = v.owner.op.name if v.owner is not None else kind
-    return f"{label(v)}  {v.type}   {made}{f', {v.origin}' if v.origin else ''}"
+    # a small constant is one object for all who wrote it: where the first of them stood says nothing here
+    is_common = isinstance(v, Constant) and v.name is None and v.data.nbytes <= SMALL
+    return f"{label(v)}  {v.type}   {made}{f', {v.origin}' if v.origin and not is_common else ''}"
 
 
 class Constant(Variable):

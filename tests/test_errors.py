@@ -13,6 +13,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import MAX_LINES, SymgraphError
+from symgraph.graph import describe
 from tutorials import data
 
 GOLDENS = Path(__file__).parent / "goldens" / "errors.txt"
@@ -480,6 +481,13 @@ def test_messages_are_the_goldens(name, backend, tmp_path):
     found = message(name, backend, tmp_path)
     assert found == goldens()[name]
     assert len(found.splitlines()) <= MAX_LINES
+
+
+def test_the_place_of_a_constant_that_many_share_is_not_told():
+    message = []
+    for constant in (sg.constant(0.625), sg.constant(0.625), sg.constant(np.arange(1000.0))):
+        message.append(describe(constant))
+    assert message[:2] == ["0.625  float64 ()   constant"] * 2 and "test_errors.py" in message[2]
 
 
 def test_no_golden_is_left_over():
