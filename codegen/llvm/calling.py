@@ -18,6 +18,7 @@ from codegen.llvm.accept import ARGUMENTS, RECORDS
 # What NumPy and CPython export, by the names used here.
 FUNCTIONS = """
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyDataMem_SetHandler(ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyList_New(i64)
@@ -122,8 +123,8 @@ look:
   %fine = or i1 %before, %behind""", "ptr %c, ptr %begin, ptr %end"),
 ]  # fmt: skip
 
-_WRITE = [
-    _each("make_outputs", 10, "%Output", f"""
+_NEW_ARRAY = """
+define internal ptr @new_array(ptr %r) {
   %descr = load ptr, ptr %r
   %rank.p = getelementptr %Type, ptr %r, i32 0, i32 1
   %rank = load i64, ptr %rank.p
@@ -133,16 +134,50 @@ _WRITE = [
   call void @Py_IncRef(ptr %descr)
   %a = call ptr @PyArray_NewFromDescr(ptr @PyArray_Type, ptr %descr, i32 %rank32, ptr %extents, ptr null, ptr null,
                                       i32 0, ptr null)
+  ret ptr %a
+}
+
+; The same under another allocator of NumPy's.
+define internal ptr @new_array_from(ptr %allocator, ptr %r) {
+  %old = call ptr @PyDataMem_SetHandler(ptr %allocator)
+  %failed = icmp eq ptr %old, null
+  br i1 %failed, label %no, label %yes
+no:
+  ret ptr null
+yes:
+  %a = call ptr @new_array(ptr %r)
+  %ours = call ptr @PyDataMem_SetHandler(ptr %old)
+  call void @Py_DecRef(ptr %ours)
+  call void @Py_DecRef(ptr %old)
+  ret ptr %a
+}
+"""
+
+_WRITE = [
+    _NEW_ARRAY,
+    _each("make_outputs", 10, "%Output", f"""
+  %allocator.p = getelementptr %Output, ptr %r, i32 0, i32 2
+  %allocator = load ptr, ptr %allocator.p
+  %usual = icmp eq ptr %allocator, null
+  br i1 %usual, label %small, label %large
+small:
+  %a.small = call ptr @new_array(ptr %r)
+  br label %made
+large:
+  %a.large = call ptr @new_array_from(ptr %allocator, ptr %r)
+  br label %made
+made:
+  %a = phi ptr [ %a.small, %small ], [ %a.large, %large ]
   %array.p = getelementptr %Output, ptr %r, i32 0, i32 1
   store ptr %a, ptr %array.p
-  %made = icmp ne ptr %a, null
-  br i1 %made, label %keep, label %stop
+  %is.made = icmp ne ptr %a, null
+  br i1 %is.made, label %keep, label %stop
 keep:
   %data.p = getelementptr %Array, ptr %a, i32 0, i32 2
   %data = load ptr, ptr %data.p
 {_pointer("outputs")}
   store ptr %data, ptr %slot
-  %fine = icmp eq i1 %made, true"""),
+  %fine = icmp eq i64 0, 0"""),
     _each("drop_outputs", 10, "%Output", """
   %array.p = getelementptr %Output, ptr %r, i32 0, i32 1
   %a = load ptr, ptr %array.p

@@ -19,13 +19,14 @@ import numpy as np
 
 from codegen.llvm.accept import NUMBERS
 from codegen.llvm.calling import RESULTS, calling_text
+from codegen.llvm.recycle import LARGE, recycle_text
 from codegen.llvm.runtime import runtime_object
 from codegen.llvm.target import Library, define_symbol, load
 from symgraph.graph import SharedVariable
 from symgraph.types import TensorType
 
 # Places in NumPy's table of C functions, which never change (numpy/__multiarray_api.h).
-_NEW_FROM_DESCR = 94
+_NUMPY = {"PyArray_NewFromDescr": 94, "PyDataMem_SetHandler": 304}
 
 
 class _Object(Structure):
@@ -52,7 +53,7 @@ class _Shared(Structure):
 
 
 class _Output(Structure):
-    _fields_ = [("type", _Type), ("array", c_void_p)]
+    _fields_ = [("type", _Type), ("array", c_void_p), ("allocator", c_void_p)]
 
 
 class _Lock(Structure):
@@ -77,6 +78,7 @@ class _Method(Structure):
 
 _FASTCALL_WITH_KEYWORDS = 0x0080 | 0x0002
 _new_builtin = ctypes.PYFUNCTYPE(py_object, c_void_p, py_object, c_void_p)(("PyCFunction_NewEx", pythonapi))
+_new_capsule = ctypes.PYFUNCTYPE(py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", pythonapi))
 _capsule_pointer = ctypes.PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))
 
 # ------------------------------------------------------------------------------------------------ layout
@@ -147,9 +149,25 @@ def _runtime() -> Library:
     found = layout()
     assert found is not None
     table = _capsule_pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
-    define_symbol("PyArray_NewFromDescr", (ctypes.c_size_t * (_NEW_FROM_DESCR + 1)).from_address(table)[-1])
+    for name, place in _NUMPY.items():
+        define_symbol(name, (ctypes.c_size_t * (place + 1)).from_address(table)[-1])
     define_symbol("PyArray_Type", id(np.ndarray))
-    return load([runtime_object(calling_text(found.items))])
+    return load([runtime_object(calling_text(found.items)), runtime_object(recycle_text())])
+
+
+class _Allocator(Structure):
+    _fields_ = [
+        ("name", ctypes.c_char * 127), ("version", ctypes.c_uint8), ("context", c_void_p), ("malloc", c_void_p),
+        ("calloc", c_void_p), ("realloc", c_void_p), ("free", c_void_p),
+    ]  # fmt: skip
+
+
+@functools.cache
+def _recycler() -> tuple[object, _Allocator]:
+    """NumPy's handle of the allocator that keeps large blocks, and what it refers to."""
+    code = {name: _runtime().address(f"sg_recycle_{name}") for name in ("malloc", "calloc", "realloc", "free")}
+    allocator = _Allocator(name=b"symgraph", version=1, **code)
+    return _new_capsule(ctypes.addressof(allocator), b"mem_handler", None), allocator
 
 
 @dataclass(frozen=True)
@@ -211,7 +229,7 @@ def native_call(callee: Callee, result: str, fallback: Callable[..., Any]) -> Ca
     call.heavy, call.result = callee.heavy, RESULTS[result]
     call.inputs = table.records(_Input, [table.input(t) for t in callee.inputs])
     call.shared = table.records(_Shared, table.shared(callee))
-    call.outputs = table.records(_Output, [_Output(table.type(t)) for t in callee.outputs])
+    call.outputs = table.records(_Output, [table.output(t) for t in callee.outputs])
     call.locks = table.records(_Lock, table.locks(callee.shared))
     call.pointers = table.pointers(callee)
     method = table.record(_Method)
@@ -261,6 +279,11 @@ class _Keeper:
         """An input; one of a dtype that Python's numbers are not converted to takes arrays only."""
         known = t.dtype in NUMBERS
         return _Input(self.type(t), self.address(np.dtype(t.dtype).type) if known else None, NUMBERS.get(t.dtype, 0))
+
+    def output(self, t: TensorType) -> _Output:
+        """An output."""
+        made = self.type(t)
+        return _Output(made, None, self.address(_recycler()[0]) if made.bytes >= LARGE else None)
 
     def shared(self, callee: Callee) -> list[_Shared]:
         """The shared variables."""
