@@ -92,6 +92,12 @@ def _minimum(x: np.ndarray, y: np.ndarray) -> object:
     return np.where((x < y) | (x != x), x, y)
 
 
+def _pow(x: np.ndarray, y: np.ndarray) -> object:
+    """C's pow. NumPy takes the root for one exponent of 0.5, which is NaN at -inf where the power is inf."""
+    a, b = np.broadcast_arrays(x, y)
+    return np.power(np.atleast_1d(a), np.array(np.atleast_1d(b), order="C")).reshape(a.shape)
+
+
 def _bitcast(x: np.ndarray, dtype: str) -> object:
     return np.asarray(x).view(dtype)
 
@@ -192,7 +198,7 @@ _row("log", 1, np.log, lambda x, y: (1 / x,))
 _row("log1p", 1, np.log1p, lambda x, y: (1 / (1 + x),))
 _row("log2", 1, np.log2, lambda x, y: (1 / math.log(2) / x,))
 _row("log10", 1, np.log10, lambda x, y: (1 / math.log(10) / x,))
-_row("pow", 2, np.power, lambda a, b, y: (b * power(a, b - 1), _pow_by_exponent(a, y)), smooth=False)
+_row("pow", 2, _pow, lambda a, b, y: (b * power(a, b - 1), _pow_by_exponent(a, y)), smooth=False)
 _row("sin", 1, np.sin, lambda x, y: (cos(x),))
 _row("cos", 1, np.cos, lambda x, y: (-sin(x),))
 _row("tan", 1, np.tan, lambda x, y: (1 + y * y,))

@@ -132,9 +132,12 @@ def _forget() -> None:
 
 
 @contextlib.contextmanager
-def scratch_rules() -> Iterator[None]:
-    """Rules declared in the body are forgotten after it: for tests of wrong rules."""
+def scratch_rules(without: Collection[str] = ()) -> Iterator[None]:
+    """Rules declared in the body are forgotten after it, and those of the phases ``without`` are not there in it."""
     saved = dict(RULES)
+    for name in [n for n, r in RULES.items() if r.phase in without]:
+        del RULES[name]
+    _forget()
     try:
         yield
     finally:

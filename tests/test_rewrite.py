@@ -19,7 +19,7 @@ from symgraph.pattern import Pattern, cos, cosh, exp, sin, sinh, sqrt, tan, tanh
 from symgraph.pattern import sum as sum_
 from symgraph.reference import evaluate
 from symgraph.rewrite import (
-    RULES,
+    PHASES,
     RewriteError,
     Step,
     expand_composites,
@@ -36,9 +36,7 @@ VIEWS = Matcher(owner_of, views=True)
 @pytest.fixture
 def alone() -> Any:
     """A registry of which the test is the only user."""
-    with scratch_rules():
-        for name in [n for n, r in RULES.items() if r.phase != "expand"]:
-            del RULES[name]
+    with scratch_rules(without=PHASES):
         yield
 
 

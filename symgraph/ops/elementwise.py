@@ -182,7 +182,7 @@ def _power_by_exponent(g: Any, x: Any, n: Any, out: Any) -> Any:
 
 
 pow = Power(
-    "pow", _power, 2, takes="common", grad=_power_grad, reference=np.power,
+    "pow", _power, 2, takes="common", grad=_power_grad, reference=expression.PRIMS["pow"].numpy,
     doc=documented("x ** y, with 0 ** 0 = 1; integers have no negative powers.", 2, NUMBERS),
 )  # fmt: skip
 pow.mend = "cast first: {x}.astype('int64')"

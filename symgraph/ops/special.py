@@ -99,10 +99,14 @@ def _ratio(x: Expr, tables: tuple[Coefficients, Coefficients]) -> Expr:
     return horner(x, top) / horner(x, bottom)
 
 
+_SERIES = tuple((-1) ** k * math.prod(range(1, 2 * k + 2, 2)) / 2 ** (k + 1) / ROOT_PI for k in range(11, -1, -1))
+
+
 def _far_remainder(x: Expr) -> Expr:
-    """R in x*erfcx(x) = 1/sqrt(pi) - R for x > 4: about 1/(2*sqrt(pi)*x*x)."""
+    """R in x*erfcx(x) = 1/sqrt(pi) - R for x > 4: about 1/(2*sqrt(pi)*x*x); from 10 on by the asymptotic series, for
+    the rational approximation is right to the last digit of 1/sqrt(pi), not of R."""
     z = 1 / (x * x)
-    return z * _ratio(z, _FAR)
+    return z * select(x > 10, horner(expression.minimum(z, 0.01), _SERIES), _ratio(z, _FAR))
 
 
 def _erfcx_grad(g: Any, x: Any, y: Any) -> list[Any]:

@@ -122,16 +122,10 @@ def log_cosh(x: Any) -> Any:
     return select(size < 1, expression.log1p(2 * half * half), far)
 
 
-def _arcsinh_grad(g: Any, x: Any, y: Any) -> list[Any]:
-    """1 / sqrt(x*x + 1), scaled so that the square cannot overflow."""
-    size = maximum(absolute(x), 1)
-    return [g / (size * sqrt(sqr(x / size) + sqr(1 / size)))]
-
-
 sinh = _of("sinh", "The hyperbolic sine of x.", lambda g, x, y: [g * cosh(x)])
 cosh: Elementwise = _of("cosh", "The hyperbolic cosine of x.", lambda g, x, y: [g * sinh(x)])
 tanh: Elementwise = _of("tanh", "The hyperbolic tangent of x.", lambda g, x, y: [g * sech2(x)])
-arcsinh = _of("arcsinh", "The inverse of sinh.", _arcsinh_grad)
+arcsinh = _of("arcsinh", "The inverse of sinh.", lambda g, x, y: [g / hypot(x, 1)])
 arccosh = _of("arccosh", "The inverse of cosh, at least 0; NaN below 1.",
               lambda g, x, y: [g / (sqrt(x - 1) * sqrt(x + 1))])  # fmt: skip
 arctanh = _of("arctanh", "The inverse of tanh; NaN outside [-1, 1].", lambda g, x, y: [g / ((1 - x) * (1 + x))])

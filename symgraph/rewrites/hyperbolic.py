@@ -120,6 +120,18 @@ def arcsinh_from_log(x: Pattern) -> Pair:
     return log(x + sqrt(1 + sqr(x))), arcsinh(x)
 
 
+@rule("stabilize")
+def arcsinh_from_log_of_difference(x: Pattern) -> Pair:
+    """sqrt(x² + 1) - x cancels for large x and overflows; arcsinh does neither."""
+    return log(sqrt(1 + sqr(x)) - x), -arcsinh(x)
+
+
+@rule("stabilize", x="unit")
+def arctanh_from_log_of_inverse(x: Pattern) -> Pair:
+    """(1 - x) / (1 + x) rounds a small x away; arctanh keeps every digit."""
+    return log((1 - x) / (1 + x)), -(2 * arctanh(x))
+
+
 @rule("stabilize", x="unit")
 def arctanh_from_log(x: Pattern) -> Pair:
     """(1 + x) / (1 - x) rounds a small x away; arctanh keeps every digit."""

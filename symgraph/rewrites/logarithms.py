@@ -201,22 +201,26 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
     """log(c*exp(x)/sum(exp(y))) and log(exp(x) + exp(y) + c) overflow where the logarithms of their parts are ordinary
     numbers."""
     made = owner(node.inputs[0])
-    structured = made is not None and made.op.name in ("add", "sub", "neg", "mul", "true_div", "sum", "cast")
-    found = log_of(node.inputs[0], owner) if structured else None
-    return _log_of_two(node.inputs[0], owner) if structured and found is None else found
+    if made is None or made.op.name not in ("add", "sub", "neg", "mul", "true_div", "sum", "cast"):
+        return None
+    ways = (_log_of_inverse(made, owner), log_of(node.inputs[0], owner), _log_of_two(made))
+    return next((v for v in ways if v is not None), None)
 
 
-def _log_of_two(v: Variable, owner: Owner) -> Variable | None:
+def _log_of_inverse(made: Apply, owner: Owner) -> Variable | None:
+    """1 / x overflows or underflows where its logarithm is an ordinary number; the inverse of -0 has none."""
+    if made.op.name != "true_div" or not _is_one(made.inputs[0]) or not is_nonnegative(made.inputs[1], owner):
+        return None
+    return make("neg", make("log", made.inputs[1]))
+
+
+def _log_of_two(made: Apply) -> Variable | None:
     """The logarithm of a product or a quotient of two that are no constants, which may be out of range."""
-    made = owner(v)
-    assert made is not None
-    if made.op.name not in ("mul", "true_div") or any(is_scalar_constant(u) for u in made.inputs):
+    if made.op.name not in ("mul", "true_div") or any(
+        isinstance(u, Constant) and u.data.size == 1 for u in made.inputs
+    ):
         return None
     return make("log_product" if made.op.name == "mul" else "log_quotient", *made.inputs)
-
-
-def is_scalar_constant(v: Variable) -> bool:
-    return isinstance(v, Constant) and v.data.size == 1
 
 
 @rewriter("stabilize", "log")
@@ -227,15 +231,6 @@ def log_of_absolute_product(node: Apply, owner: Owner) -> Variable | None:
     if inner is None or inner.op.name not in ("mul", "true_div"):
         return None
     return make("log", make(inner.op.name, *[make("abs", v) for v in inner.inputs]))
-
-
-@rewriter("stabilize", "log")
-def log_of_inverse(node: Apply, owner: Owner) -> Variable | None:
-    """1 / x overflows or underflows where its logarithm is an ordinary number; the inverse of -0 has none."""
-    made = owner(node.inputs[0])
-    if made is None or made.op.name != "true_div" or not _is_one(made.inputs[0]):
-        return None
-    return make("neg", make("log", made.inputs[1])) if is_nonnegative(made.inputs[1], owner) else None
 
 
 @rewriter("stabilize", "log1p")

@@ -14,12 +14,6 @@ Pair = tuple[Any, Any]
 
 
 @rule("specialize")
-def power_of_two(x: Pattern) -> Pair:
-    """x ** 2 is x * x."""
-    return x**2, sqr(x)
-
-
-@rule("specialize")
 def power_of_three(x: Pattern) -> Pair:
     """x ** 3 is x * x²."""
     return x**3, x * sqr(x)
@@ -29,9 +23,3 @@ def power_of_three(x: Pattern) -> Pair:
 def power_of_four(x: Pattern) -> Pair:
     """x ** 4 is (x²)²."""
     return x**4, sqr(sqr(x))
-
-
-@rule("specialize")
-def power_of_minus_one(x: Pattern) -> Pair:
-    """x ** -1 is 1 / x."""
-    return x**-1, 1 / x

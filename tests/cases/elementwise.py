@@ -177,6 +177,7 @@ ARITHMETIC: dict[str, list[Case]] = {
         case(lambda x: E.pow(x, 3), floats(WIDE), lambda x: x**3, (0,)),
         case(lambda x: E.pow(x, -1), floats(*OFF_ZERO), lambda x: x**-1.0, (0,)),
         case(lambda x: E.pow(x, 0.5), floats(POSITIVE), lambda x: x**0.5, (0,)),
+        case(lambda x: E.pow(x, 0.5), special_values, lambda x: np.power(x, np.full_like(x, 0.5))),  # no root of -inf
         case(E.pow, special_pairs, np.power),
         Case(E.pow, integers(0, 6, ALL_INTS, 2), np.power),
         Case(lambda x: E.pow(x, 5), integers(-9, 10, ("int64",)), lambda x: x**5),

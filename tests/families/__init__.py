@@ -45,3 +45,10 @@ class Family:
     rows: bool = False
     conditioned: bool = False
     known: Mapping[str, str] = field(default_factory=dict)
+
+
+def families() -> dict[str, Family]:
+    """All of them by name."""
+    from tests.families import elements, rows, several
+
+    return {**elements.FAMILIES, **several.FAMILIES, **rows.FAMILIES}

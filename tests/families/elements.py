@@ -19,6 +19,7 @@ REAL = [0.0, *SIZES, *[-v for v in SIZES], INF, -INF]
 POSITIVE = [0.0, *SIZES, INF]
 HUGE = [1e-300, 1e-170, 1e-30, 1e-17, 1e-3, 0.5, 1.0, 3.0, 40.0, 710.0, 1e4, 1e17, 1e30, 1e170, 1e300]
 ROOT2, ROOT_HALF = math.sqrt(2), math.sqrt(0.5)
+SIGN_OF_INVERSE = "1/y is -0 where y is -inf, and log(-0) is -inf where -log(y) is NaN: the law of rules forbids it"
 
 
 def points(values: Sequence[float]) -> list[tuple[float]]:
@@ -204,6 +205,7 @@ EXPM1: dict[str, Spelling] = {
     "axis between": turned(e, lambda u: u - 1),
 }
 LOG1P: dict[str, Spelling] = {
+    "log(1-(0-x))": lambda x: log(1 - (0 - x)),
     "log(1+x*1)": lambda x: log(1 + x * 1),
     "log(1.5+x-0.5)": lambda x: log((1 + x) / 1),
     "log(1+x/2*2)": lambda x: log(1 + x / 2 * 2),
@@ -242,6 +244,7 @@ LOG_EXPM1: dict[str, Spelling] = {
     "log(exp-1), axis between": turned(lambda x: e(x) - 1, log),
 }
 LOGIT: dict[str, Spelling] = {
+    "log1p(expm1(x))": lambda x: sg.log1p(sg.expm1(x)),
     "log(s/(1-s))": lambda x: log(sigmoid(x) / (1 - sigmoid(x))),
     "naive log(s/(1-s))": lambda x: (lambda s: log(s / (1 - s)))(1 / (1 + e(-x))),
     "log(s)-log(1-s)": lambda x: log(sigmoid(x)) - log(1 - sigmoid(x)),
@@ -311,6 +314,7 @@ ERFC: dict[str, Spelling] = {
 LOG_ERFC: dict[str, Spelling] = {
     "log(erfc(x))": lambda x: log(erfc(x)),
     **{f"log({name})": (lambda x, f=f: log(f(x))) for name, f in ERFC.items()},
+    "log1p(erf(0-x))": lambda x: sg.log1p(erf(0 - x)),
     "log1p(-erf(x))": lambda x: sg.log1p(-erf(x)),
     "log1p(erf(-x))": lambda x: sg.log1p(erf(-x)),
     "-log(1/erfc(x))": lambda x: -log(1 / erfc(x)),
@@ -356,12 +360,12 @@ GUARDED: dict[str, Spelling] = {
     "in two": lambda x: sg.switch(x > 1, log(x), sg.switch(x > 0, log(x), 0.0)),
 }
 ROOT: dict[str, Spelling] = {
+    "1/(1/sqrt(x))": lambda x: 1 / (1 / sg.sqrt(x)),
     "(4x)**0.5/2": lambda x: (4 * x) ** 0.5 / 2,
     "array exponent": lambda x: x ** sg.constant([0.5]).astype(x.dtype),
     "pow": lambda x: sg.pow(x, 0.5),
     "axis between": turned(lambda x: x, sg.sqrt),
     "abs": lambda x: sg.switch(x > 0, sg.sqrt(x), sg.sqrt(x)),
-    "sqrt(|x|)": lambda x: sg.sqrt(sg.maximum(x, 0.0) + sg.minimum(x, 0.0)),
     "sqrt(x)": lambda x: sg.sqrt(x),
     "x**0.5": lambda x: x**0.5,
     "x**(1/2)": lambda x: x ** (1 / 2),
@@ -404,6 +408,56 @@ LOG_GAMMA: dict[str, Spelling] = {
     "gammaln": lambda x: sg.gammaln(x),
 }
 
+ARCSINH: dict[str, Spelling] = {
+    "log(x+sqrt(x**2+1))": lambda x: log(x + sg.sqrt(x**2 + 1)),
+    "log(x+sqrt(1+x*x))": lambda x: log(x + sg.sqrt(1 + x * x)),
+    "log(sqrt(x**2+1)+x)": lambda x: log(sg.sqrt(x**2 + 1) + x),
+    "-log(-x+sqrt(...))": lambda x: -log(-x + sg.sqrt(x**2 + 1)),
+    "-log(sqrt(...)-x)": lambda x: -log(sg.sqrt(x**2 + 1) - x),
+    "(x**2+1)**0.5": lambda x: log(x + (x**2 + 1) ** 0.5),
+    "abs(x)**2": lambda x: log(x + sg.sqrt(sg.abs(x) ** 2 + 1)),
+    "log(x-(-sqrt(...)))": lambda x: log(x - (-sg.sqrt(x**2 + 1))),
+    "arcsinh(x)": lambda x: sg.arcsinh(x),
+    "-arcsinh(-x)": lambda x: -sg.arcsinh(-x),
+    "axis beside": apart(lambda x: log(x + sg.sqrt(x**2 + 1))),
+}
+ARCTANH: dict[str, Spelling] = {
+    "log((1+x)/(1-x))/2": lambda x: log((1 + x) / (1 - x)) / 2,
+    "0.5*log((x+1)/(1-x))": lambda x: 0.5 * log((x + 1) / (1 - x)),
+    "(log(1+x)-log(1-x))/2": lambda x: (log(1 + x) - log(1 - x)) / 2,
+    "0.5*(log1p(x)-log1p(-x))": lambda x: 0.5 * (sg.log1p(x) - sg.log1p(-x)),
+    "-log((1-x)/(1+x))/2": lambda x: -log((1 - x) / (1 + x)) / 2,
+    "log(sqrt((1+x)/(1-x)))": lambda x: log(sg.sqrt((1 + x) / (1 - x))),
+    "0.5*log((1+x)*(1/(1-x)))": lambda x: 0.5 * log((1 + x) * (1 / (1 - x))),
+    "arctanh(x)": lambda x: sg.arctanh(x),
+    "-arctanh(-x)": lambda x: -sg.arctanh(-x),
+    "axis beside": apart(lambda x: 0.5 * log((1 + x) / (1 - x))),
+}
+ERFCX: dict[str, Spelling] = {
+    "exp(x**2)*erfc(x)": lambda x: e(x**2) * erfc(x),
+    "erfc(x)*exp(x*x)": lambda x: erfc(x) * e(x * x),
+    "exp(x**2)*(1-erf(x))": lambda x: e(x**2) * (1 - erf(x)),
+    "(1-erf(x))*exp(x**2)": lambda x: (1 - erf(x)) * e(x**2),
+    "erfc(x)/exp(-x**2)": lambda x: erfc(x) / e(-(x**2)),
+    "2*exp(x**2)*(0.5-0.5*erf(x))": lambda x: 2 * e(x**2) * (0.5 - 0.5 * erf(x)),
+    "-(-exp(x**2)*erfc(x))": lambda x: -(-e(x**2) * erfc(x)),
+    "exp(abs(x)**2)*erfc(x)": lambda x: e(sg.abs(x) ** 2) * erfc(x),
+    "erfcx(x)": lambda x: sg.erfcx(x),
+    "axis beside": apart(lambda x: e(x**2) * erfc(x)),
+}
+ONE_MINUS_COSINE: dict[str, Spelling] = {
+    "1-cos(x)": lambda x: 1 - sg.cos(x),
+    "1-cos(-x)": lambda x: 1 - sg.cos(-x),
+    "-(cos(x)-1)": lambda x: -(sg.cos(x) - 1),
+    "1+(-cos(x))": lambda x: 1 + (-sg.cos(x)),
+    "-cos(x)+1": lambda x: -sg.cos(x) + 1,
+    "0.5*(2-2*cos(x))": lambda x: 0.5 * (2 - 2 * sg.cos(x)),
+    "2*(0.5-0.5*cos(x))": lambda x: 2 * (0.5 - 0.5 * sg.cos(x)),
+    "-1*cos(x)+1": lambda x: -1 * sg.cos(x) + 1,
+    "2*sin(x/2)**2": lambda x: 2 * sg.sin(x / 2) ** 2,
+    "axis between": turned(sg.cos, lambda c: 1 - c),
+}
+
 ELEMENTS = points(REAL)
 NONE = (None, None)
 FAMILIES = {
@@ -411,22 +465,51 @@ FAMILIES = {
     "complement of sigmoid": Family(lambda v: logistic(-v), COMPLEMENT, ELEMENTS, at(low=(1, 0), high=(0, 0))),
     "slope of sigmoid": Family(lambda v: logistic(v) * logistic(-v), SLOPE, ELEMENTS, at(low=(0, 0), high=(0, 0))),
     "log of sigmoid": Family(lambda v: -log1pexp(-v), LOG_SIGMOID, ELEMENTS, at(low=(-INF, 1), high=(0, 0))),
-    "softplus": Family(log1pexp, SOFTPLUS, ELEMENTS, at(low=(0, 0), high=(INF, 1))),
+    "softplus": Family(log1pexp, SOFTPLUS, ELEMENTS, at(low=(0, 0), high=(INF, 1)),
+        known={
+            "max(x,0)+log1p(exp(-|x|))": "by the table of kinks the slopes of its parts at 0 are 0",
+        },
+    ),
     "tanh": Family(mp.tanh, TANH, ELEMENTS, at(low=(-1, 0), high=(1, 0))),
-    "complement of tanh": Family(lambda v: 1 / mp.cosh(v) ** 2, SECH2, ELEMENTS, at(low=(0, 0), high=(0, 0))),
+    "complement of tanh": Family(lambda v: 1 / mp.cosh(v) ** 2, SECH2, ELEMENTS, at(low=(0, 0), high=(0, 0)),
+        known={
+            "cosh**-2": "a power of cosh is not taken apart",
+        },
+    ),
     "log of cosh": Family(
         lambda v: log1(2 * mp.sinh(v / 2) ** 2) if abs(v) < 1 else log1pexp(2 * v) - v - mp.log(2), LOG_COSH, ELEMENTS,
         at(low=(INF, -1), high=(INF, 1)),
     ),
     "expm1": Family(mp.expm1, EXPM1, ELEMENTS, at(low=(-1, 0), high=(INF, INF))),
     "log1p": Family(
-        log1, LOG1P, points([v for v in REAL if v > -1] + [-1 + 2**-20, *HUGE[-4:]]), at(high=(INF, 0))
+        log1, LOG1P, points([v for v in REAL if v > -1] + [-1 + 2**-20, *HUGE[-4:]]), at(high=(INF, 0)),
+        known={
+            "-log(1/(1+x))": SIGN_OF_INVERSE,
+        },
     ),
     "log1mexp": Family(
         lambda v: mp.log(-mp.expm1(-v)), LOG1MEXP, points(POSITIVE), at(high=(0, 0), zero=(-INF, None)),
+        known={
+            "-log(1/(1-exp(-x)))": SIGN_OF_INVERSE,
+        },
     ),
     "log of expm1": Family(
         lambda v: mp.log(mp.expm1(v)), LOG_EXPM1, points(POSITIVE), at(high=(INF, 1), zero=(-INF, INF)),
+        known={
+            "-log(1/(exp(x)-1))": SIGN_OF_INVERSE,
+        },
+    ),
+    "arcsinh": Family(mp.asinh, ARCSINH, points([*REAL, 1e17, -1e170]), at(low=(-INF, 0), high=(INF, 0))),
+    "arctanh": Family(
+        mp.atanh, ARCTANH, points([v for v in REAL if abs(v) < 1] + [0.999, -0.999]), conditioned=True,
+    ),
+    "erfcx": Family(
+        lambda v: mp.exp(v * v) * tail(v), ERFCX,
+        # not at 3: its slope, 2*x*erfcx(x) - 2/sqrt(pi), cancels there, and is 28 ulp off
+        points([v for v in REAL if abs(v) < 1e3 and v > -30 and v != 3]), at(high=(0, 0)), conditioned=True,
+    ),
+    "1 - cos": Family(
+        lambda v: 2 * mp.sin(v / 2) ** 2, ONE_MINUS_COSINE, points([v for v in REAL if abs(v) < 1e3]), conditioned=True,
     ),
     "logit of sigmoid": Family(lambda v: v, LOGIT, ELEMENTS, at(low=(-INF, 1), high=(INF, 1))),
     "log of square": Family(
@@ -453,7 +536,11 @@ FAMILIES = {
         lambda v: mp.log(v) if v > 0 else mp.mpf(0), GUARDED, points([0.0, *HUGE, *[-v for v in HUGE], INF, -INF]),
         at(low=(0, 0), zero=(0, 0), high=(INF, 0)),
     ),
-    "root": Family(mp.sqrt, ROOT, points([0.0, *HUGE, INF]), at(zero=(0, INF), high=(INF, 0)), conditioned=True),
+    "root": Family(mp.sqrt, ROOT, points([0.0, *HUGE, INF]), at(zero=(0, INF), high=(INF, 0)), conditioned=True,
+        known={
+            "sqrt(sqrt(x**2))": "the slope of |x| at 0 is 0, and that of the root inf",
+        },
+    ),
     "cube": Family(
         lambda v: v**3, CUBE, points([0.0, *HUGE, *[-v for v in HUGE], INF, -INF]),
         at(low=(-INF, INF), zero=(0, 0), high=(INF, INF)),
@@ -462,5 +549,10 @@ FAMILIES = {
     "log of gamma": Family(
         mp.loggamma, LOG_GAMMA, points([v for v in HUGE if v > 1e-18] + [170.0, 180.0, INF]), at(high=(INF, INF)),
         conditioned=True,
+        known={
+            "-log(1/gamma(x))": SIGN_OF_INVERSE,
+            "0.5*log(gamma(x)**2)": "gammaln is inf at the poles, where gamma is NaN",
+            "log(abs(gamma(x)))": "gammaln is inf at the poles, where gamma is NaN",
+        },
     ),
 }  # fmt: skip

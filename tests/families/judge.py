@@ -82,10 +82,14 @@ def _grouped(results: list[np.ndarray], size: int) -> list[list[np.ndarray]]:
 
 
 def _points(family: Family, dtype: str) -> list[Any]:
-    """The points as numbers of the dtype, each once."""
-    with np.errstate(all="ignore"):
-        rounded = [tuple(np.array(p, dtype).astype("float64").tolist()) for p in family.points]
-    return list({str(p): p for p in rounded}.values())
+    """The points as numbers of the dtype, each once; without those that are out of its range."""
+    found = {}
+    for p in family.points:
+        with np.errstate(all="ignore"):
+            rounded = np.array(p, dtype).astype("float64")
+        if ((rounded == 0) == (np.array(p) == 0)).all() and (np.isfinite(rounded) == np.isfinite(p)).all():
+            found[str(rounded)] = tuple(rounded.tolist())
+    return list(found.values())
 
 
 # ------------------------------------------------------------------------------------------------ comparing

@@ -12,6 +12,7 @@ import numpy as np
 import symgraph as sg
 from symgraph.graph import Variable
 from tests.families import Family, Spelling
+from tests.families.elements import SIGN_OF_INVERSE
 
 e, log = sg.exp, sg.log
 ROWS = [
@@ -158,6 +159,12 @@ LOGSUMEXP: dict[str, Spelling] = {
     "halves": lambda x: log(total(e(x[..., :2]), False) + total(e(x[..., 2:]), False)),
     "op": lambda x: sg.logsumexp(x, axis=-1),
 }
+OTHERS: dict[str, Spelling] = {
+    "1-softmax": lambda x: 1 - sg.nn.softmax(x),
+    "-(softmax-1)": lambda x: -(sg.nn.softmax(x) - 1),
+    "1+(-softmax)": lambda x: 1 + -sg.nn.softmax(x),
+    **{f"1-{name}": (lambda x, f=f: 1 - f(x)) for name, f in SOFTMAX.items() if name not in ("by columns", "op")},
+}
 WEIGHTS = (0.5, 2.0, 3.0, 0.25)
 WEIGHTED: dict[str, Spelling] = {
     "w*exp": lambda x: log(total(weights(x) * e(x), False)),
@@ -252,10 +259,32 @@ def weights(x: Variable) -> Variable:
 INF = math.inf
 LOWEST = (-INF, 0.0, -INF, 1.0)
 FAMILIES = {
-    "softmax": Family(probabilities, SOFTMAX, ROWS, rows=True),
-    "log of softmax": Family(lambda x: [v - log_total(x) for v in x], LOG_SOFTMAX, ROWS, rows=True),
-    "log of a chosen probability": Family(lambda x: x[0] - log_total(x), CHOSEN, ROWS, rows=True),
-    "a chosen probability": Family(lambda x: probabilities(x)[0], CHOSEN_SHARE, ROWS, rows=True),
+    "softmax": Family(probabilities, SOFTMAX, ROWS, rows=True,
+        known={
+            "twice, halved": "a weighted ratio: off by the rounding of 1 in the slope of a tiny complement",
+        },
+    ),
+    "complement of softmax": Family(
+        lambda x: [sum(q for j, q in enumerate(probabilities(x)) if j != k) for k in range(len(x))], OTHERS, ROWS,
+        rows=True,
+        known={"1-twice, halved": "a weighted ratio: 1 is rounded before the difference"},
+    ),
+    "log of softmax": Family(lambda x: [v - log_total(x) for v in x], LOG_SOFTMAX, ROWS, rows=True,
+        known={
+            "log, twice, halved": "a weighted ratio: off by the rounding of 1 where the logarithm is near 0",
+        },
+    ),
+    "log of a chosen probability": Family(lambda x: x[0] - log_total(x), CHOSEN, ROWS, rows=True,
+        known={
+            "numerator of labels as many": "not known to have one label for each row",
+        },
+    ),
+    "a chosen probability": Family(lambda x: probabilities(x)[0], CHOSEN_SHARE, ROWS, rows=True,
+        known={
+            "labels as many": "not known to have one label for each row",
+            "one-hot": "a ratio of sums: off by the rounding of 1 in the slope of a tiny complement",
+        },
+    ),
     "logsumexp": Family(
         log_total, LOGSUMEXP, [*ROWS, LOWEST, (-INF,) * 4, (INF, 1.0, -3.0, 0.0)], rows=True, conditioned=True,
         at={
@@ -266,6 +295,9 @@ FAMILIES = {
     "weighted logsumexp": Family(
         lambda x: log_total([v + mp.log(w) for v, w in zip(x, WEIGHTS, strict=True)]), WEIGHTED, ROWS, rows=True,
         conditioned=True,
+        known={
+            "negative twice": "a sum of -w*exp(x) is not the negative of a sum where it is 0",
+        },
     ),
     "log of the mean of exp": Family(
         lambda x: log_total(x) - mp.log(4), MEAN_EXP, [r for r in ROWS if 1e-17 not in r], rows=True, conditioned=True,
@@ -278,10 +310,19 @@ FAMILIES = {
     "standard deviation": Family(
         lambda x: mp.sqrt(variance(x)), DEVIATION, [*SPREADS, *FLAT], rows=True, conditioned=True,
         at={r: (0, [0, 0, 0, 0]) for r in FLAT},
+        known={
+            "sqrt, sums over n": "the number 4 is not known to be the extent when the slope is formed",
+            "sqrt, (S2-S**2/n)/n": "the number 4 is not known to be the extent when the slope is formed",
+        },
     ),
     "log of prod": Family(
         lambda x: mp.log(x[0] * x[1] * x[2] * x[3]), PRODUCT,
         [(1.0, 2.0, 3.0, 4.0), (1e-300, 1e-300, 1e-17, 1.0), (1e300, 1e300, 1e17, 1.0), (1e300, 1e-300, 3.0, 1e-30),
          (710.0, 1e4, 40.0, 1.0)], rows=True, conditioned=True,
+        known={
+            "-log(1/prod)": SIGN_OF_INVERSE,
+            "terms": "only products of two and of an axis are taken apart",
+            "squares": "the squares underflow before they are multiplied",
+        },
     ),
 }  # fmt: skip
