@@ -137,6 +137,11 @@ def may_import(importer: str, target: str) -> bool:
     return ORDER.index(layer(target)) <= ORDER.index(layer(importer))
 
 
+def test_every_folder_of_modules_is_a_package_that_an_installation_holds():
+    folders = {path.parent for package in ("symgraph", "codegen") for path in (ROOT / package).rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_there_is_no_import_cycle():
     try:
         graphlib.TopologicalSorter(GRAPH).prepare()

@@ -1,6 +1,7 @@
 """Every form of a drawing: well formed, complete, and with names shown as they are."""
 
 import base64
+import configparser
 import hashlib
 import json
 import re
@@ -133,3 +134,11 @@ def test_importing_symgraph_loads_nothing_that_draws():
     code = "import sys, symgraph; print(*[m for m in sys.modules if m.startswith(('symgraph.view', 'networkx'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_an_installation_holds_what_a_page_is_made_of():
+    settings = configparser.ConfigParser()
+    settings.read(Path(__file__).parents[2] / "setup.cfg")
+    package = Path(sg.__file__).parent / "view"
+    held = set(package.glob(settings["options.package_data"]["symgraph.view"]))
+    assert {p for p in package.rglob("*") if p.suffix in (".html", ".css", ".js")} <= held

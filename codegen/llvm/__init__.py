@@ -1,0 +1,1 @@
+"""Programs as machine code through LLVM: text, compilation, threads, calls from Python."""
