@@ -156,9 +156,11 @@ def by_source(doc: Document, nodes: Iterable[int], edges: Iterable[tuple[int, in
     count: dict[str, int] = {}
     for k, name in function.items():
         if k not in found:
+            members = _connected(k, near)
+            if len(members) == 1:
+                continue  # a box around one node says no more than the node
             count[name] = count.get(name, 0) + 1
-            number = count[name]
-            found.update(dict.fromkeys(_connected(k, near), f"{name} #{number}"))
+            found.update(dict.fromkeys(members, f"{name} #{count[name]}"))
     return {k: name.removesuffix(" #1") if count[name.rpartition(" #")[0]] == 1 else name for k, name in found.items()}
 
 

@@ -81,7 +81,7 @@ function drawBox(box, heat, alive) {
   } else {
     const inside = box.members.filter((k) => alive.has(k)).length;
     made.append(svgText(box.name, box.x, box.y - 3, 'name', box.w - 10),
-      svgText(`${inside} nodes`, box.x, box.y + 13, 'type', box.w - 8));
+      svgText(inside === 1 ? '1 node' : `${inside} nodes`, box.x, box.y + 13, 'type', box.w - 8));
     const hottest = Math.max(0, ...box.members.map((k) => heat.get(k) || 0));
     if (hottest) made.querySelector('rect').style.fill = `rgba(var(--heat), ${hottest})`;
   }
