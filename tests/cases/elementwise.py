@@ -296,9 +296,9 @@ def _log_half_erfc(x: Any) -> Any:
     return mpmath.log(mpmath.erfc(x) / 2) if x > 0 else mpmath.log1p(-mpmath.erfc(-x) / 2)
 
 
-def _ends(dtype: str) -> np.ndarray:
-    """The largest number and the least normal one."""
-    return np.array([np.finfo(dtype).max, np.finfo(dtype).tiny], dtype)
+def _ends(dtype: str, high: float, low: float) -> np.ndarray:
+    """Multiples of the largest number and of the least normal one."""
+    return np.array([high * np.finfo(dtype).max, low * np.finfo(dtype).tiny], dtype)
 
 
 def _out_of_range(rng: np.random.Generator, dtype: str) -> Arrays:
@@ -342,7 +342,7 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "hypot": [
         case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
         case(T.hypot, special_pairs, lambda x, y: np.where(np.isnan(x) | np.isnan(y), np.nan, np.hypot(x, y))),
-        case(T.hypot, lambda rng, d: [np.array([0.7, -2.0], d) * _ends(d), np.array([0.6, 4.0], d) * _ends(d)], np.hypot),
+        case(T.hypot, lambda rng, d: [_ends(d, 0.7, -2.0), _ends(d, 0.6, 4.0)], np.hypot),
     ],
     "sinh": smooth(T.sinh, np.sinh),
     "cosh": smooth(T.cosh, np.cosh),
