@@ -22,7 +22,8 @@ def test_the_worked_example_of_the_design_runs_as_shown():
 def test_every_file_that_the_design_names_is_there():
     text = DESIGN.read_text()
     names = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
-    bases = (ROOT, *[ROOT / folder for folder in ("symgraph", "symgraph/rewrites", "codegen", "codegen/llvm", "tests/codegen")])
+    folders = ("symgraph", "symgraph/rewrites", "codegen", "codegen/llvm", "tests/codegen")
+    bases = (ROOT, *[ROOT / folder for folder in folders])
     assert len(names) > 30
     assert not [name for name in names if not any((base / name).exists() for base in bases)]
 
