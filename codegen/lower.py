@@ -158,14 +158,17 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
     """How a reduction adds one more element: (combiner, terms, condition under which there is one).
 
     A sum of floating products is fused multiply-adds. A summand that is a select with zero is left out where the
-    condition fails, and its clamped indices become plain ones: what is not there is not read.
+    condition fails, and its clamped indices become plain ones: what is not there is not read. Of a product this holds
+    for the border of an array only (a padded convolution with an infinite weight has no NaN there); where the condition
+    depends on data, zero times inf is NaN.
     """
     assert c.combiner is not None
     if c.combiner is not SUM or len(terms) != 1 or not is_float(terms[0].dtype):
         return c.combiner, terms, None
     factors = terms[0].args if terms[0].prim == "mul" else terms
-    conditions = [f.args[0] for f in factors if _is_masked(f)]
-    bare = tuple(f.args[1] if _is_masked(f) else f for f in factors)
+    masked = [_is_masked(f) and (len(factors) == 1 or not loads_in(f.args[:1])) for f in factors]
+    conditions = [f.args[0] for f, left_out in zip(factors, masked, strict=True) if left_out]
+    bare = tuple(f.args[1] if left_out else f for f, left_out in zip(factors, masked, strict=True))
     cond = all_of(conditions) if conditions else None
     if cond is not None:
         bare = tuple(_unclamp(bare, cond))

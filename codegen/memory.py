@@ -117,7 +117,7 @@ class _Planner:
             for k, v in enumerate(variables):
                 self.storage[self.fused.names[v]] = self._new(f"{prefix}{k}", v)
         for name, v in self.fused.values.items():
-            if isinstance(v, Constant):
+            if isinstance(v, Constant) and self.fused.names[v] == name:  # not a packed copy of one
                 self.storage[name] = self._new(f"c{len(self.constants)}", v)
                 self.constants.append(v)
 

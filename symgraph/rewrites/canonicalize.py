@@ -39,7 +39,7 @@ from symgraph.pattern import abs as absolute
 from symgraph.reference import folder
 from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
-from symgraph.types import is_float, is_integer
+from symgraph.types import UNSIGNED, is_float, is_integer
 
 Pair = tuple[Any, Any]
 FOLD_BYTES = 1024
@@ -196,10 +196,13 @@ def identity_op(x: Pattern) -> Pair:
     return identity(x), x
 
 
-@rule("canonicalize")
-def absolute_of_negation(x: Pattern) -> Pair:
-    """abs(-x) is abs(x)."""
-    return absolute(-x), absolute(x)
+@rewriter("canonicalize", "abs")
+def absolute_of_negation(node: Apply, owner: Owner) -> Variable | None:
+    """abs(-x) is abs(x), where -x is no wrapped unsigned integer."""
+    inner = owner(node.inputs[0])
+    if inner is None or inner.op.name != "neg" or node.inputs[0].dtype in UNSIGNED:
+        return None
+    return make("abs", inner.inputs[0])
 
 
 @rewriter("canonicalize", "abs")

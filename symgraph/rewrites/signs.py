@@ -6,10 +6,10 @@ import numpy as np
 
 from symgraph.graph import Constant, Variable
 from symgraph.match import Owner
-from symgraph.types import is_float
+from symgraph.types import UNSIGNED, is_float
 
 _NONNEGATIVE = frozenset({
-    "sqr", "exp", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "shape_of", "cosh", "sech", "sech2",
+    "sqr", "exp", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "cosh", "sech", "sech2",
     "erfc", "erfcx", "norm", "exp_difference", "hypot",
 })  # fmt: skip
 _KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "max", "min", "maximum", "cast", "sqrt"})
@@ -17,12 +17,14 @@ _VIEWS = frozenset({"dimshuffle", "reshape", "gather", "slice", "broadcast_to", 
 
 
 def is_nonnegative(v: Variable, owner: Owner, depth: int = 4) -> bool:
-    """Whether no element can be below 0 or be -0, by the ops within ``depth`` steps; sums of integers may wrap."""
+    """Whether no element can be below 0 or be -0, by the ops within ``depth`` steps; signed integers may wrap."""
     if isinstance(v, Constant):
         return bool((v.data >= 0).all()) and not np.signbit(v.data).any()
     node = owner(v)
-    if v.dtype == "bool" or node is None or node.op.name in _NONNEGATIVE:
-        return v.dtype == "bool" or node is not None
+    if v.dtype == "bool" or v.dtype in UNSIGNED or node is None:
+        return v.dtype == "bool" or v.dtype in UNSIGNED
+    if node.op.name == "shape_of" or (node.op.name in _NONNEGATIVE and is_float(v.dtype)):
+        return True
     data = node.inputs[:1] if node.op.name in _VIEWS else node.inputs
     keeps = node.op.name in _VIEWS or (node.op.name in _KEEPS_SIGN and is_float(v.dtype))
     return keeps and depth > 0 and all(is_nonnegative(u, owner, depth - 1) for u in data)

@@ -95,3 +95,26 @@ def test_a_short_contraction_makes_no_copy():
     made = prepared([conv2d(x, w)], (x, w))
     program = build(made, machine(host()))
     assert len(program.kernels) == 1
+
+
+@pytest.mark.parametrize("run", [programs.native, programs.interpreted])
+def test_a_packed_copy_of_a_constant_leaves_it_alone(run):
+    x = fixed((2, 3, 20, 20), "x")
+    weights = small_integers([fixed((32, 3, 3, 3))], 1).popitem()[1]
+    w = sg.constant(weights.copy())
+    out = conv2d(x, w)
+    values = small_integers([x], 0)
+    expected = programs.by_reference([out], values)[0]
+    for _ in range(2):
+        np.testing.assert_array_equal(run([out], values)[0], expected)
+    np.testing.assert_array_equal(w.data, weights)
+
+
+@pytest.mark.parametrize("run", [programs.native, programs.interpreted])
+def test_a_masked_factor_hides_no_nan(run):
+    """Zero times inf is NaN, in a sum of products as anywhere."""
+    x, y = fixed((3, 20), "x"), fixed((3, 20), "y")
+    total = (sg.switch(x > 0, x, 0.0) * y).sum(axis=1)
+    values = {x: np.full((3, 20), -1, "float32"), y: np.ones((3, 20), "float32")}
+    values[y][1, 3] = np.inf
+    assert np.isnan(run([total], values)[0]).tolist() == [False, True, False]

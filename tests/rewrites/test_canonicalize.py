@@ -153,3 +153,12 @@ def test_a_stretch_that_gives_the_shape_stays() -> None:
     written = sg.broadcast_to(sg.constant(1.0), (n,)) * r
     value = evaluate([canonical(written)], {n: np.int64(3), r: np.array([2.0])})[0]
     assert (value == [2, 2, 2]).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint64", "int8", "int64"])
+def test_absolute_values_of_integers_are_as_written(dtype):
+    """A negated unsigned integer wraps, and so may a signed square."""
+    x = sg.tensor("x", dtype, (3,))
+    values = {x: np.array([3, 0, 12], dtype)}
+    for y in (sg.abs(-x), sg.abs(sg.sqr(x))):
+        np.testing.assert_array_equal(sg.function([x], y)(values[x]), evaluate([y], values)[0])
