@@ -33,8 +33,8 @@ INFIX = {
 
 PREFIX = {"neg": "-", "invert": "~"}
 COMPARISON, UNARY, POWER, ATOM = 1, 8, 9, 10
-INTERNAL = ("head", "checked")
-"""Attributes that only the builders of index expressions read."""
+INTERNAL = ("head", "checked", "asked_by")
+"""Attributes that only the builders of index expressions and messages read."""
 
 LONGEST = 6
 """Nodes up to which a shared part of a formula is written out each time."""
@@ -178,10 +178,17 @@ def _call(v: Variable, node: Apply, inputs: Sequence[Variable]) -> list[Piece]:
         return [(inputs[0], ATOM), f"[{', '.join(_slices(node))}]"]
     if name == "gather" and node.attrs["axes"] == tuple(range(len(inputs) - 1)):
         return [(inputs[0], ATOM), "[", *_listed([[(i, 0)] for i in inputs[1:]]), "]"]
+    if name == "arange" and [_number(i) for i in inputs[:2]] == [0, 1] and node.attrs["dtype"] == "int64":
+        return ["arange(", (inputs[2], 0), ")"]
     arguments: list[list[Piece]] = [[(i, 0)] for i in inputs]
     arguments += [[text] for text in _attributes(node)]
     slot = [] if len(node.outputs) == 1 else [f"[{v.slot}]"]
     return [f"{name.rstrip('_')}(", *_listed(arguments), ")", *slot]
+
+
+def _number(v: Variable) -> int | None:
+    """An integer constant."""
+    return int(v.data) if isinstance(v, Constant) and not v.ndim else None
 
 
 def _infix(name: str, inputs: Sequence[Variable]) -> Text:

@@ -89,8 +89,7 @@ def explain_(options: argparse.Namespace) -> int:
     """The rewrites in plain words."""
     told = explain(seen(find(options.target), options))
     if options.json:
-        as_json({"title": told.title, "steps": [vars(s) for s in told.steps], "left": told.left,
-                 "results": dict(told.results)})  # fmt: skip
+        as_json(told.plain())
     else:
         say(str(told))
     return 0

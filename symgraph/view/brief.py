@@ -14,6 +14,8 @@ DEPTH = 5
 LONGEST = 300
 """Characters of a formula."""
 
+WHERE = "   where "
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -45,7 +47,12 @@ def of_change(before: Variable, after: Variable) -> tuple[str, str]:
     texts = in_terms_of(before, names), names[after] if after in names else in_terms_of(after, names)
     said = set(re.findall(r"\w+", " ".join(texts)))
     where = [f"{names[v]} = {_explained(v)}" for v in shared if names.get(v) in said and not v.name]
-    return shortened(texts[0]), shortened(texts[1]) + (f"   where {', '.join(where)}" if where else "")
+    return shortened(texts[0]), shortened(texts[1]) + (f"{WHERE}{', '.join(where)}" if where else "")
+
+
+def without_where(after: str) -> str:
+    """The second formula of a change without what its letters stand for."""
+    return after.partition(WHERE)[0]
 
 
 def of_value(v: Variable) -> str:

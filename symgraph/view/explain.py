@@ -10,14 +10,16 @@ from symgraph.errors import SymgraphError
 from symgraph.function import Function
 from symgraph.gradient import grad
 from symgraph.graph import Apply, Constant, Variable, leaves, toposort
-from symgraph.pattern import walk
+from symgraph.pattern import Pattern, walk
 from symgraph.printing import pprint
-from symgraph.rewrite import RULES, STABILIZING, Rule, rewrite, rules_for
+from symgraph.rewrite import EXPAND, RULES, STABILIZING, Rule, rewrite, rules_for
 from symgraph.types import is_float
 from symgraph.view import brief
 from symgraph.view.collect import Graph, document, task_of
 from symgraph.view.document import Document, Scene, State
+from symgraph.view.known import known
 from symgraph.view.plain import graph_of
+from symgraph.view.reading import reading
 
 PURPOSE = {
     "canonicalize": "rewritten to one spelling, exact bit for bit",
@@ -27,6 +29,8 @@ PURPOSE = {
 }
 NEAR_MISSES = 8
 """Rules that looked and found something else, told at most."""
+
+FITTING = "where no axis is stretched"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,40 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A formula with a name: ``why`` says what it is and why it matters."""
+
+    name: str
+    formula: str
+    why: str
+    place: str
+    excerpt: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a result became.
+
+    Attributes
+    ----------
+    name, formula : str
+        The formula in its stable form.
+    reading : str
+        The formula as one of real numbers, where that is shorter: what it means, without what keeps its digits.
+    notes : tuple of str
+        The meaning of ops that were read as others.
+    fitting : bool
+        Whether the reading takes extents that are not known to fit without being stretched.
+    """
+
+    name: str
+    formula: str
+    reading: str = ""
+    notes: tuple[str, ...] = ()
+    fitting: bool = False
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What was done, what was not, and what came of it.
 
@@ -66,19 +104,27 @@ class Explanation:
     ----------
     title : str
     steps : tuple of Told
+    named : tuple of Named
+        Formulas with a name that were found in the stable form.
     left : tuple of str
         What looks as if it could be simpler and was not, with the reason.
-    results : tuple of (str, str)
-        Name and formula of each result after the stable form was found; gradients too, for a scalar expression.
+    results : tuple of Result
+        After the stable form was found; gradients too, for a scalar expression.
     """
 
     title: str
     steps: tuple[Told, ...]
+    named: tuple[Named, ...]
     left: tuple[str, ...]
-    results: tuple[tuple[str, str], ...]
+    results: tuple[Result, ...]
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.title}: {len(self.steps)} rewrites", *self._steps(), *self._rest()])
+        return "\n".join([f"{self.title}: {_counted(len(self.steps), 'rewrite')}", *self._steps(), *self._rest()])
+
+    def plain(self) -> dict[str, object]:
+        """The same as dicts and lists, for JSON."""
+        many = {"steps": self.steps, "named": self.named, "results": self.results}
+        return {"title": self.title, "left": self.left, **{k: [vars(x) for x in v] for k, v in many.items()}}
 
     def _steps(self) -> Iterator[str]:
         phase = ""
@@ -95,14 +141,20 @@ class Explanation:
                 yield f"   {told.effect}"
 
     def _rest(self) -> Iterator[str]:
+        for found in self.named:
+            yield f"\nhere is a {found.name}, {found.place}\n   {found.formula}\n   {found.why}"
+            yield from (f"     {line}" for line in found.excerpt)
         if self.left:
             yield "\nleft as it is"
             yield from (f"- {line}" for line in self.left)
         if self.results:
             yield "\nwhat became of it"
-        for name, formula in self.results:
-            first, *more = formula.splitlines()
-            yield "\n".join([f"{name}: {first}", *(f"  {line}" for line in more)])
+        for result in self.results:
+            first, *more = result.formula.splitlines()
+            yield "\n".join([f"{result.name}: {first}", *(f"  {line}" for line in more)])
+            if result.reading:
+                yield f"  in real numbers{f', {FITTING}' if result.fitting else ''}: {result.reading}"
+                yield from (f"    {note}" for note in result.notes)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
@@ -114,11 +166,24 @@ def explain(what: Graph) -> Explanation:
     outputs = _written(what, doc)
     labels = [label for label, _ in doc.first.outputs]
     stable = rewrite(outputs, STABILIZING)
-    results = [(label, pprint(v)) for label, v in zip(labels, stable, strict=True)]
+    results = [_result(label, v) for label, v in zip(labels, stable, strict=True)]
     if not (isinstance(what, Function) and what.task.updates):
         results += _gradients(outputs)
-    left = [*_kept(toposort(stable)), *_near_misses(toposort(stable))]
-    return Explanation(doc.title, tuple(_told(doc)), tuple(dict.fromkeys(left)), tuple(results))
+    nodes = toposort(stable)
+    left = dict.fromkeys([*_kept(nodes), *_near_misses(nodes)])
+    return Explanation(doc.title, tuple(_told(doc)), tuple(_named(nodes)), tuple(left), tuple(results))
+
+
+def _result(name: str, v: Variable) -> Result:
+    read = reading(v)
+    return Result(name, pprint(v), *((read.text, read.notes, read.stretched) if read is not None else ()))
+
+
+def _named(nodes: Iterable[Apply]) -> Iterator[Named]:
+    for found in known(nodes):
+        origin = found.node.origin
+        yield Named(found.name, found.what, found.why, str(origin or "in the gradient"),
+                    tuple(origin.excerpt()) if origin else ())  # fmt: skip
 
 
 def _written(what: Graph, doc: Document) -> Sequence[Variable]:
@@ -128,7 +193,7 @@ def _written(what: Graph, doc: Document) -> Sequence[Variable]:
     return list(graph_of(doc).values()) if isinstance(what, Document) else task_of(what).outputs
 
 
-def _gradients(outputs: Sequence[Variable]) -> Iterator[tuple[str, str]]:
+def _gradients(outputs: Sequence[Variable]) -> Iterator[Result]:
     """Of a single float scalar: the gradient by each leaf that has one."""
     if len(outputs) != 1 or outputs[0].ndim or not is_float(outputs[0].dtype):
         return
@@ -139,7 +204,7 @@ def _gradients(outputs: Sequence[Variable]) -> Iterator[tuple[str, str]]:
             (stable,) = rewrite([grad(outputs[0], v)], STABILIZING)
         except SymgraphError:
             continue
-        yield f"gradient by {v.name or 'an unnamed input'}", pprint(stable)
+        yield _result(f"gradient by {v.name or 'an unnamed input'}", stable)
 
 
 # ------------------------------------------------------------------------------------------------ what was done
@@ -164,12 +229,12 @@ def _key(told: Told) -> tuple[str, ...]:
 
 def _of_scene(doc: Document, scene: Scene) -> Iterator[Told]:
     for before, step in zip(scene.steps, scene.steps[1:], strict=False):
-        if step.rule not in RULES:
-            continue
+        if step.rule not in RULES or step.before == brief.without_where(step.after):
+            continue  # shapes that became known, or a note of a builder: the formula is as it was
         excerpt = doc.sources[step.source].excerpt if step.source is not None else ()
         yield Told(
             scene.phase, step.rule, step.why, doc.place(step.source), excerpt, step.before, step.after,
-            _effect(doc, before.state, step.state),
+            _effect(doc, before.state, step.state) if scene.phase != EXPAND else "",
         )  # fmt: skip
 
 
@@ -179,12 +244,16 @@ def _effect(doc: Document, before: State, after: State) -> str:
     work = [[doc.nodes[k].flops for k in s.inputs] for s in (before, after)]
     said = []
     if ops[1] < ops[0]:
-        said.append(f"{ops[0] - ops[1]} op{'s' if ops[0] - ops[1] > 1 else ''} fewer")
+        said.append(f"{_counted(ops[0] - ops[1], 'op')} fewer")
     if not any(None in w for w in work):
         saved = sum(n or 0 for n in work[0]) - sum(n or 0 for n in work[1])
         if saved > 0:
             said.append(f"{saved:,} operations less")
     return ", ".join(said)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 # ------------------------------------------------------------------------------------------------ what was not
@@ -240,4 +309,7 @@ def _looked(rule: Rule, node: Apply, around: set[str]) -> bool:
     if rule.left is None or rule.left.op != node.op.name:
         return False
     wanted = {p.op for p in walk(rule.left) if p.op} - {node.op.name}
+    numbers = any(not isinstance(p, Pattern) for p in rule.left.inputs)
+    if numbers and not any(isinstance(_under_axes(v), Constant) for v in node.inputs):
+        return False
     return bool(wanted) and wanted <= around and rule.apply(node) is None

@@ -128,16 +128,25 @@ def test_explain_says_what_was_left_alone_and_why():
     told = sg.explain([x * 0, x - x, x / x, sg.log(2 + x)])
     for reason in ("x * 0 stays", "x - x stays", "x / x stays", "log1p_from_log is about log(add(1, x))"):
         assert reason in "\n".join(told.left)
-    assert sg.explain(sg.log(1 + x).sum()).results[1][0] == "gradient by x"
+    assert sg.explain(sg.log(1 + x).sum()).results[1].name == "gradient by x"
 
 
 def test_explain_names_the_rules_of_a_softmax_with_their_lines():
     z, y = sg.matrix("z"), sg.ivector("y")
     cost = -sg.log(sg.exp(z) / sg.exp(z).sum(axis=1, keepdims=True))[sg.arange(z.shape[0]), y].mean()
     told = sg.explain(cost)
-    stable = [s for s in told.steps if s.phase == "stabilize"]
-    assert stable and all(s.place.startswith("test_command.py:") and s.why and s.excerpt for s in stable)
-    assert [name for name, _ in told.results] == ["output", "gradient by z"]
+    stable = {s.rule: s for s in told.steps if s.phase == "stabilize"}
+    assert list(stable) == ["softmax_from_ratio", "log_of_softmax"]
+    assert stable["log_of_softmax"].after.startswith("log_softmax(z")
+    (named,) = told.named
+    assert named.name == "cross-entropy" and "onehot(y)" in named.why
+    for said in (*stable.values(), named):
+        assert said.place.startswith("test_command.py:") and said.why and "^" in said.excerpt[-1]
+    assert [r.name for r in told.results] == ["output", "gradient by z"]
+    reading = "(softmax(z, axis=1) - onehot(y)) / y.shape[0]"
+    assert told.results[1].reading == reading and f"in real numbers, where no axis is stretched: {reading}" in str(told)
+    asked = sg.explain([cost, sg.grad(cost, z)])
+    assert asked.results[1].reading == reading and not asked.left
 
 
 def test_rewrites_shows_each_step_with_what_it_changed(user):
