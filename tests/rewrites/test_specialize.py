@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -31,3 +33,15 @@ def test_a_root_is_one_only_where_nothing_is_negative() -> None:
         assert "sqrt" not in {n.op.name for n in toposort(rewrite([v**0.5]))}
     (y,) = evaluate(rewrite([sg.exp(x) ** 0.5]), {x: np.array([-np.inf, 0.0, np.inf, np.nan])})
     assert same_bits(y, np.array([0, 1, np.inf, np.nan]))
+
+
+@pytest.mark.parametrize("reduce", [sg.sum, sg.max, sg.argmin, sg.all])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_reduction_that_keeps_its_axis_is_the_one_that_does_not(reduce: Any, axis: int) -> None:
+    x = sg.matrix("x")
+    both = rewrite([reduce(x, axis, keepdims=True), reduce(x, axis)])
+    assert [n.op.name for n in toposort(both)] == [reduce.__name__, "dimshuffle"]
+    value = np.random.default_rng(0).normal(size=(3, 4))
+    for y, z in zip(evaluate(both, {x: value}), both, strict=True):
+        assert same_bits(y, np.asarray(getattr(np, reduce.__name__)(value, axis=axis)).reshape(y.shape))
+        assert y.ndim == z.ndim
