@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from codegen.fuse import Fused, Group
+from codegen.group import Fused, Group
 from codegen.memory import Copy, size_of
 from codegen.program import Check, Launch, Move, Program
 from symgraph.backend import Part, Storage

@@ -7,98 +7,20 @@ epilogues of the contraction or reduction that feeds them, or join a map of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from codegen.affine import loads_in
+from codegen.group import Fused, Stage, cost, size, static_shape
+from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
-LARGEST_GROUP = 200  # distinct scalar terms; a transcendental function is worth as many as its polynomial
-POLYNOMIAL = 20
-MEMORY_PRIMS = ("load", "axis", "const", "cast")
-COSTLY = {
-    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
-    "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "gamma", "gammaln", "digamma",
-    "floordiv", "mod",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One Compute and the names of the values it gives."""
-
-    outputs: tuple[str, ...]
-    compute: Compute
-
-
-@dataclass(frozen=True)
-class Group:
-    """Stages under common axes: the first may reduce, the others are maps over its output axes.
-
-    A later stage reads earlier ones at its own position only: such a value stays in a register. ``stored`` names the
-    values that something outside the group reads.
-    """
-
-    stages: tuple[Stage, ...]
-    stored: tuple[str, ...]
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Every value that the stages give."""
-        return tuple(name for s in self.stages for name in s.outputs)
-
-    @cached_property
-    def reads(self) -> tuple[str, ...]:
-        """The buffers read, in order of first use."""
-        inside = set(self.outputs)
-        exprs = [e for s in self.stages for e in (*s.compute.exprs, *(s.compute.at or ()))]
-        into = [f"{s.compute.into}" for s in self.stages if s.compute.into is not None]
-        names = dict.fromkeys([*into, *[str(e.value) for e in loads_in(exprs)]])
-        return tuple(n for n in names if n not in inside)
-
-
-@dataclass
-class Fused:
-    """The graph in groups.
-
-    Attributes
-    ----------
-    groups : list of Group
-        In an order in which they can run.
-    values : dict
-        Name -> variable, for everything in memory.
-    names : dict
-        Variable -> name.
-    views : dict
-        Name of a view -> name of the value whose memory it is.
-    layouts : dict
-        Name of a value that is not row-major -> its axes in the order of memory, outermost first.
-    """
-
-    groups: list[Group] = field(default_factory=list)
-    values: dict[str, Variable] = field(default_factory=dict)
-    names: dict[Variable, str] = field(default_factory=dict)
-    views: dict[str, str] = field(default_factory=dict)
-    layouts: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def root(self, name: str) -> str:
-        """The value whose memory ``name`` is."""
-        while name in self.views:
-            name = self.views[name]
-        return name
-
-
-def static_shape(v: Variable) -> tuple[int, ...]:
-    """The extents of a value of a fixed graph."""
-    return tuple(int(n or 0) for n in v.type.shape)
 
 
 def fuse(outputs: Sequence[Variable], given: Sequence[Variable]) -> Fused:
@@ -120,7 +42,7 @@ def fuse(outputs: Sequence[Variable], given: Sequence[Variable]) -> Fused:
         stages.extend(inliner.visit(node))
     for v in outputs:  # those that are leaves have no stage
         _name(fused, v)
-    fused.groups = _merge(stages, fused, {fused.root(fused.names[v]) for v in outputs} | inliner.viewed)
+    fused.groups = merge(stages, fused, {fused.root(fused.names[v]) for v in outputs} | inliner.viewed)
     return fused
 
 
@@ -129,17 +51,6 @@ def _name(fused: Fused, v: Variable) -> str:
         name = f"v{len(fused.names)}"
         fused.names[v], fused.values[name] = name, v
     return fused.names[v]
-
-
-def cost(terms: Sequence[Expr]) -> int:
-    """Arithmetic of one element that is made of ``terms``; a transcendental function counts ten."""
-    made = [e for e in terms if e.prim not in MEMORY_PRIMS and e.dtype != expression.INDEX]
-    return sum([10 if e.prim in COSTLY else 1 for e in made])
-
-
-def size(terms: Sequence[Expr]) -> int:
-    """What compiling costs, in terms."""
-    return sum([POLYNOMIAL if e.prim in COSTLY else 1 for e in terms])
 
 
 # ------------------------------------------------------------------------------------------------ inlining
@@ -232,87 +143,3 @@ def is_uniform(v: Constant) -> bool:
     """Whether all elements of a constant have the same bits."""
     first = v.data.ravel()[:1].view(np.uint8)
     return v.data.size > 0 and bool((v.data.reshape(-1, 1).view(np.uint8) == first).all())
-
-
-# ------------------------------------------------------------------------------------------------ grouping
-
-
-def _merge(stages: Sequence[Stage], fused: Fused, kept: set[str]) -> list[Group]:
-    groups: list[list[Stage]] = []
-    home: dict[str, int] = {}
-    for stage in stages:
-        place = _host(stage, groups, home, fused)
-        if place is None:
-            place = len(groups)
-            groups.append([])
-        groups[place].append(stage)
-        home.update(dict.fromkeys(stage.outputs, place))
-    return _with_stores(groups, fused, kept)
-
-
-def _host(stage: Stage, groups: list[list[Stage]], home: Mapping[str, int], fused: Fused) -> int | None:
-    """The latest group that ``stage`` depends on, if it can join it."""
-    reads = [fused.root(str(e.value)) for e in loads_in(stage.compute.exprs)]
-    needed = [home[r] for r in reads if r in home]
-    if not stage.compute.is_map or not needed:
-        return None
-    place = max(needed)
-    return place if _fits(stage, groups[place], home, place, fused) else None
-
-
-def _fits(stage: Stage, group: Sequence[Stage], home: Mapping[str, int], place: int, fused: Fused) -> bool:
-    first = group[0].compute
-    if first.at is not None or first.prefix is not None or first.shape != stage.compute.shape:
-        return False
-    if size(expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])) > LARGEST_GROUP:
-        return False
-    own = [expression.axis(name) for name, _ in stage.compute.axes]
-    for e in loads_in(stage.compute.exprs):
-        name = str(e.value)
-        inside = home.get(fused.root(name)) == place
-        if inside and (name in fused.views or not same_position(e.args, own, stage.compute.shape)):
-            return False
-    return True
-
-
-def same_position(at: Sequence[Expr], own: Sequence[Expr], shape: Sequence[int]) -> bool:
-    """Whether an index is the position itself; along an axis of extent 1 every index is."""
-    return len(at) == len(own) and all(a is b or n == 1 for a, b, n in zip(at, own, shape, strict=True))
-
-
-def _with_stores(groups: Sequence[Sequence[Stage]], fused: Fused, kept: set[str]) -> list[Group]:
-    """Store what another group, a view or the caller reads; a group that no one reads any more is left out."""
-    outside = set(kept)
-    made: list[Group] = []
-    for stages in reversed(groups):
-        g = Group(tuple(stages), ())
-        stored = tuple(n for n in g.outputs if n in outside)
-        if stored:
-            made.append(replace(g, stored=stored))
-            outside.update(fused.root(n) for n in g.reads)
-    return made[::-1]
-
-
-def overwriting_order(storage: Mapping[str, str], reads: Mapping[str, set[str]]) -> list[str] | None:
-    """An order of stores in which each value is written after all others that read what it overwrites.
-
-    Parameters
-    ----------
-    storage : mapping
-        Name of a value -> the storage it is written to.
-    reads : mapping
-        Name of a value -> the storages that its expression reads.
-
-    Returns
-    -------
-    list of str, or None
-        None if two values overwrite what the other reads.
-    """
-    left, done = list(storage), []
-    while left:
-        free = next((n for n in left if not any(storage[n] in reads[m] for m in left if m != n)), None)
-        if free is None:
-            return None
-        done.append(free)
-        left.remove(free)
-    return done

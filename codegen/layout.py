@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import prod
 
 from codegen.affine import loads_in
-from codegen.fuse import Fused, Group, Stage, static_shape
+from codegen.group import Fused, Group, Stage, static_shape
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import SUM, Compute
@@ -37,7 +37,8 @@ def arrange(fused: Fused, fixed: set[str]) -> None:
     wanted = {k: axis for k, g in enumerate(fused.groups) if (axis := vector_axis(g)) is not None}
     votes: dict[Place, float] = {}
     for k, axis in wanted.items():
-        _vote(votes, places(fused.groups[k], axis), _work(fused.groups[k]), fixed)
+        name, _ = fused.groups[k].stages[0].compute.axes[axis]
+        _vote(votes, places(fused.groups[k], name), _work(fused.groups[k]), fixed)
     _decide(fused, votes, fixed | _scattered(fused))
     fused.groups = [new for k, g in enumerate(fused.groups) for new in _packed(fused, g, wanted.get(k))]
 
@@ -98,16 +99,16 @@ def _position(load: Expr, name: str) -> int | None:
     return found[0] if len(found) == 1 and load.args[found[0]] is expression.axis(name) else None
 
 
-def places(group: Group, axis: int) -> Iterator[Place]:
-    """The axes of values that output axis number ``axis`` of a group walks alone."""
+def places(group: Group, name: str) -> Iterator[Place]:
+    """The axes of values that the axis ``name`` of a group walks alone."""
     for stage in group.stages:
-        name, _ = stage.compute.axes[axis]
         for e in loads_in(stage.compute.exprs):
             position = _position(e, name)
             if position is not None:
                 yield str(e.value), position
-    for output in group.stored:
-        yield output, axis
+        for axis, (own, _) in enumerate(stage.compute.axes):
+            if own == name:
+                yield from ((output, axis) for output in stage.outputs if output in group.stored)
 
 
 # ------------------------------------------------------------------------------------------------ the choice
@@ -142,7 +143,7 @@ def _decide(fused: Fused, votes: dict[Place, float], fixed: set[str]) -> None:
 def _joined(group: Group, name: str, position: int) -> Iterator[Place]:
     """What lies along the same axis of a group as an axis of a value; nothing if the group is a contraction."""
     if group.stages[0].compute.at is None and vector_axis(group) is None:
-        for axis in range(len(group.stages[0].compute.axes)):
+        for axis in dict.fromkeys(a for s in group.stages for a, _ in s.compute.axes):
             here = set(places(group, axis))
             if (name, position) in here:
                 yield from here

@@ -6,14 +6,14 @@ The one crossing from the graph's world to the loops'. Buffers are flat: a load 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
-from codegen.fuse import Fused, Group, Stage, overwriting_order, static_shape
+from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, nest
 from symgraph import expression
-from symgraph.expression import INDEX, Expr
+from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
 from symgraph.types import is_float
 
@@ -38,12 +38,41 @@ def parameters(group: Group, fused: Fused, placed: Placed) -> tuple[Buffer, ...]
     return tuple(placed.buffers[n] for n in dict.fromkeys(names))
 
 
+@dataclass
+class _Pass:
+    """A loop over further axes of a row: what is accumulated in it and which elements it makes.
+
+    ``start`` stands before the loop: accumulators, set to their identity. ``order`` is that of the loops.
+    """
+
+    axes: tuple[Axis, ...]
+    order: Sequence[Axis] = ()
+    start: list[Statement] = field(default_factory=list)
+    steps: list[Statement] = field(default_factory=list)
+    elements: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """A value of the group: its expression, the first pass that can read it, and whether it is an element of a row.
+
+    An element is an expression in the pass that makes it; later ones read it from memory.
+    """
+
+    expr: Expr
+    ready: int
+    element: bool = False
+
+
 class _Lowering:
-    """The state of lowering one group: what each value inside it is, as an expression."""
+    """The state of lowering one group: its passes, and what each value inside it is, as an expression."""
 
     def __init__(self, group: Group, fused: Fused, placed: Placed) -> None:
         self.group, self.fused, self.placed = group, fused, placed
-        self.inside: dict[str, Expr] = {}
+        self.inside: dict[str, _Inside] = {}
+        self.stage = {n: s for s in group.stages for n in s.outputs}
+        self.passes: list[_Pass] = []
+        self.scratch: dict[str, Buffer] = {}
 
     def body(self) -> Body:
         first = self.group.stages[0].compute
@@ -51,48 +80,141 @@ class _Lowering:
             return self.scatter(self.group.stages[0])
         if first.prefix is not None:
             return self.scan(self.group.stages[0])
-        inner = self.reduction(self.group.stages[0]) if first.combiner else ()
-        self.maps(self.group.stages[1:] if first.combiner else self.group.stages)
+        for stage in self.group.stages:
+            self.add(stage)
         # the loops walk the first value stored as it lies
-        order = self.layout(self.group.stored[0])
-        return nest([first.axes[p] for p in order], (*inner, *self.stores(self.group.stored, first.axes)))
+        axes = self.stage[self.group.stored[0]].compute.axes
+        order = [axes[p] for p in self.layout(self.group.stored[0])]
+        rows = [a for a in order if a in self.group.rows]
+        inner = [s for p in self.passes for s in (*p.start, *nest(p.order, (*p.steps, *self.elements(p))))]
+        stored = [n for n in self.group.stored if not self.inside[n].element]
+        return nest(rows, (*map(Alloc, self.scratch.values()), *inner, *self.stores(stored)))
 
     # ---------------------------------------------------------------------------------------- stages
 
-    def reduction(self, stage: Stage) -> Body:
-        """acc = identity; for reduce: acc = step(acc, terms)."""
+    def add(self, stage: Stage) -> None:
+        """A stage as part of a pass, or as expressions of the row."""
         c = stage.compute
-        combiner, terms, cond = fold_form(c, self.terms(c.exprs))
+        further = self.group.further(stage)
+        if c.combiner is None and not further:
+            exprs, ready = self.row_terms(c)
+            self.inside.update({n: _Inside(e, ready) for n, e in zip(stage.outputs, exprs, strict=True)})
+            return
+        number, exprs = self.place(c, further)
+        (self.reduction if c.combiner else self.row)(stage, number, exprs)
+
+    def place(self, c: Compute, further: Sequence[Axis]) -> tuple[int, Terms]:
+        """The first pass that can take a stage, and its terms there; a new one if there is none."""
+        extents = [n for _, n in further]
+        ready = self.ready(c)
+        for number, p in enumerate(self.passes[ready:], ready):
+            if extents == [n for _, n in p.axes]:
+                exprs = self.named(c, {a: b for (a, _), (b, _) in zip(further, p.axes, strict=True)})
+                if self.is_whole(exprs, number):
+                    return number, self.terms(exprs, number)
+        number = len(self.passes)
+        taken = {a for a, _ in self.group.rows} | {a for p in self.passes for a, _ in p.axes}
+        names = {a: f"{a}p{number}" if a in taken else a for a, _ in further}
+        axes = tuple((names[a], n) for a, n in further)
+        self.passes.append(_Pass(axes))
+        return number, self.terms(self.named(c, names), number)
+
+    def named(self, c: Compute, names: Mapping[str, str]) -> Terms:
+        """The terms of a stage with its further axes renamed; an axis of one element is no loop."""
+        new: dict[str, Expr] = {a: expression.axis(b) for a, b in names.items()}
+        rows = dict(self.group.rows)
+        new.update({a: const(0, INDEX) for a, n in c.axes if a not in rows and a not in new})
+        return tuple(expression.rename(c.exprs, new))
+
+    def ready(self, c: Compute) -> int:
+        """The first pass that can read all that a stage reads of the group."""
+        return max([self.inside[str(e.value)].ready for e in self.reads(c.exprs)], default=0)
+
+    def reads(self, exprs: Sequence[Expr]) -> list[Expr]:
+        return [e for e in loads_in(exprs) if e.value in self.inside]
+
+    def is_whole(self, exprs: Sequence[Expr], number: int) -> bool:
+        """Whether what ``exprs`` read of elements that a pass makes is what it has just made."""
+        made = [e for e in self.reads(exprs) if self.inside[str(e.value)].element]
+        return all(self.inside[str(e.value)].ready < number or self.is_here(e, number) for e in made)
+
+    def is_here(self, load: Expr, number: int) -> bool:
+        """Whether a load is of the element that pass ``number`` is at."""
+        value = self.inside[str(load.value)]
+        own = self.position(str(load.value))
+        shape = self.shape(str(load.value))
+        return value.element and value.ready == number and same_position(load.args, own, shape)
+
+    def position(self, name: str) -> list[Expr]:
+        """The indices of a value of the group where it is made."""
+        c, rows = self.stage[name].compute, dict(self.group.rows)
+        value = self.inside[name]
+        loop = iter(self.passes[value.ready].axes if value.element else ())
+        return [
+            expression.axis(a if a in rows else next(loop)[0]) if a in rows or n != 1 else const(0, INDEX)
+            for a, n in c.axes
+        ]
+
+    def row_terms(self, c: Compute) -> tuple[Terms, int]:
+        """(the terms of a map over the rows, the first pass that can read them)."""
+        exprs = self.named(c, {})
+        ready = max([self.inside[str(e.value)].ready + self.inside[str(e.value)].element for e in self.reads(exprs)],
+                    default=0)  # fmt: skip
+        return self.terms(exprs, len(self.passes)), ready
+
+    def reduction(self, stage: Stage, number: int, exprs: Terms) -> None:
+        """acc = identity; for further axes: acc = step(acc, terms)."""
+        combiner, terms, cond = fold_form(stage.compute, exprs)
         accs, start = self.accumulators(combiner, terms)
         step: Statement = Accumulate(tuple(b.name for b in accs), (), combiner, terms)
-        loop = nest(_loop_order(c, combiner, terms), (step if cond is None else If(cond, (step,)),))
-        results = [expression.load(b.name, (), b.dtype) for b in accs][-len(stage.outputs) :]
-        self.inside.update(zip(stage.outputs, results, strict=True))
-        return (*start, *loop)
+        p = self.passes[number]
+        p.start += start
+        p.steps.append(step if cond is None else If(cond, (step,)))
+        p.order = p.order or _loop_order(stage.compute.axes, p.axes, combiner, terms)
+        for n, b in zip(stage.outputs, accs[-len(stage.outputs) :], strict=True):
+            self.inside[n] = _Inside(expression.load(b.name, (), b.dtype), number + 1)
+
+    def row(self, stage: Stage, number: int, exprs: Terms) -> None:
+        """The elements of a row; they are walked as the first of them lies."""
+        p = self.passes[number]
+        p.elements += stage.outputs
+        self.inside.update({n: _Inside(e, number, element=True) for n, e in zip(stage.outputs, exprs, strict=True)})
+        if not p.order:
+            name = stage.outputs[0]
+            at = self.position(name)
+            lying = [at[k].value for k in self.layout(name)]
+            p.order = sorted(p.axes, key=lambda axis: lying.index(axis[0]))
 
     def accumulators(self, combiner: Combiner, terms: Terms) -> tuple[list[Buffer], Body]:
         """Registers for the accumulators of a combiner, set to its identity."""
         count = 1 if combiner is DOT else len(terms)
+        first = sum(isinstance(s, Alloc) for p in self.passes for s in p.start)
         dtypes = [t.dtype for t in terms[:count]]
-        accs = [Buffer(f"acc{k}", d, (), "register") for k, d in enumerate(dtypes)]
+        accs = [Buffer(f"acc{k}", d, (), "register") for k, d in enumerate(dtypes, first)]
         sets = [Store(b.name, (), e) for b, e in zip(accs, combiner.identity(dtypes), strict=True)]
         return accs, (*map(Alloc, accs), *sets)
 
-    def maps(self, stages: Sequence[Stage]) -> None:
-        """The stages that compute one element from values at the same position, as expressions."""
-        axes = self.group.stages[0].compute.axes
-        for stage in stages:
-            own = {n: expression.axis(m) for (n, _), (m, _) in zip(stage.compute.axes, axes, strict=True)}
-            exprs = self.terms(expression.rename(stage.compute.exprs, own))
-            self.inside.update(zip(stage.outputs, exprs, strict=True))
+    def elements(self, p: _Pass) -> Body:
+        """The stores of the elements that a pass makes; what only this kernel reads again stays with the thread."""
+        kept = [n for n in p.elements if n in self.scratch]
+        own = tuple(Store(f"row_{n}", (self.flat(n),), self.inside[n].expr) for n in kept)
+        return (*own, *self.stores([n for n in p.elements if n in self.group.stored]))
 
-    def stores(self, names: Sequence[str], axes: Sequence[Axis]) -> Body:
-        """The values that leave the group, each stored after the last one that reads what it overwrites."""
-        at = [expression.axis(n) for n, _ in axes]
-        reads = {n: {str(e.value) for e in loads_in((self.inside[n],))} for n in names}
+    def stores(self, names: Sequence[str]) -> Body:
+        """Values that leave the group, each stored after the last one that reads what it overwrites."""
+        reads = {n: {str(e.value) for e in loads_in((self.inside[n].expr,))} for n in names}
         ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
         assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
-        return tuple(Store(self.storage(n), (self.offset(n, at),), self.inside[n]) for n in ordered)
+        return tuple(
+            Store(self.storage(n), (self.offset(n, self.position(n)),), self.inside[n].expr) for n in ordered
+        )
+
+    def flat(self, name: str, at: Sequence[Expr] | None = None) -> Expr:
+        """Where an element of a row lies in the thread's storage."""
+        c, rows = self.stage[name].compute, dict(self.group.rows)
+        places = zip(c.axes, self.position(name) if at is None else at, strict=True)
+        own = [(i, n) for (a, n), i in places if a not in rows]
+        return flat_index([i for i, _ in own], [n for _, n in own])
 
     def offset(self, name: str, at: Sequence[Expr]) -> Expr:
         """Where the element ``at`` of a value lies."""
@@ -108,31 +230,40 @@ class _Lowering:
     def storage(self, name: str) -> str:
         return self.placed.storage[self.fused.root(name)]
 
-    def terms(self, exprs: Sequence[Expr]) -> Terms:
-        """``exprs`` with loads of buffers at flat offsets, and values of this group as the expressions they are."""
+    def terms(self, exprs: Sequence[Expr], number: int) -> Terms:
+        """``exprs`` in a pass, with loads of buffers at flat offsets and values of this group as what they are."""
 
         def place(e: Expr) -> Expr | None:
             if e.prim != "load":
                 return None
             name = str(e.value)
-            if name in self.inside:
-                return self.inside[name]
+            if name in self.inside and (not self.inside[name].element or self.is_here(e, number)):
+                return self.inside[name].expr
+            if name in self.inside and name not in self.group.stored:
+                return self.near(e)
             return expression.load(self.storage(name), [self.offset(name, e.args)], e.dtype)
 
         return tuple(expression.substitute(exprs, place))
+
+    def near(self, e: Expr) -> Expr:
+        """An element of a row that an earlier pass made and nobody else reads."""
+        name = str(e.value)
+        extents = [n for _, n in self.group.further(self.stage[name])]
+        self.scratch.setdefault(name, Buffer(f"row_{name}", e.dtype, (prod(extents),), "thread"))
+        return expression.load(f"row_{name}", (self.flat(name, e.args),), e.dtype)
 
     def scan(self, stage: Stage) -> Body:
         """out[..., i, ...] = step(out[..., i-1, ...], term): one accumulator runs along the axis."""
         c = stage.compute
         assert c.combiner is not None
-        terms = self.terms(c.exprs)
+        terms = self.terms(c.exprs, 0)
         accs, start = self.accumulators(c.combiner, terms)
         last = expression.load(accs[-1].name, (), accs[-1].dtype)
-        self.inside[stage.outputs[0]] = last
+        self.inside[stage.outputs[0]] = _Inside(last, 0)
         step = Accumulate(tuple(b.name for b in accs), (), c.combiner, terms)
         along = [(n, extent) for n, extent in c.axes if n == c.prefix]
         others = [(n, extent) for n, extent in c.axes if n != c.prefix]
-        return nest(others, (*start, *nest(along, (step, *self.stores(stage.outputs, c.axes)))))
+        return nest(others, (*start, *nest(along, (step, *self.stores(stage.outputs)))))
 
     def scatter(self, stage: Stage) -> Body:
         """out = into; for axes: out[at] = step(out[at], value)."""
@@ -140,8 +271,8 @@ class _Lowering:
         assert c.at is not None and c.into is not None and c.combiner is not None
         (name,) = stage.outputs
         shape, source, target = self.shape(name), self.storage(str(c.into)), self.storage(name)
-        place = (flat_index(self.terms(c.at), shape),)
-        step = Accumulate((target,), place, c.combiner, self.terms(c.exprs))
+        place = (flat_index(self.terms(c.at, 0), shape),)
+        step = Accumulate((target,), place, c.combiner, self.terms(c.exprs, 0))
         walk = nest(c.axes, (step,))
         if source == target:
             return walk
@@ -175,15 +306,15 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
     return (DOT if len(bare) == 2 else SUM), bare, cond
 
 
-def _loop_order(c: Compute, combiner: Combiner, terms: Terms) -> list[Axis]:
+def _loop_order(axes: Sequence[Axis], reduce: Sequence[Axis], combiner: Combiner, terms: Terms) -> Sequence[Axis]:
     """The reduced axes of a sum of products, those with the longest strides in the larger operand outermost."""
     if combiner is not DOT:
-        return list(c.reduce)
+        return reduce
     loads = [e for e in loads_in(terms) if e.args]
-    extents = dict(c.axes + c.reduce)
+    extents = dict((*axes, *reduce))
     walked = max(loads, key=lambda e: prod(n for name, n in extents.items() if name in e.names), default=None)
     form = linear(walked.args[0]) if walked is not None else None
-    return sorted(c.reduce, key=lambda axis: -((form and form.stride(axis[0])) or 0))
+    return sorted(reduce, key=lambda axis: -((form and form.stride(axis[0])) or 0))
 
 
 def _is_masked(e: Expr) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from codegen.affine import loads_in
 from codegen.arena import most_alive, pack
-from codegen.fuse import Fused, Group, overwriting_order, same_position, static_shape
+from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
@@ -176,7 +176,7 @@ class _Planner:
     def _can_overwrite(self, root: str, storage: str) -> bool:
         old = next(n for n, s in self.storage.items() if s == storage)
         writer = self.maker.get(root)
-        if writer is None or not _reads_in_place(self.fused.groups[writer], old, self.fused):
+        if writer is None or not _reads_in_place(self.fused.groups[writer], root, old, self.fused):
             return False
         readers = self.readers.get(old, set()) - {writer}
         if any(self._depends(self.maker[g], writer) for g in self.guards if g in self.maker):
@@ -196,11 +196,10 @@ class _Planner:
     def _reads(self, group: Group) -> dict[str, set[str]]:
         """The storages that each stored value reads, through the values inside the group."""
         found: dict[str, set[str]] = {}
-        for k, stage in enumerate(group.stages):
+        for stage in group.stages:
             names = {self.fused.root(str(e.value)) for e in loads_in(stage.compute.exprs)}
-            in_loop = k == 0 and stage.compute.combiner is not None
             reads = {s for n in names for s in found.get(n, {self.storage.get(n, n)})}
-            found.update(dict.fromkeys(stage.outputs, set() if in_loop else reads))
+            found.update(dict.fromkeys(stage.outputs, set() if stage.compute.combiner else reads))
         return {n: found[n] for n in group.stored}
 
     def _depends(self, later: int, earlier: int) -> bool:
@@ -269,20 +268,41 @@ def _reversed(edges: Mapping[int, set[int]]) -> dict[int, list[int]]:
     return found
 
 
-def _reads_in_place(group: Group, old: str, fused: Fused) -> bool:
-    """Whether the group reads ``old`` only where it writes: then writing over it is safe."""
-    first = group.stages[0].compute
-    for k, stage in enumerate(group.stages):
+def _reads_in_place(group: Group, root: str, old: str, fused: Fused) -> bool:
+    """Whether the group reads ``old`` only where it writes ``root``: then writing over it is safe.
+
+    Where rows are passed several times, a pass that reads it must be one that ``root`` waits for.
+    """
+    target = next(s for s in group.stages if root in s.outputs)
+    passes = any(group.further(s) for s in group.stages[1:])
+    waited = _needed(group, target)
+    for stage in group.stages:
         c = stage.compute
-        exprs = (*c.exprs, *(c.at or ()))
-        loads = [e for e in loads_in(exprs) if fused.root(str(e.value)) == old]
+        loads = [e for e in loads_in((*c.exprs, *(c.at or ()))) if fused.root(str(e.value)) == old]
         if not loads:
             continue
-        own = [expression.axis(n) for n, _ in c.axes]
-        direct = all(str(e.value) == old and same_position(e.args, own, c.shape) for e in loads)
-        if not direct or (k == 0 and (first.combiner is not None or first.at is not None)):
+        at_own_row = passes and c.combiner is not None and stage in waited
+        if any(str(e.value) != old for e in loads) or c.at is not None or (passes and stage not in waited):
+            return False
+        if at_own_row:
+            own = [(expression.axis(a), n if (a, n) in group.rows else 1) for a, n in target.compute.axes]
+        elif c.combiner is None:
+            own = [(expression.axis(a), n) for a, n in c.axes]
+        else:
+            return False
+        if not all(same_position(e.args, [i for i, _ in own], [n for _, n in own]) for e in loads):
             return False
     return True
+
+
+def _needed(group: Group, target: Stage) -> list[Stage]:
+    """``target`` and the stages of the group that it is made from."""
+    maker = {n: s for s in group.stages for n in s.outputs}
+    found = [target]
+    for s in found:
+        names = [str(e.value) for e in loads_in(s.compute.exprs)]
+        found += [maker[n] for n in dict.fromkeys(names) if n in maker and maker[n] not in found]
+    return found
 
 
 # ------------------------------------------------------------------------------------------------ the arena

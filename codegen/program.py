@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from codegen.fuse import Fused, fuse
+from codegen.fuse import fuse
+from codegen.group import Fused
 from codegen.kernel import Buffer, Kernel, check
 from codegen.layout import arrange
 from codegen.lower import Placed, lower

@@ -8,15 +8,16 @@
     chunked    a long reduction to few results becomes partial ones and their merge (``codegen.chunks``)
     blocked    long chains of floating-point additions become short ones (``codegen.blocks``)
 
-Which loop is split how is decided by ``codegen.tiles``. Results never depend on the number of threads: what is merged
-with what is fixed here by shapes alone.
+Which loop is split how is decided by ``codegen.tiles`` and ``codegen.passes``. Results never depend on the number of
+threads: what is merged with what is fixed here by shapes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, filterfalse, groupby
+from typing import TypeVar
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
@@ -25,6 +26,7 @@ from codegen.kernel import (
     Accumulate,
     Alloc,
     Body,
+    Buffer,
     If,
     Kernel,
     Loop,
@@ -39,12 +41,15 @@ from codegen.kernel import (
     with_block,
     writes,
 )
+from codegen.lanes import lanes
+from codegen.passes import has_passes, plan_passes
 from codegen.ranges import simplify
 from codegen.tiles import Machine, Nest, Plan, Tile, choose
 from codegen.unroll import copy, unroll
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
 
+T = TypeVar("T")
 EVEN_TURNS = 64  # of a parallel loop: with fewer, some threads would have much more to do than others
 PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs more than it saves
 
@@ -63,8 +68,8 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
 
 
 def _nest(nest: Nest, machine: Machine, names: Iterator[str]) -> Body:
-    plan = choose(nest, machine)
-    core = lanes(nest.core, plan, names) if plan.lane_axis else nest.core
+    plan = plan_passes(nest, machine) if has_passes(nest) else choose(nest, machine)
+    core = lanes(nest.core, plan.deals, names) if plan.deals else nest.core
     kind = "parallel" if nest.independent and plan.work >= PARALLEL_WORK else "serial"
     return _Builder(dict(nest.axes), plan, names).pieces(plan.order, (), core, kind)
 
@@ -239,15 +244,14 @@ def _vector_last(inner: Sequence[Inner]) -> tuple[Inner, ...]:
 
 def sink(body: Body, inner: Sequence[Inner]) -> Body:
     """The independent loops ``inner`` moved inside ``body``: distributed over its statements and its own loops."""
-    registers = {s.buffer.name for s in walk(body) if isinstance(s, Alloc)}
+    registers = {s.buffer.name: s.buffer for s in walk(body) if isinstance(s, Alloc)}
     return _with_rows(tuple(new for s in body for new in _sink_one(s, inner, registers)), inner, registers)
 
 
-def _sink_one(s: Statement, inner: Sequence[Inner], registers: set[str]) -> Body:
+def _sink_one(s: Statement, inner: Sequence[Inner], registers: Mapping[str, Buffer]) -> Body:
     match s:
         case Alloc(buffer):
-            shape = tuple(i.extent for i in inner) + buffer.shape
-            return (Alloc(replace(buffer, shape=shape)),)
+            return (Alloc(replace(buffer, shape=_beside(buffer, buffer.shape, tuple(i.extent for i in inner)))),)
         case Loop(_, _, "serial"):
             return (with_block(s, tuple(new for b in s.body for new in _sink_one(b, inner, registers))),)
         case If(cond, block):
@@ -255,6 +259,11 @@ def _sink_one(s: Statement, inner: Sequence[Inner], registers: set[str]) -> Body
         case Store(buffer) if buffer in registers and not loads_in((s.expr,)):
             return (_around(s, inner, ()),)
     return (_around(s, inner, _exist(inner)),)
+
+
+def _beside(buffer: Buffer, own: tuple[T, ...], tile: tuple[T, ...]) -> tuple[T, ...]:
+    """Extents or indices of ``buffer`` with those of a tile: vectors lie side by side in memory, rows in registers."""
+    return (*own, *tile) if buffer.space == "thread" else (*tile, *own)
 
 
 def _exist(inner: Sequence[Inner]) -> tuple[Expr, ...]:
@@ -281,23 +290,23 @@ def _reads(cond: Expr) -> bool:
     return bool(loads_in((cond,)))
 
 
-def _with_rows(body: Body, inner: Sequence[Inner], registers: set[str]) -> Body:
+def _with_rows(body: Body, inner: Sequence[Inner], registers: Mapping[str, Buffer]) -> Body:
     """Accumulators indexed by the loops that were sunk; each sunk copy of a loop gets names of its own."""
     at = tuple(expression.axis(i.index) for i in inner)
 
     def place(e: Expr) -> Expr | None:
-        own = e.prim == "load" and str(e.value) in registers
-        return expression.load(str(e.value), (*at, *e.args), e.dtype) if own else None
+        own = registers.get(str(e.value)) if e.prim == "load" else None
+        return expression.load(own.name, _beside(own, e.args, at), e.dtype) if own else None
 
     moved = tuple(_indexed(s, at, registers) for s in map_body(body, lambda exprs: expression.substitute(exprs, place)))
     return _unique(moved, {i.index for i in inner})
 
 
-def _indexed(s: Statement, at: tuple[Expr, ...], registers: set[str]) -> Statement:
+def _indexed(s: Statement, at: tuple[Expr, ...], registers: Mapping[str, Buffer]) -> Statement:
     match s:
         case Store(buffer) if buffer in registers:
-            return replace(s, at=(*at, *s.at))
-        case Accumulate(buffers) if set(buffers) <= registers:
+            return replace(s, at=_beside(registers[buffer], s.at, at))
+        case Accumulate(buffers) if set(buffers) <= registers.keys():
             return replace(s, at=(*at, *s.at))
     return with_block(s, tuple(_indexed(b, at, registers) for b in block_of(s)))
 
@@ -312,102 +321,3 @@ def _unique(body: Body, names: set[str]) -> Body:
         return with_block(s, tuple(map(fresh, block_of(s))))
 
     return tuple(map(fresh, body))
-
-
-# ------------------------------------------------------------------------------------------------ lanes
-
-
-def lanes(core: Body, plan: Plan, names: Iterator[str]) -> Body:
-    """The core with its sequential loop ``plan.lane_axis`` dealt to ``plan.lanes`` lanes (in ``plan.width`` vectors).
-
-    Lane l takes elements l, l + lanes, ...; then halves are merged until one is left.
-    """
-    made: list[Statement] = []
-    for s in core:
-        made.extend(_lane_statement(s, plan, names))
-    return tuple(made)
-
-
-def _lane_statement(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
-    match s:
-        case Alloc(buffer):
-            return (Alloc(replace(buffer, shape=(plan.vectors, plan.width))),)
-        case Store(buffer, (), expr) if not loads_in((expr,)):
-            return (_over_lanes(replace(s, at=()), plan, names),)
-        case Loop():
-            steps = [a for a in walk((s,)) if isinstance(a, Accumulate)]
-            return (*_deal(s, plan, names), *_merge_tree(steps[0], plan, names))
-    return (_read_first(s),)
-
-
-def _lane_axes(plan: Plan, names: Iterator[str]) -> tuple[str, str]:
-    return "g" + next(names), "l" + next(names)
-
-
-def _over_lanes(s: Store, plan: Plan, names: Iterator[str]) -> Statement:
-    group, lane = _lane_axes(plan, names)
-    inner = Loop(lane, plan.width, "vector", (replace(s, at=(expression.axis(group), expression.axis(lane))),))
-    return Loop(group, plan.vectors, "unroll", (inner,))
-
-
-def _deal(s: Statement, plan: Plan, names: Iterator[str]) -> Body:
-    """The loops with the lane axis innermost: whole turns, then one masked turn for what is left."""
-    loops, body = unnest((s,))
-    extent = dict(loops)[plan.lane_axis]
-    turns, left = divmod(extent, plan.lanes)
-    turn = plan.lane_axis + "t" + next(names)
-    whole = Loop(turn, turns, "serial", _dealt(body, plan, expression.axis(turn) * plan.lanes, None, names))
-    rest = _dealt(body, plan, const(turns * plan.lanes, INDEX), extent, names) if left else ()
-    others = [(name, n) for name, n in loops if name != plan.lane_axis]
-    return nest(others, ((whole,) if turns else ()) + rest)
-
-
-def _dealt(body: Body, plan: Plan, base: Expr, extent: int | None, names: Iterator[str]) -> Body:
-    """One turn of all lanes; beyond ``extent`` lanes rest."""
-    group, lane = _lane_axes(plan, names)
-    index = base + expression.axis(group) * plan.width + expression.axis(lane)
-    placed = map_body(body, lambda exprs: expression.rename(exprs, {plan.lane_axis: index}))
-    at = (expression.axis(group), expression.axis(lane))
-    moved = tuple(_accumulate_at(b, at) for b in placed)
-    if extent is not None:
-        moved = (If(index < extent, moved),)
-    needed = plan.vectors if extent is None else -(-(extent % plan.lanes) // plan.width)
-    return (Loop(group, needed, "unroll", (Loop(lane, plan.width, "vector", moved),)),)
-
-
-def _accumulate_at(s: Statement, at: tuple[Expr, ...]) -> Statement:
-    if isinstance(s, Accumulate):
-        return replace(s, at=at)
-    return with_block(s, tuple(_accumulate_at(b, at) for b in block_of(s)))
-
-
-def _merge_tree(step: Accumulate, plan: Plan, names: Iterator[str]) -> Body:
-    """acc[0] gathers the other vectors, then its upper half, and so on to one element."""
-    merge = replace(step.combiner, step=step.combiner.merge)
-    made: list[Statement] = []
-    zero = const(0, INDEX)
-
-    def fold(lane: str, extent: int, target: Callable[[Expr], tuple[Expr, ...]], source: tuple[Expr, ...]) -> None:
-        terms = tuple(expression.load(b, source, d) for b, d in zip(step.buffers, plan.acc_dtypes, strict=True))
-        here = Accumulate(step.buffers, target(expression.axis(lane)), merge, terms)
-        made.append(Loop(lane, extent, "vector", (here,)))
-
-    for g in range(1, plan.vectors):
-        lane = "m" + next(names)
-        fold(lane, plan.width, lambda i: (zero, i), (const(g, INDEX), expression.axis(lane)))
-    half = plan.width // 2
-    while half:
-        lane = "m" + next(names)
-        fold(lane, half, lambda i: (zero, i), (zero, expression.axis(lane) + half))
-        half //= 2
-    return tuple(made)
-
-
-def _read_first(s: Statement) -> Statement:
-    """What follows the reduction reads the merged element."""
-    zero = const(0, INDEX)
-
-    def place(e: Expr) -> Expr | None:
-        return expression.load(str(e.value), (zero, zero), e.dtype) if e.prim == "load" and not e.args else None
-
-    return map_body((s,), lambda exprs: expression.substitute(exprs, place))[0]

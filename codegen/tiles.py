@@ -126,16 +126,11 @@ class Nest:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a nest is built: loop order, tiles by axis, and lanes of a sequential axis."""
+class Deal:
+    """A loop dealt to lanes: ``vectors`` of ``width`` elements in a turn."""
 
-    order: tuple[str, ...]
-    tiles: Mapping[str, Tile] = field(default_factory=dict)
-    lane_axis: str = ""
-    vectors: int = 1
-    width: int = 1
-    acc_dtypes: tuple[str, ...] = ()
-    work: int = 0
+    vectors: int
+    width: int
 
     @property
     def lanes(self) -> int:
@@ -143,12 +138,21 @@ class Plan:
         return self.vectors * self.width
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a nest is built: loop order, tiles by axis, and the sequential axes that are dealt to lanes."""
+
+    order: tuple[str, ...]
+    tiles: Mapping[str, Tile] = field(default_factory=dict)
+    deals: Mapping[str, Deal] = field(default_factory=dict)
+    work: int = 0
+
+
 def choose(nest: Nest, machine: Machine) -> Plan:
     """The plan with the least cost."""
     order = tuple(name for name, _ in nest.axes)
-    accs = tuple(s.buffer.dtype for s in walk(nest.core) if isinstance(s, Alloc))
     work = nest.turns * max(1, arithmetic([e for s in walk(nest.core) for e in exprs_of(s)]))
-    plain = Plan(order, acc_dtypes=accs, work=work)
+    plain = Plan(order, work=work)
     if not nest.independent:
         return _scatter_plan(nest, machine, plain)
     best = min(_candidates(nest, machine, plain), key=lambda c: c[0], default=None)
@@ -200,14 +204,14 @@ def _is_plain_reduction(nest: Nest) -> bool:
     return len(tops) == 1 and len(nest.steps) == 1 and not inside
 
 
-def _prices(accesses: Sequence[Expr], name: str, width: int) -> list[float]:
+def prices(accesses: Sequence[Expr], name: str, width: int) -> list[float]:
     """What a vector along an axis costs for each access: a broadcast, a vector, or lane by lane."""
     known = {0: BROADCAST, 1: 1.0}
     strides = [linear(i).stride(name) for i in accesses]
     return [known.get(s, GATHER * width) if s is not None else GATHER * width for s in strides]
 
 
-def _use(extent: int, width: int) -> float:
+def use(extent: int, width: int) -> float:
     """The share of lanes that do work."""
     return extent / (-(-extent // width) * width)
 
@@ -218,20 +222,20 @@ def _outer_vector(
     width = width_for(nest, machine, extent)
     if width < 2 or extent < 2:
         return
-    lanes = width * _use(extent, width)
+    lanes = width * use(extent, width)
     if not nest.steps:
-        prices = _prices(nest.accesses, name, width)
+        paid = prices(nest.accesses, name, width)
         order = _with_last(plain.order, name)
-        cost = (1 + sum(prices)) / (lanes * (1 + len(prices)))
+        cost = (1 + sum(paid)) / (lanes * (1 + len(paid)))
         yield cost, _planned(plain, order, {name: Tile(_period(nest, name, width), width)})
         return
-    prices = _prices(nest.inner_accesses, name, width)
+    paid = prices(nest.inner_accesses, name, width)
     share = prod(n for _, n in nest.sequential)
-    once = sum(_prices(nest.outer_accesses, name, width)) / max(share, 1)
+    once = sum(prices(nest.outer_accesses, name, width)) / max(share, 1)
     for vectors in range(1, min(4, -(-extent // width)) + 1):
         for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
-            cost = _tile_cost(rows, nest, prices, name, vectors, False) + once
+            cost = _tile_cost(rows, nest, paid, name, vectors, False) + once
             yield cost / (lanes * _scalar_cost(nest)), _planned(plain, nest.order, tiles)
 
 
@@ -254,20 +258,20 @@ def _lane_vector(
         return
     # one merge of the lanes for each result: dear beside a short loop
     merge = 1 + 12 * width.bit_length() / max(1, prod(n for _, n in nest.sequential))
-    prices = _prices(nest.inner_accesses, name, width)
-    lanes = width * _use(extent, width)
+    paid = prices(nest.inner_accesses, name, width)
+    lanes = width * use(extent, width)
     for vectors in (1, 2, 4):
         if vectors > 1 and extent < vectors * width:
             continue
         for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {a: Tile(r) for a, r in rows.items()}
             made = _planned(plain, nest.order, tiles)
-            cost = _tile_cost(rows, nest, prices, name, vectors, True) * merge / (lanes * _scalar_cost(nest))
-            yield cost, Plan(made.order, tiles, name, vectors, width, plain.acc_dtypes, plain.work)
+            cost = _tile_cost(rows, nest, paid, name, vectors, True) * merge / (lanes * _scalar_cost(nest))
+            yield cost, Plan(made.order, tiles, {name: Deal(vectors, width)}, plain.work)
 
 
 def _planned(plain: Plan, order: tuple[str, ...], tiles: Mapping[str, Tile]) -> Plan:
-    return Plan(order, tiles, acc_dtypes=plain.acc_dtypes, work=plain.work)
+    return Plan(order, tiles, work=plain.work)
 
 
 def _row_tiles(nest: Nest, machine: Machine, vector: str, vectors: int) -> Iterator[dict[str, int]]:

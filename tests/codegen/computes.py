@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
-from codegen.fuse import Fused, Group, Stage
+from codegen.group import Fused, Group, Stage
 from codegen.kernel import Kernel
 from codegen.lower import Placed, lower, parameter
 from symgraph import expression
@@ -40,11 +40,14 @@ class Drawn:
         On operands and earlier stages, by name.
     start : dict
         Output name -> the operand whose storage it takes (a scatter in place).
+    near : set
+        Outputs that are not stored.
     """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     start: dict[str, str] = field(default_factory=dict)
+    near: set[str] = field(default_factory=set)
 
     def operand(self, dtype: str, shape: Sequence[int], values: np.ndarray | None = None) -> str:
         """A new operand; with small values of its own if none are given."""
@@ -62,10 +65,10 @@ class Drawn:
         return [TensorType(e.dtype, shape) for e in c.exprs[-len(s.outputs) :]]
 
     def kernel(self, name: str = "k") -> Kernel:
-        """The group of all stages, lowered; every value is stored."""
+        """The group of all stages, lowered."""
         types = {n: TensorType(a.dtype.name, a.shape) for n, a in self.arrays.items()} | self.outputs()
         fused = Fused(values={n: Variable(t) for n, t in types.items()})
-        group = Group(tuple(self.stages), tuple(self.outputs()))
+        group = Group(tuple(self.stages), tuple(n for n in self.outputs() if n not in self.near))
         storage = {n: self.start.get(n, n) for n in types}
         buffers = {n: parameter(n, t.dtype, [m or 0 for m in t.shape]) for n, t in types.items()}
         return lower(group, name, fused, Placed(storage, buffers))
@@ -200,7 +203,7 @@ def _followed(draw: Draw, d: Drawn, least: int = 0) -> Drawn:
     first = d.stages[0]
     for k in range(draw(st.integers(least, 2))):
         name, kind = draw(st.sampled_from(list(d.outputs().items())))
-        axes = _named(f"e{k}_", first.compute.shape)
+        axes = first.compute.axes
         x = load(name, [axis(n) for n, _ in axes], kind.dtype)
         value = combine(draw, x, element(draw, d, axes, kind.dtype))
         d.stages.append(Stage((f"z{k}",), Compute(axes, (value,))))
@@ -237,6 +240,55 @@ def reductions(draw: Draw) -> Drawn:
         outputs = draw(st.sampled_from([("y",), ("y", "w")]))
     d.stages.append(Stage(outputs, Compute(axes, terms, reduce, combiner)))
     return _followed(draw, d)
+
+
+@st.composite
+def rows(draw: Draw) -> Drawn:
+    """Stages that share rows: sums and maxima of a row, maps of those, and elements of the row made with them."""
+    d = Drawn()
+    outer = extents(draw, 60, draw(st.integers(0, 2)))
+    rows = _named("i", outer)
+    room = MOST // max(math.prod(outer), 1)
+    # an element of one row of no elements could not be read anywhere
+    count = draw(st.integers(1, 2))
+    shapes = [extents(draw, room, draw(st.integers(1, 2)), count - 1) for _ in range(count)]
+    dtype = draw(st.sampled_from(("float32", "float64", "float64", "int32", "int64")))
+    for k in range(draw(st.integers(2, 6))):
+        # float32 holds the sum of a row exactly, not that of such sums
+        combiners = [MAX, MIN] if dtype == "float32" and k else [SUM, SUM, MAX, MIN]
+        combiner = draw(st.sampled_from([*combiners, None, None])) if k else SUM
+        walks = combiner or 0 in shapes[0] or draw(st.booleans())
+        further = _named("r", draw(st.sampled_from(shapes))) if walks else ()
+        value = element(draw, d, (*rows, *further), dtype, special if draw(st.integers(0, 4)) == 0 else small)
+        for name in draw(st.lists(st.sampled_from(list(d.outputs())), max_size=2)) if d.stages else ():
+            way = draw(st.sampled_from([expression.maximum, lambda a, b: a + b]))
+            value = way(value, _read(draw, d, name, further))
+        axes = rows if combiner else (*further, *rows) if draw(st.booleans()) else (*rows, *further)
+        d.stages.append(Stage((f"y{k}",), Compute(axes, (value,), further if combiner else (), combiner)))
+    d.near = set(draw(st.lists(st.sampled_from(list(d.outputs())[:-1]))))
+    return d
+
+
+def _read(draw: Draw, d: Drawn, name: str, further: Axes) -> Expr:
+    """A value of the same row; an element of it at the own position, or anywhere."""
+    made = next(s for s in d.stages if name in s.outputs)
+    own = iter(draw(st.permutations(further)))
+    places: list[Expr] = []
+    for a, n in made.compute.axes:
+        i, m = (a, n) if a.startswith("i") else next(own, ("", 0))
+        if a.startswith("r") and (a, n) in further and (n == 0 or draw(st.booleans())):
+            i, m = a, n
+        places.append(const(0, INDEX) if not i else axis(i) if m == n else minimum(axis(i), n - 1))
+    return load(name, places, d.outputs()[name].dtype)
+
+
+def special(seed: int, dtype: str, shape: Sequence[int]) -> np.ndarray:
+    """Small values, some of which are infinite or no numbers."""
+    values = small(seed, dtype, shape)
+    if is_float(dtype):
+        picked = np.random.default_rng(seed + 1).choice([0.0] * 40 + [np.inf, -np.inf, np.nan], values.shape)
+        values = (values + picked).astype(dtype)
+    return values
 
 
 def _number(axes: Axes) -> Expr:

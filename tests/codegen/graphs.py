@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 import symgraph as sg
-from codegen.fuse import Fused, fuse
+from codegen.fuse import fuse
+from codegen.group import Fused
 from codegen.memory import Memory, plan
 from codegen.program import guards_of
 from symgraph.backend import Prepared, Signature, Task, prepare
@@ -20,6 +21,8 @@ OPS = [
     lambda a, b, i: a[i].sum() + b, lambda a, b, i: a.reshape((1, -1)).reshape(a.shape),
     lambda a, b, i: sg.dot(sg.outer(a, b), b) * 0.01, lambda a, b, i: sg.nn.softmax(a) + b,
     lambda a, b, i: sg.switch(a > b, a, b.max()), lambda a, b, i: sg.concatenate([a[3:], b[:3]]),
+    lambda a, b, i: sg.nn.softmax(sg.outer(a, b), axis=1).sum(axis=0), lambda a, b, i: sg.outer(a, b).var(axis=0) + b,
+    lambda a, b, i: a * sg.tanh(a).sum() - sg.absolute(a).max(),
     lambda a, b, i: sg.outer(a, b).T.reshape((-1,))[: a.shape[0]], lambda a, b, i: (sg.exp(a) * b).sum() - a,
     lambda a, b, i: a[sg.minimum(sg.absolute(b) * 2, 8).astype("int64")],
 ]  # fmt: skip

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from codegen.affine import loads_in
-from codegen.fuse import LARGEST_GROUP, fuse, overwriting_order, same_position, size
+from codegen.fuse import fuse
+from codegen.group import overwriting_order, same_position, size
+from codegen.merge import LARGEST_GROUP
 from symgraph import expression
 from symgraph.expression import axis
 from symgraph.graph import Constant
@@ -36,21 +38,30 @@ def test_a_group_reads_what_earlier_groups_stored(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_stage_reads_values_of_its_group_where_it_stands(seed):
-    """Only then is the value in a register when it is read."""
+def test_a_stage_reads_values_of_its_group_at_its_own_row(seed):
+    """Only then is the value there when it is read."""
     f = fused(prepared(drawn(seed)))
     for g in f.groups:
-        inside = set()
-        for k, stage in enumerate(g.stages):
-            c = stage.compute
-            assert c.is_map or k == 0
-            assert c.shape == g.stages[0].compute.shape
-            own = [axis(n) for n, _ in c.axes]
-            for e in loads_in([*c.exprs, *(c.at or ())]):
-                assert f.root(str(e.value)) not in inside or same_position(e.args, own, c.shape)
-            inside |= set(stage.outputs)
+        check_rows(g)
+        made = {n: s.compute for s in g.stages for n in s.outputs}
+        for stage in g.stages:
+            for e in loads_in([*stage.compute.exprs, *(stage.compute.at or ())]):
+                if f.root(str(e.value)) in made:
+                    axes = made[str(e.value)].axes
+                    own = [axis(a) if (a, n) in g.rows else i for (a, n), i in zip(axes, e.args, strict=True)]
+                    assert same_position(e.args, own, [n for _, n in axes])
         if len(g.stages) > 1:
             assert size(expression.toposort([e for s in g.stages for e in s.compute.exprs])) <= LARGEST_GROUP
+
+
+def check_rows(g):
+    """Every stage has the rows, once; a reduction has no other axes, a scatter or scan stands alone."""
+    for stage in g.stages:
+        c = stage.compute
+        names = [a for a, _ in (*c.axes, *c.reduce)]
+        assert set(g.rows) <= set(c.axes) and len(set(names)) == len(names)
+        assert c.combiner is None or all(a in g.rows or a[1] == 1 for a in c.axes)
+        assert len(g.stages) == 1 or (c.at is None and c.prefix is None)
 
 
 @pytest.mark.parametrize("seed", range(12))
