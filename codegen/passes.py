@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
 from codegen.affine import loads_in
 from codegen.group import cost
 from codegen.kernel import Accumulate, Body, Loop, Statement, Store, exprs_of, unnest, walk
-from codegen.tiles import FUSED, HEAVY, LOAD, Deal, Machine, Nest, Plan, Tile, arithmetic, prices, use, width_for
+from codegen.tiles import FUSED, LOAD, Deal, Machine, Nest, Plan, Tile, arithmetic, prices, use, width_for
 from symgraph import expression
 from symgraph.expression import Expr
 
@@ -69,10 +69,9 @@ def _cost(nest: Nest, name: str | None, width: int, lanes: float) -> float:
     return sum(_turns(s) * _pass_cost(s, name, width) for s in nest.core) / lanes
 
 
-def _vectors(loops: Sequence[Body], extent: int, width: int) -> int:
-    """Vectors side by side: enough of them for independent chains of additions, fewer where there is much to do."""
-    heavy = any(arithmetic(_terms(body)) > HEAVY for body in loops)
-    return max(v for v in ((1, 2) if heavy else (1, 2, 4)) if v == 1 or v * width <= extent)
+def _vectors(accs: int, machine: Machine, extent: int, width: int) -> int:
+    """Vectors side by side: enough of them for independent chains of additions, as far as there are registers."""
+    return max(v for v in (1, 2, 4) if v == 1 or (v * width <= extent and 2 * v * accs <= machine.registers))
 
 
 def _vector(nest: Nest, machine: Machine, plain: Plan) -> Iterator[tuple[float, Plan]]:
@@ -81,7 +80,7 @@ def _vector(nest: Nest, machine: Machine, plain: Plan) -> Iterator[tuple[float, 
         width = width_for(nest, machine, extent)
         if width < 2 or extent < 2:
             continue
-        vectors = _vectors([nest.core], extent, width)
+        vectors = _vectors(len(nest.steps), machine, extent, width)
         order = (*[n for n in plain.order if n != name], name)
         made = replace(plain, order=order, tiles={name: Tile(vectors, width)})
         yield _cost(nest, name, width, width * use(extent, width)), made
@@ -102,12 +101,12 @@ def _dealt(nest: Nest, machine: Machine, made: Plan) -> Iterator[tuple[float, Pl
 
 
 def _deals(nest: Nest, machine: Machine, s: Statement) -> Iterator[tuple[float, str, Deal]]:
-    loops, body = unnest((s,))
+    loops, _ = unnest((s,))
     accs = len([i for i in walk((s,)) if isinstance(i, Accumulate)])
     for name, extent in loops:
         width = width_for(nest, machine, extent)
         if width < 2 or extent < 4:
             continue
         price = _turns(s) * _pass_cost(s, name, width) / (width * use(extent, width))
-        vectors = _vectors([body], extent, width)
+        vectors = _vectors(accs, machine, extent, width)
         yield price + accs * MERGE * (width.bit_length() + vectors - 2), name, Deal(vectors, width)
