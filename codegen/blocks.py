@@ -72,7 +72,7 @@ class _Blocks:
         buffers: dict[str, Buffer] = {}
         sums = dict(sums)
         for s in body:
-            if isinstance(s, Alloc):
+            if isinstance(s, Alloc) and s.buffer.space == "register":
                 buffers[s.buffer.name] = s.buffer
             cleared = _cleared(s)
             if cleared in buffers:

@@ -5,6 +5,7 @@
     sink       independent inner loops move inside sequential ones; accumulators get an axis for each (a register tile)
     lanes      a sequential loop is dealt to lanes, each with an accumulator of its own, merged in a fixed tree
     parallel   the outermost loops of a large enough kernel are shared among threads
+    columns    a reduction along the long stride of a large array goes block of rows by block (``codegen.columns``)
     chunked    a long reduction to few results becomes partial ones and their merge (``codegen.chunks``)
     blocked    long chains of floating-point additions become short ones (``codegen.blocks``)
 
@@ -22,6 +23,7 @@ from typing import TypeVar
 from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import chunked
+from codegen.columns import columns
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -71,7 +73,12 @@ def _nest(nest: Nest, machine: Machine, names: Iterator[str]) -> Body:
     plan = plan_passes(nest, machine) if has_passes(nest) else choose(nest, machine)
     core = lanes(nest.core, plan.deals, names) if plan.deals else nest.core
     kind = "parallel" if nest.independent and plan.work >= PARALLEL_WORK else "serial"
-    return _Builder(dict(nest.axes), plan, names).pieces(plan.order, (), core, kind)
+
+    def build(core: Body, extents: dict[str, int], plan: Plan, kind: str) -> Body:
+        return _Builder(extents, plan, names).pieces(plan.order, (), core, kind)
+
+    by_columns = columns(nest, plan, names, build)
+    return by_columns.loops(kind) if by_columns else build(core, dict(nest.axes), plan, kind)
 
 
 # ------------------------------------------------------------------------------------------------ analysis

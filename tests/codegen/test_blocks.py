@@ -8,12 +8,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import symgraph as sg
-from codegen import blocks, chunks
+from codegen import blocks, chunks, columns
 from codegen import schedule as scheduling
-from codegen.kernel import Accumulate, Alloc, Loop, walk
+from codegen.kernel import Accumulate, Alloc, Loop, allocs, walk
 from codegen.schedule import schedule
+from codegen.tiles import Machine
 from tests.codegen.computes import contractions, reductions, scans
 from tests.codegen.test_schedule import HOST, MACHINES, check_schedules, convolutions, node, of_node
+from tests.laws import same_bits
 
 F = "float32"
 EXAMPLES = max(4, settings.default.max_examples // 5)  # each makes programs of its own and adds up a million terms
@@ -159,6 +161,52 @@ def test_half_precision_is_rounded_once(n, constant):
 def test_a_constant_has_almost_no_deviation():
     x = sg.vector("x", F)
     assert sg.function([x], x.std())(np.full(1_000_000, 0.1, F)) <= 0.1 * 16 * np.finfo(F).eps
+
+
+# ------------------------------------------------------------------------------------------------ columns
+
+
+@st.composite
+def tall(draw):
+    """A reduction of the rows of a small array, or of each of several."""
+    shape = [*draw(st.lists(st.integers(1, 3), max_size=1)), draw(st.integers(2, 20)), draw(st.integers(40, 70))]
+    op = draw(st.sampled_from(["sum", "max", "argmin", "all"]))
+    dtype = "bool" if op == "all" else draw(st.sampled_from(["float32", "float64", "int32"]))
+    return of_node(node(op, (dtype, tuple(shape)), axis=(len(shape) - 2,), keepdims=draw(st.booleans())))
+
+
+@settings(max_examples=min(settings.default.max_examples, 100))
+@given(tall(), st.integers(1, 5), st.integers(2, 4))
+def test_columns_keep_the_bits_of_exact_reductions(drawn, rows, chain):
+    """However small the array, with totals of totals."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"LARGE": 1, "FAR": 1, "CHUNKS": 1, "ROWS": rows, "CHAIN": chain}.items():
+            patch.setattr(columns, name, value)
+        assert any(b.space == "thread" for b in allocs(schedule(drawn.kernel(), Machine(16, 16))))
+        check_schedules(drawn)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_of_a_large_array_are_precise_and_the_same_for_any_number_of_threads(dtype):
+    x = sg.tensor("x", dtype, (2, 1031, 517))
+    f = sg.function([x], [x.sum(1), x.max(1), x.argmax(1), (x * x).sum(1)])
+    values = np.random.default_rng(0).random(x.type.shape, dtype)
+    found = []
+    for threads in (1, 2, 3):
+        with sg.using(threads=threads):
+            found.append(f(values))
+    assert all(same_bits(a, b) for one in found[1:] for a, b in zip(one, found[0], strict=True))
+    total, most, where, squares = found[0]
+    assert error(total, values.sum(1, dtype="longdouble"), dtype) <= depth(1031, blocks.CHAIN)
+    assert error(squares, np.square(values, dtype="longdouble").sum(1), dtype) <= depth(1031, blocks.CHAIN)
+    assert (most == values.max(1)).all() and (where == values.argmax(1)).all()
+
+
+def test_a_large_array_is_summed_block_of_rows_by_block_of_rows():
+    kernel = of_node(node("sum", (F, (4096, 4096)), axis=(0,), keepdims=False)).kernel()
+    scheduled = schedule(kernel, HOST)
+    assert {b.shape for b in allocs(scheduled) if b.space == "thread"} == {(columns.PIECE // 4,)}
+    assert max(s.extent for s in walk(scheduled) if isinstance(s, Loop)) <= blocks.CHAIN
 
 
 # ------------------------------------------------------------------------------------------------ chunks
