@@ -332,12 +332,12 @@ def _unclamp(exprs: Sequence[Expr], cond: Expr) -> list[Expr]:
         below = e.prim == "minimum"
         return inner if (linear(inner), below, bound.value) in held else None
 
+    def relinear(e: Expr) -> Expr | None:
+        walks = e.prim == "load" and e.args
+        return expression.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if walks else None
+
     # a load's flat offset is a sum of such indices: strip inside, then bring it into linear form again
-    stripped = expression.substitute(exprs, strip)
-    return expression.substitute(
-        stripped,
-        lambda e: expression.load(str(e.value), [linear(e.args[0]).expr()], e.dtype) if e.prim == "load" else None,
-    )
+    return expression.substitute(expression.substitute(exprs, strip), relinear)
 
 
 def _bounds(e: Expr) -> list[tuple[object, bool, int]]:

@@ -262,10 +262,10 @@ def _sink_one(s: Statement, inner: Sequence[Inner], registers: Mapping[str, Buff
         case Loop(_, _, "serial"):
             return (with_block(s, tuple(new for b in s.body for new in _sink_one(b, inner, registers))),)
         case If(cond, block):
-            return tuple(_around(b, inner, (*conjuncts(cond), *_exist(inner))) for b in block)
+            return tuple(_around(b, inner, (*conjuncts(cond), *_exist(inner)), registers) for b in block)
         case Store(buffer) if buffer in registers and not loads_in((s.expr,)):
-            return (_around(s, inner, ()),)
-    return (_around(s, inner, _exist(inner)),)
+            return (_around(s, inner, (), registers),)
+    return (_around(s, inner, _exist(inner), registers),)
 
 
 def _beside(buffer: Buffer, own: tuple[T, ...], tile: tuple[T, ...]) -> tuple[T, ...]:
@@ -277,10 +277,12 @@ def _exist(inner: Sequence[Inner]) -> tuple[Expr, ...]:
     return tuple(i.exists for i in inner if i.exists is not None)
 
 
-def _around(s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr]) -> Statement:
-    """``s`` inside the inner loops, each condition as far out as its axes allow."""
-    names = [i.index for i in inner]
-    depth = [max((names.index(a) + 1 for a in c.names if a in names), default=0) for c in conditions]
+def _around(
+    s: Statement, inner: Sequence[Inner], conditions: Sequence[Expr], registers: Mapping[str, Buffer]
+) -> Statement:
+    """``s`` inside the inner loops, each condition as far out as its axes allow; ``registers`` get all of them."""
+    levels = {i.index: k for k, i in enumerate(inner, 1)} | dict.fromkeys(registers, len(inner))
+    depth = [max((levels.get(str(a), 0) for a in c.names), default=0) for c in conditions]
     for level in range(len(inner), -1, -1):
         held = [c for c, d in zip(conditions, depth, strict=True) if d == level]
         # what reads memory is asked only where the turn exists

@@ -260,13 +260,21 @@ def rows(draw: Draw) -> Drawn:
         walks = combiner or 0 in shapes[0] or draw(st.booleans())
         further = _named("r", draw(st.sampled_from(shapes))) if walks else ()
         value = element(draw, d, (*rows, *further), dtype, special if draw(st.integers(0, 4)) == 0 else small)
-        for name in draw(st.lists(st.sampled_from(list(d.outputs())), max_size=2)) if d.stages else ():
+        for _ in range(draw(st.integers(0, 2)) if d.stages else 0):
             way = draw(st.sampled_from([expression.maximum, lambda a, b: a + b]))
-            value = way(value, _read(draw, d, name, further))
+            value = way(value, _row(draw, d, further))
+        if further and draw(st.integers(0, 2)) == 0:
+            cond = bordered(draw, further)[1] if draw(st.booleans()) or not d.stages else _row(draw, d, further) <= value
+            value = select(cond, value, const(0, dtype))
         axes = rows if combiner else (*further, *rows) if draw(st.booleans()) else (*rows, *further)
         d.stages.append(Stage((f"y{k}",), Compute(axes, (value,), further if combiner else (), combiner)))
     d.near = set(draw(st.lists(st.sampled_from(list(d.outputs())[:-1]))))
     return d
+
+
+def _row(draw: Draw, d: Drawn, further: Axes) -> Expr:
+    """Any value of the same row."""
+    return _read(draw, d, draw(st.sampled_from(list(d.outputs()))), further)
 
 
 def _read(draw: Draw, d: Drawn, name: str, further: Axes) -> Expr:
