@@ -264,7 +264,8 @@ def rows(draw: Draw) -> Drawn:
             way = draw(st.sampled_from([expression.maximum, lambda a, b: a + b]))
             value = way(value, _row(draw, d, further))
         if further and draw(st.integers(0, 2)) == 0:
-            cond = bordered(draw, further)[1] if draw(st.booleans()) or not d.stages else _row(draw, d, further) <= value
+            by_place = not d.stages or draw(st.booleans())
+            cond = bordered(draw, further)[1] if by_place else _row(draw, d, further) <= value
             value = select(cond, value, const(0, dtype))
         axes = rows if combiner else (*further, *rows) if draw(st.booleans()) else (*rows, *further)
         d.stages.append(Stage((f"y{k}",), Compute(axes, (value,), further if combiner else (), combiner)))
