@@ -61,17 +61,18 @@ class _Merger:
         if place == len(self.groups):
             self.groups.append([])
         self.groups[place].append(stage)
-        self.home.update(dict.fromkeys(stage.outputs, place))
+        # What is written in place is from now on what this stage made of it
+        self.home.update(dict.fromkeys((*stage.outputs, *map(self.fused.root, stage.outputs)), place))
         self.maker.update(dict.fromkeys(stage.outputs, stage))
 
     def joined(self, stage: Stage) -> Iterator[tuple[int, Stage]]:
         """(a group, the stage on the names of its axes) for the groups that it can join, the best first."""
         c = stage.compute
-        if c.at is not None or c.prefix is not None:
+        if _stands_alone(c):
             return
         reads = [self.fused.root(str(e.value)) for e in loads_in(c.exprs)]
         latest = max((self.home[r] for r in reads if r in self.home), default=-1)
-        if latest >= 0:
+        if latest >= 0 and not _stands_alone(self.groups[latest][0].compute):
             names = self.at_own_row(stage, latest)
             if names is not None and self.fits(stage, names, latest):
                 yield latest, _renamed(stage, names)
@@ -116,8 +117,7 @@ class _Merger:
     def fits(self, stage: Stage, names: Mapping[str, str], place: int) -> bool:
         """Whether a stage whose axes ``names`` are the rows of a group may join it."""
         group, c = self.groups[place], stage.compute
-        first = group[0].compute
-        if first.at is not None or first.prefix is not None:
+        if _stands_alone(group[0].compute):
             return False
         if size(expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])) > LARGEST_GROUP:
             return False
@@ -129,6 +129,11 @@ class _Merger:
         passes = [s.compute for s in (*group, stage) if s.compute.combiner]
         rows = prod(n for a, n in c.axes if a in names)
         return bool(passes) and all(map(_streams, passes)) and _is_near(rows, [*passes, c])
+
+
+def _stands_alone(c: Compute) -> bool:
+    """Whether the axes are not those of the result: a scatter's are its source's, and a scan goes along one."""
+    return c.at is not None or c.prefix is not None
 
 
 def _is_axis(i: Expr, axes: Mapping[str, int], extent: int) -> bool:

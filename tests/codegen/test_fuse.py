@@ -108,6 +108,16 @@ def test_a_map_that_a_sum_reads_once_is_part_of_it(x):
     assert len(g.stages) == 1
 
 
+def test_what_reads_a_scatter_comes_after_it():
+    x, v = sg.tensor("x", "float64", (64, 32)), sg.tensor("v", "float64", (64,))
+    column = sg.tensor("column", "int64", (64,))
+    centred = x - x.mean(axis=1, keepdims=True)
+    scattered = sg.set_subtensor(centred[sg.arange(64), column], v) * x
+    values = {x: np.random.default_rng(0).normal(size=(64, 32)), v: np.ones(64), column: np.arange(64) % 32}
+    (found,), (expected,) = interpreted([scattered], values), by_reference([scattered], values)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_moving_elements_costs_nothing(x):
     (g,) = groups_of([x], x.T[::-1] @ x[:, 3:])
     assert len(g.stages) == 1
