@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from codegen.group import Fused, Group
+from codegen.group import Call, Fused, Group
 from codegen.memory import Copy, size_of
-from codegen.program import Check, Launch, Move, Program
+from codegen.program import Check, Hosted, Launch, Move, Program
 from symgraph.backend import Part, Storage
 from symgraph.graph import Apply, Variable
 
@@ -23,13 +23,16 @@ def _check(step: Check) -> Part:
     return Part(f"check{step.guard}", "check", (), (step.storage,), ())
 
 
-def _part(step: Launch | Move, planned: Group | Copy, program: Program) -> Part:
+def _part(step: Launch | Hosted | Move, planned: Group | Call | Copy, program: Program) -> Part:
     if isinstance(step, Move) or isinstance(planned, Copy):
         assert isinstance(step, Move), f"{planned} became {step}"
         return Part("copy", "copy", (), (step.source,), (step.target,))
     fused = program.fused
     reads = dict.fromkeys(program.memory.storage[fused.root(n)] for n in planned.reads)
     writes = dict.fromkeys(program.memory.storage[fused.root(n)] for n in planned.stored)
+    if isinstance(planned, Call) or isinstance(step, Hosted):
+        assert isinstance(step, Hosted) and isinstance(planned, Call), f"{planned} became {step}"
+        return Part(f"call{step.call}", "call", (planned.node,), tuple(reads), tuple(writes))
     nodes = dict.fromkeys(nodes_of(planned, fused))
     return Part(program.kernels[step.kernel].name, "kernel", tuple(nodes), tuple(reads), tuple(writes))
 

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from codegen.group import Fused, Stage, cost, size, static_shape
+from codegen.group import Call, Fused, Stage, cost, size, static_shape
 from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
 from symgraph.expression import Expr
@@ -37,12 +37,12 @@ def fuse(outputs: Sequence[Variable], given: Sequence[Variable]) -> Fused:
     for v in given:
         _name(fused, v)
     inliner = _Inliner(fused, outputs)
-    stages: list[Stage] = []
+    steps: list[Stage | Call] = []
     for node in toposort(outputs):
-        stages.extend(inliner.visit(node))
+        steps.extend(inliner.visit(node))
     for v in outputs:  # those that are leaves have no stage
         _name(fused, v)
-    fused.groups = merge(stages, fused, {fused.root(fused.names[v]) for v in outputs} | inliner.viewed)
+    fused.groups = merge(steps, fused, {fused.root(fused.names[v]) for v in outputs} | inliner.viewed)
     return fused
 
 
@@ -68,20 +68,27 @@ class _Inliner:
             for v in dict.fromkeys(node.op.operands(node)):
                 self.readers.setdefault(v, []).append(node)
         self.formulas: dict[Apply, Compute | None] = {n: n.op.define(n) for n in toposort(outputs)}
-        self.must = set(outputs) | {v for n in self.formulas if n.op.is_view for v in n.op.operands(n)}
+        in_memory = [n for n, formula in self.formulas.items() if n.op.is_view or formula is None]
+        self.must = set(outputs) | {v for n in in_memory for v in n.op.operands(n)}
 
-    def visit(self, node: Apply) -> list[Stage]:
-        """The stages that a node needs: none if it is inlined or a view."""
+    def visit(self, node: Apply) -> Sequence[Stage | Call]:
+        """The steps that a node needs: none if it is inlined or a view."""
         if node.op.is_view:
             self._view(node)
             return []
         formula = self.formulas[node]
-        assert formula is not None, f"{node.op.name} has no formula; composites are expanded before fusion"
+        if formula is None:
+            assert node.op.expand(node) is None, f"{node.op.name}: composites are expanded before fusion"
+            return [self._call(node)]
         body = self.inline(formula, node.op.operands(node))
         if len(node.outputs) == 1 and self._is_inlined(node.outputs[0], body):
             self.bodies[node.outputs[0]] = body
             return []
         return [Stage(tuple(_name(self.fused, v) for v in node.outputs), body)]
+
+    def _call(self, node: Apply) -> Call:
+        reads = [_name(self.fused, v) for v in node.op.operands(node)]
+        return Call(node, tuple(_name(self.fused, v) for v in node.outputs), tuple(dict.fromkeys(reads)))
 
     def _view(self, node: Apply) -> None:
         (source,) = node.op.operands(node)

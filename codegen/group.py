@@ -10,7 +10,7 @@ from codegen.affine import loads_in
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Axis, Compute
-from symgraph.graph import Variable
+from symgraph.graph import Apply, Variable
 
 POLYNOMIAL = 20  # terms that a transcendental function is worth
 MEMORY_PRIMS = ("load", "axis", "const", "cast")
@@ -66,6 +66,20 @@ class Group:
         return tuple(n for n in names if n not in inside)
 
 
+@dataclass(frozen=True)
+class Call:
+    """A node that has no formula: the host computes it, all outputs at once, from operands in memory."""
+
+    node: Apply
+    stored: tuple[str, ...]
+    reads: tuple[str, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every value that the call gives: all are stored."""
+        return self.stored
+
+
 def common_axes(stages: Sequence[Stage]) -> tuple[Axis, ...]:
     """The axes that all stages have, in the order of the first reduction."""
     first = next((s for s in stages if s.compute.combiner), stages[0])
@@ -78,7 +92,7 @@ class Fused:
 
     Attributes
     ----------
-    groups : list of Group
+    groups : list of Group or Call
         In an order in which they can run.
     values : dict
         Name -> variable, for everything in memory.
@@ -90,7 +104,7 @@ class Fused:
         Name of a value that is not row-major -> its axes in the order of memory, outermost first.
     """
 
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Group | Call] = field(default_factory=list)
     values: dict[str, Variable] = field(default_factory=dict)
     names: dict[Variable, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)

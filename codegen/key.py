@@ -16,6 +16,7 @@ from symgraph.backend import Signature, Task
 from symgraph.batch import Batched
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, flatten, toposort
+from symgraph.host import Host
 from symgraph.kinds import Composite, Elementwise, Reduction, Structured
 from symgraph.op import Op
 from symgraph.rewrite import RULES, Rule
@@ -74,6 +75,8 @@ def _meaning(op: Op) -> Sequence[Callable[..., object]]:
     match op:
         case Structured():
             return [op.formula]
+        case Host():
+            return [op.numpy]
         case Elementwise() | Composite():
             return [op.body]
         case Reduction():

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import prod
 
 from codegen.affine import loads_in
-from codegen.group import Fused, Group, Stage, static_shape
+from codegen.group import Call, Fused, Group, Stage, static_shape
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import SUM, Compute
@@ -34,13 +34,18 @@ def arrange(fused: Fused, fixed: set[str]) -> None:
     fixed : set of str
         Roots that must be row-major: all that something outside the groups sees.
     """
-    wanted = {k: axis for k, g in enumerate(fused.groups) if (axis := vector_axis(g)) is not None}
+    wanted = [(g, axis) for g in _kernels(fused) if (axis := vector_axis(g)) is not None]
     votes: dict[Place, float] = {}
-    for k, axis in wanted.items():
-        name, _ = fused.groups[k].stages[0].compute.axes[axis]
-        _vote(votes, places(fused.groups[k], name), _work(fused.groups[k]), fixed)
+    for g, axis in wanted:
+        name, _ = g.stages[0].compute.axes[axis]
+        _vote(votes, places(g, name), _work(g), fixed)
     _decide(fused, votes, fixed | _scattered(fused))
-    fused.groups = [new for k, g in enumerate(fused.groups) for new in _packed(fused, g, wanted.get(k))]
+    packed = {id(g): _packed(fused, g, axis) for g, axis in wanted}
+    fused.groups = [new for g in fused.groups for new in packed.get(id(g), [g])]
+
+
+def _kernels(fused: Fused) -> list[Group]:
+    return [g for g in fused.groups if isinstance(g, Group)]
 
 
 def _work(group: Group) -> int:
@@ -51,7 +56,7 @@ def _work(group: Group) -> int:
 def _scattered(fused: Fused) -> set[str]:
     """What scatters start from and give: these are copied and walked flat."""
     found = set()
-    for g in fused.groups:
+    for g in _kernels(fused):
         c = g.stages[0].compute
         if c.at is not None:
             found |= {*g.stages[0].outputs, fused.root(str(c.into))}
@@ -123,7 +128,7 @@ def _vote(votes: dict[Place, float], wanted: Iterator[Place], weight: float, fix
 def _decide(fused: Fused, votes: dict[Place, float], fixed: set[str]) -> None:
     """The strongest vote first; a decided value votes in the maps that touch it, with its size."""
     touching: dict[str, list[Group]] = {}
-    for g in fused.groups:
+    for g in _kernels(fused):
         for name in {*g.reads, *g.stored}:
             touching.setdefault(name, []).append(g)
     inner: dict[str, int] = {}
@@ -152,10 +157,8 @@ def _joined(group: Group, name: str, position: int) -> Iterator[Place]:
 # ------------------------------------------------------------------------------------------------ packing
 
 
-def _packed(fused: Fused, group: Group, axis: int | None) -> list[Group]:
+def _packed(fused: Fused, group: Group, axis: int) -> Sequence[Group | Call]:
     """The group, reading copies of operands that should lie otherwise, and the groups that make those."""
-    if axis is None:
-        return [group]
     first = group.stages[0].compute
     made, copies = [], {}
     for load in loads_in(first.exprs):

@@ -15,7 +15,7 @@ import numpy as np
 
 from codegen.affine import loads_in
 from codegen.arena import most_alive, pack
-from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
+from codegen.group import Call, Fused, Group, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
@@ -33,7 +33,7 @@ class Copy:
     source: str
 
 
-Step = Group | Copy
+Step = Group | Call | Copy
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Memory:
 
     Attributes
     ----------
-    steps : list of Group or Copy
+    steps : list of Group, Call or Copy
         In order; from ``commit`` on they write shared variables, and nothing can fail.
     commit : int
     storage : dict
@@ -94,6 +94,7 @@ class _Planner:
         self.readers: dict[str, set[int]] = {}
         self.maker = {n: k for k, g in enumerate(fused.groups) for n in g.stored}
         self.guards = [self._root(v) for v in guards]
+        self.calls = {k for k, g in enumerate(fused.groups) if isinstance(g, Call)}
         self.committing: set[int] = set()
         self._add_data_edges()
 
@@ -176,11 +177,13 @@ class _Planner:
     def _can_overwrite(self, root: str, storage: str) -> bool:
         old = next(n for n, s in self.storage.items() if s == storage)
         writer = self.maker.get(root)
-        if writer is None or not _reads_in_place(self.fused.groups[writer], root, old, self.fused):
+        group = None if writer is None else self.fused.groups[writer]
+        if writer is None or not isinstance(group, Group) or not _reads_in_place(group, root, old, self.fused):
             return False
         readers = self.readers.get(old, set()) - {writer}
-        if any(self._depends(self.maker[g], writer) for g in self.guards if g in self.maker):
-            return False  # what is checked must be known before anything is written
+        may_fail = {self.maker[g] for g in self.guards if g in self.maker} | self.calls
+        if any(self._depends(k, writer) for k in may_fail):
+            return False  # what can fail must be over before anything is written
         copied = any(c.source == storage for c in (*self.copies, *self.late))
         if copied or any(self._depends(r, writer) for r in readers) or not self._orderable(writer, root, storage):
             return False
@@ -190,6 +193,7 @@ class _Planner:
     def _orderable(self, writer: int, root: str, storage: str) -> bool:
         """Whether the group can still store its values one after the other if ``root`` goes to ``storage``."""
         group = self.fused.groups[writer]
+        assert isinstance(group, Group)
         placed = {**{n: self.storage.get(n, n) for n in group.stored}, root: storage}
         return overwriting_order(placed, self._reads(group)) is not None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from codegen.affine import loads_in
-from codegen.group import Fused, Group, Stage, common_axes, size
+from codegen.group import Call, Fused, Group, Stage, common_axes, size
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Axis, Compute
@@ -26,35 +26,47 @@ FEW_ROWS = 16  # too few for all threads
 SMALL = 1 << 15  # elements that one thread does before another has woken
 
 
-def merge(stages: Sequence[Stage], fused: Fused, kept: set[str]) -> list[Group]:
-    """The stages, which stand in an order in which they can run, in groups; ``kept`` must be in memory at the end."""
+def merge(steps: Sequence[Stage | Call], fused: Fused, kept: set[str]) -> list[Group | Call]:
+    """The stages of ``steps``, which stand in an order in which they can run, in groups, and the calls between them.
+
+    What ``kept`` names must be in memory at the end.
+    """
     merger = _Merger(fused)
-    for stage in stages:
-        merger.add(stage)
-    return _with_stores(merger.groups, fused, kept)
+    for step in steps:
+        if isinstance(step, Call):
+            merger.call(step)
+        else:
+            merger.add(step)
+    made = [merger.calls.get(k) or Group(tuple(stages), ()) for k, stages in enumerate(merger.groups)]
+    return _with_stores(made, fused, kept)
 
 
-def _with_stores(groups: Sequence[Sequence[Stage]], fused: Fused, kept: set[str]) -> list[Group]:
+def _with_stores(groups: Sequence[Group | Call], fused: Fused, kept: set[str]) -> list[Group | Call]:
     """Store what another group, a view or the caller reads; a group that no one reads any more is left out."""
     outside = set(kept)
-    made: list[Group] = []
-    for stages in reversed(groups):
-        g = Group(tuple(stages), ())
+    made: list[Group | Call] = []
+    for g in reversed(groups):
         stored = tuple(n for n in g.outputs if n in outside)
         if stored:
-            made.append(replace(g, stored=stored))
+            made.append(g if isinstance(g, Call) else replace(g, stored=stored))
             outside.update(fused.root(n) for n in g.reads)
     return made[::-1]
 
 
 @dataclass
 class _Merger:
-    """The groups so far, and the group and the stage of each value."""
+    """The groups so far (none of stages where a call is), and the group and the stage of each value."""
 
     fused: Fused
     groups: list[list[Stage]] = field(default_factory=list)
+    calls: dict[int, Call] = field(default_factory=dict)
     home: dict[str, int] = field(default_factory=dict)
     maker: dict[str, Stage] = field(default_factory=dict)
+
+    def call(self, call: Call) -> None:
+        self.calls[len(self.groups)] = call
+        self.home.update(dict.fromkeys(call.outputs, len(self.groups)))
+        self.groups.append([])
 
     def add(self, stage: Stage) -> None:
         place, stage = next(self.joined(stage), (len(self.groups), stage))
@@ -72,7 +84,7 @@ class _Merger:
             return
         reads = [self.fused.root(str(e.value)) for e in loads_in(c.exprs)]
         latest = max((self.home[r] for r in reads if r in self.home), default=-1)
-        if latest >= 0 and not _stands_alone(self.groups[latest][0].compute):
+        if latest >= 0 and self.groups[latest] and not _stands_alone(self.groups[latest][0].compute):
             names = self.at_own_row(stage, latest)
             if names is not None and self.fits(stage, names, latest):
                 yield latest, _renamed(stage, names)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codegen.fuse import fuse
-from codegen.group import Fused
+from codegen.group import Call, Fused
 from codegen.kernel import Buffer, Kernel, check
 from codegen.layout import arrange
 from codegen.lower import Placed, lower
@@ -48,7 +48,15 @@ class Move:
     size: int
 
 
-Step = Launch | Check | Move
+@dataclass(frozen=True)
+class Hosted:
+    """Have the host compute call number ``call`` on storages, those written first; stop if it fails."""
+
+    call: int
+    arguments: tuple[str, ...]
+
+
+Step = Launch | Hosted | Check | Move
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,10 @@ class Program:
     ----------
     kernels : tuple of Kernel
         As scheduled.
-    steps : tuple of Launch, Check or Move
-        No Check stands behind a step that writes a shared variable.
+    calls : tuple of Apply
+        What the host computes.
+    steps : tuple of Launch, Hosted, Check or Move
+        No Hosted or Check stands behind a step that writes a shared variable.
     offsets : dict
         Arena storage -> byte offset.
     arena, live : int
@@ -75,6 +85,7 @@ class Program:
     """
 
     kernels: tuple[Kernel, ...]
+    calls: tuple[Apply, ...]
     steps: tuple[Step, ...]
     offsets: dict[str, int]
     arena: int
@@ -87,9 +98,17 @@ class Program:
     memory: Memory = field(repr=False, compare=False)
 
     @property
+    def guards(self) -> int:
+        """How many guards there are."""
+        return sum(isinstance(s, Check) for s in self.steps)
+
+    @property
     def layout(self) -> tuple[str, ...]:
-        """The pointers that a call gives, in order: the arena first."""
-        kinds = (("in", self.inputs), ("sh", self.shared), ("out", len(self.outputs)), ("c", len(self.constants)))
+        """The pointers that a call gives, in order: the arena first, last those of the host's functions."""
+        kinds = (
+            ("in", self.inputs), ("sh", self.shared), ("out", len(self.outputs)), ("c", len(self.constants)),
+            ("call", len(self.calls)),
+        )  # fmt: skip
         return ("arena", *[f"{prefix}{k}" for prefix, count in kinds for k in range(count)])
 
 
@@ -109,8 +128,10 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     kernels, steps = _kernels(memory, fused, machine)
     places, size = _workspace(kernels, memory)
     checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
+    steps[memory.commit : memory.commit] = checks
     return Program(
-        tuple(kernels), (*steps[: memory.commit], *checks, *steps[memory.commit :]), {**memory.offsets, **places},
+        tuple(kernels), tuple(s.node for s in memory.steps if isinstance(s, Call)), tuple(steps),
+        {**memory.offsets, **places},
         memory.arena + size, memory.live + size, tuple(v.type for v in prepared.outputs), tuple(memory.constants),
         len(prepared.inputs), len(prepared.shared), fused, memory,
     )  # fmt: skip
@@ -119,7 +140,8 @@ def build(prepared: Prepared, machine: Machine) -> Program:
 def _seen_outside(fused: Fused, results: Sequence[Variable]) -> set[str]:
     """The roots of leaves, results and whatever is viewed: these are row-major."""
     made = {n for g in fused.groups for n in g.outputs}
-    roots = {fused.root(fused.names[v]) for v in results} | {fused.root(n) for n in fused.views}
+    by_host = {n for g in fused.groups if isinstance(g, Call) for n in (*g.reads, *g.stored)}
+    roots = {fused.root(fused.names[v]) for v in results} | {fused.root(n) for n in (*fused.views, *by_host)}
     return roots | (fused.values.keys() - made)
 
 
@@ -127,9 +149,15 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
     placed = Placed(memory.storage, memory.buffers)
     kernels: list[Kernel] = []
     steps: list[Step] = []
+    calls = 0
     for step in memory.steps:
         if isinstance(step, Copy):
             steps.append(Move(step.target, step.source, size_of(memory.buffers[step.target])))
+            continue
+        if isinstance(step, Call):
+            values = [*step.node.outputs, *step.node.op.operands(step.node)]
+            steps.append(Hosted(calls, tuple(memory.storage[fused.root(fused.names[v])] for v in values)))
+            calls += 1
             continue
         kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed), machine)
         check(kernel)

@@ -22,6 +22,7 @@ from symgraph.errors import (
     DTypeError,
     GradientError,
     IndexOutOfRange,
+    LinAlgError,
     ShapeError,
     SymbolicTruthError,
     SymgraphError,
@@ -75,7 +76,7 @@ __all__ = [
     "save", "load", "pprint", "debugprint", "draw", "explain", "verify_grad",
     # errors
     "SymgraphError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError", "GradientError",
-    "IndexOutOfRange", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",
+    "IndexOutOfRange", "LinAlgError", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",
     # elementwise
     "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity", "lt", "le", "gt",
     "ge", "eq", "neq", "isnan", "isinf", "isclose", "and_", "or_", "xor", "invert", "left_shift", "right_shift",

@@ -130,7 +130,7 @@ class Part:
     ----------
     name : str
         Of a kernel, unique in the program.
-    kind : "kernel", "copy" or "check"
+    kind : "kernel", "call" (of the host), "copy" or "check"
     nodes : tuple of Apply
         What it computes of the prepared graph; a node that several parts compute anew stands in each.
     reads, writes : tuple of str

@@ -11,6 +11,7 @@ from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, toposort
+from symgraph.host import Host
 from symgraph.op import Attrs, GradResult, Guard, Op
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.reduce import all as every
@@ -140,6 +141,9 @@ def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Vari
     if expanded is not None:
         inside = {v: done[v] for v in node.inputs if v in done}
         return batch(expanded, inside)
+    if isinstance(node.op, Host):  # the batch is one more axis of the stack
+        like = next(done[v] for v in node.inputs if v in done)
+        return apply(node.op, [done[v] if v in done else _repeat(v, like) for v in node.inputs], node.attrs).outputs
     rows = dict(done)
     if node.op.into is not None:  # each row writes into a copy of its own
         start = node.inputs[node.op.into]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from numpy import linalg
+
 MAX_LINES = 12
 
 
@@ -29,6 +31,10 @@ class AxisError(SymgraphError, ValueError, IndexError):
 
 class IndexOutOfRange(SymgraphError, IndexError):
     """An index beyond the extent it selects from, found while the function ran."""
+
+
+class LinAlgError(SymgraphError, linalg.LinAlgError):
+    """A matrix that is singular, not positive definite, or for which an iteration did not end; found while running."""
 
 
 class GradientError(SymgraphError, ValueError):

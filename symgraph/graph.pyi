@@ -198,10 +198,10 @@ class Variable:
         """sum(|x|**ord)**(1/ord) along ``axis``: the length of vectors; its gradient at 0 is 0."""
     def ptp(self, axis: Any = None, keepdims: bool = False) -> Variable:
         """max(x) - min(x) along ``axis``."""
-    def logsumexp(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        """log(sum(exp(x))) along ``axis``, without overflow; -inf where all elements are, inf where one is."""
     def repeat(self, repeats: Any, axis: int | None = None) -> Variable:
         """``x`` with each element repeated."""
+    def logsumexp(self, axis: Any = None, keepdims: bool = False) -> Variable:
+        """log(sum(exp(x))) along ``axis``, without overflow; -inf where all elements are, inf where one is."""
     def __getitem__(self, key: Any) -> Variable:
         """``x[key]`` by NumPy's rules."""
     def set(self, y: Any) -> Variable:

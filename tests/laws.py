@@ -132,7 +132,9 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def magnitude(case: Case, arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """For an op that sums products of its inputs, the sum of their magnitudes: what rounding is relative to."""
+    """What rounding is relative to: the sum of magnitudes where inputs' products are summed, or the largest element."""
+    if case.normwise:
+        return np.abs(np.asarray(case.oracle(*arrays))).max(initial=0)
     if not case.linear:
         return np.zeros(())
     return np.asarray(case.oracle(*[np.abs(a) if a.dtype.kind == "f" else a for a in arrays]))

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from codegen.cache import Cache
+from codegen.calls import HostCall
 from codegen.interpret import run
 from codegen.llvm.backend import LlvmExecutable, machine
 from codegen.llvm.target import host
 from codegen.memory import constant_data
-from codegen.program import Check, Launch, Move, Program, build
+from codegen.program import Check, Hosted, Launch, Move, Program, build
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
@@ -62,17 +63,17 @@ def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence
     memory.update({f"out{k}": _flat(a) for k, a in enumerate(outputs)})
     memory.update({f"c{k}": _flat(a) for k, a in enumerate(constant_data(program.constants))})
     arena = np.full(program.arena + 1, 0xA5, np.uint8)
-    sizes = {b.name: b for k in program.kernels for b in k.buffers}
+    sizes = {**program.memory.buffers, **{b.name: b for k in program.kernels for b in k.buffers}}
     for name, offset in program.offsets.items():
-        b = sizes.get(name)
-        if b is None:  # no kernel touches it: set aside by a Move
-            continue
+        b = sizes[name]
         count = int(np.prod(b.shape))
         memory[name] = arena[offset : offset + count * np.dtype(b.dtype).itemsize].view(b.dtype)
     for step in program.steps:
         match step:
             case Launch(kernel):
                 run(legalize(program.kernels[kernel]), memory)
+            case Hosted(call, arguments):
+                HostCall.of(program.calls[call]).run([memory[a] for a in arguments])
             case Move(target, source):
                 memory.setdefault(target, np.empty_like(memory[source]))[...] = memory[source]
             case Check(_, storage):

@@ -10,7 +10,7 @@ import symgraph as sg
 from symgraph import initializers, ops, variables
 
 NAMESPACES = [sg, sg.nn, sg.linalg, sg.random, sg.optim]
-ELSEWHERE = {"conv": sg.nn, "pool": sg.nn}
+ELSEWHERE = {"conv": sg.nn, "pool": sg.nn, **dict.fromkeys(["expm", "factor", "inverse", "norms"], sg.linalg)}
 """Families whose functions are public in a namespace of their own."""
 
 

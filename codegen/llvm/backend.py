@@ -16,6 +16,7 @@ import numpy as np
 
 from codegen.agreement import agreement
 from codegen.cache import Cache
+from codegen.calls import Callback, HostCall, read_call
 from codegen.describe import parts, storages
 from codegen.kernel import Kernel, Loop, show, walk
 from codegen.key import task_key
@@ -79,6 +80,8 @@ class Image:
     renewed : tuple of int
         The last outputs are new values of these shared variables.
     constants : tuple of ndarray
+    calls : tuple of HostCall
+        What the host computes.
     arena, live, scratch : int
         Bytes: of the arena, alive in it at once, and of scratch for one worker.
     heavy : bool
@@ -91,6 +94,7 @@ class Image:
     outputs: tuple[TensorType, ...]
     renewed: tuple[int, ...]
     constants: tuple[np.ndarray, ...]
+    calls: tuple[HostCall, ...]
     arena: int
     live: int
     scratch: int
@@ -107,6 +111,7 @@ def pack(image: Image) -> bytes:
         "outputs": [(t.dtype, t.shape) for t in image.outputs],
         "renewed": image.renewed,
         "constants": [(a.dtype.name, a.shape) for a in image.constants],
+        "calls": [c.plain() for c in image.calls],
         **{name: getattr(image, name) for name in _PLAIN},
     }
     return b"".join([json.dumps(head).encode(), b"\n", *[a.tobytes() for a in image.constants], image.object])
@@ -123,7 +128,8 @@ def unpack(data: bytes) -> Image:
         at += count * np.dtype(dtype).itemsize
     outputs = tuple(TensorType(dtype, tuple(shape)) for dtype, shape in head["outputs"])
     renewed = tuple(head["renewed"])
-    return Image(rest[at:], outputs, renewed, tuple(constants), **{name: head[name] for name in _PLAIN})
+    calls = tuple(map(read_call, head["calls"]))
+    return Image(rest[at:], outputs, renewed, tuple(constants), calls, **{name: head[name] for name in _PLAIN})
 
 
 class LlvmBackend:
@@ -171,6 +177,8 @@ class LlvmExecutable:
         self._outputs = [(tuple(n or 0 for n in t.shape), np.dtype(t.dtype)) for t in self.image.outputs]
         self._written = [task.shared.index(s) for s, _ in task.updates]
         self._arenas: list[np.ndarray] = []
+        self._callbacks = [Callback(c) for c in self.image.calls]
+        self._constants = (*self.image.constants, *[c.address for c in self._callbacks])
 
     def _image(self, cache: Cache) -> Image:
         key = task_key(self.task, self.signature, self.target)
@@ -187,7 +195,8 @@ class LlvmExecutable:
         module = self._timed("emit", lambda: self.module)
         return Image(
             self._timed("compile", lambda: emit_object(self.text, self.target)), program.outputs,
-            self.prepared.renewed, tuple(constant_data(program.constants)), program.arena, program.live, module.scratch,
+            self.prepared.renewed, tuple(constant_data(program.constants)), tuple(map(HostCall.of, program.calls)),
+            program.arena, program.live, module.scratch,
             _is_heavy(program), agreement(self.prepared) is not None,
         )  # fmt: skip
 
@@ -230,7 +239,7 @@ class LlvmExecutable:
         failed = self.entry(ctypes.addressof(io))
         self._arenas.append(arena)
         if failed:
-            raise guard_error(self.prepared, failed - 1)
+            raise self._failure(failed - 1)
         count = len(outputs) - len(self.image.renewed)
         for target, value in zip(self.image.renewed, outputs[count:], strict=True):
             shared[target].set_value(value, borrow=True)
@@ -244,7 +253,7 @@ class LlvmExecutable:
         arena = self._free_arena()
         callee = Callee(
             self._library, self._library.address(CHECKED if self.signature.sizes else NAME), self.signature.inputs,
-            self.signature.shared, self.image.outputs, self.task.shared, self._written, self.image.constants, arena,
+            self.signature.shared, self.image.outputs, self.task.shared, self._written, self._constants, arena,
             _aligned(arena), self.image.heavy, _use_threads,
         )  # fmt: skip
         return native_call(callee, result, fallback)
@@ -260,14 +269,21 @@ class LlvmExecutable:
         try:
             return np.array([timed.run(pointers) for _ in range(runs)])
         except LookupError as failed:
-            raise guard_error(self.prepared, failed.args[0]) from None
+            raise self._failure(failed.args[0]) from None
+
+    def _failure(self, number: int) -> BaseException:
+        """What stopped a call: a guard, or behind these a call of the host."""
+        guards = self.program.guards
+        if number < guards:
+            return guard_error(self.prepared, number)
+        return self._callbacks[number - guards].failure(self.program.calls[number - guards])
 
     def _new_outputs(self) -> list[np.ndarray]:
         return [np.empty(shape, dtype) for shape, dtype in self._outputs]
 
     def _pointers(self, arena: np.ndarray, arrays: Sequence[np.ndarray]) -> list[int]:
         """What the entry reads: the arena, then the arrays of the call, then constants."""
-        return [_aligned(arena), *[address(a) for a in (*arrays, *self.image.constants)]]
+        return [_aligned(arena), *[address(a) for a in (*arrays, *self._constants)]]
 
     def _free_arena(self) -> np.ndarray:
         """One that no other call uses now."""
@@ -327,9 +343,10 @@ class LlvmExecutable:
 
 
 def _is_heavy(program: Program) -> bool:
-    """Whether a program does much, or uses threads."""
+    """Whether a program does much, uses threads, or calls the host, which may let other threads run."""
     loops = [s for kernel in program.kernels for s in walk(kernel) if isinstance(s, Loop)]
-    return sum(map(work_of, program.kernels)) >= PARALLEL_WORK or any(s.kind == "parallel" for s in loops)
+    much = sum(map(work_of, program.kernels)) >= PARALLEL_WORK
+    return bool(program.calls) or much or any(s.kind == "parallel" for s in loops)
 
 
 def _aligned(arena: np.ndarray) -> int:

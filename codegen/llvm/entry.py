@@ -4,10 +4,10 @@
     i64 @checked_entry(ptr %io)
     i64 @timed_entry(ptr %io, ptr %times)
 
-``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one; no
-shared variable was written then. The checked one gives -1 where the call's integers decide other extents than those
-compiled for. The timed one reads the clock before the first step and after each, into ``times``: a ``struct timespec``
-each.
+``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one, where
+calls of the host count behind the guards; no shared variable was written then. The checked one gives -1 where the
+call's integers decide other extents than those compiled for. The timed one reads the clock before the first step and
+after each, into ``times``: a ``struct timespec`` each.
 
 Whatever mode the caller's thread rounds in, the steps compute as IEEE says, on every thread alike.
 """
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from codegen.kernel import Kernel
 from codegen.llvm.processor import processor
 from codegen.llvm.target import host
-from codegen.program import Check, Launch, Move, Program, Step
+from codegen.program import Check, Hosted, Launch, Move, Program, Step
 
 NAME = "entry"
 CHECKED = "checked_entry"
@@ -92,6 +92,8 @@ def _step(step: Step, program: Program) -> Sequence[str]:
             return [f"  call void @{program.kernels[kernel].name}({given})"]
         case Move(target, source, size):
             return [f"  call void @llvm.memcpy.p0.p0.i64(ptr %{target}, ptr %{source}, i64 {size}, i1 false)"]
+        case Hosted(call, arguments):
+            return _call(call, arguments, program.guards + call)
         case Check(guard, storage):
             return _check(guard, storage)
 
@@ -105,6 +107,24 @@ def _check(guard: int, storage: str) -> Sequence[str]:
         f"{g}.fails:",
         *_leave(str(guard + 1)),
         f"{g}.holds:",
+    ]
+
+
+def _call(call: int, arguments: Sequence[str], number: int) -> Sequence[str]:
+    """Call the function whose address is in the storage of the call, with a table of pointers."""
+    c = f"call{call}"
+    lines = [f"  %{c}.f = load ptr, ptr %{c}", f"  %{c}.t = alloca [{len(arguments)} x ptr]"]
+    for k, storage in enumerate(arguments):
+        place = f"  %{c}.a{k} = getelementptr ptr, ptr %{c}.t, i64 {k}"
+        lines += [place, f"  store ptr %{storage}, ptr %{c}.a{k}"]
+    return [
+        *lines,
+        f"  %{c}.r = call i64 %{c}.f(ptr %{c}.t)",
+        f"  %{c}.ok = icmp eq i64 %{c}.r, 0",
+        f"  br i1 %{c}.ok, label %{c}.done, label %{c}.fails",
+        f"{c}.fails:",
+        *_leave(str(number + 1)),
+        f"{c}.done:",
     ]
 
 

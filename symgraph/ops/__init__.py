@@ -9,15 +9,19 @@ from symgraph.ops import (
     cumulative,
     einsum,
     elementwise,
+    expm,
     exponentials,
+    factor,
     gather,
     index,
     interop,
+    inverse,
     join,
     linalg,
     mask,
     matrices,
     nn,
+    norms,
     pad,
     passing,
     pool,
@@ -31,8 +35,13 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, gather, index, join,
-    linalg, mask, matrices, nn, pad, passing, pool, random, reduce, shape, slicing, special, square, transcendental,
+    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, expm, factor,
+    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, shape,
+    slicing, special, square, transcendental,
 )
 
-interop.publish({name: getattr(module, name) for module in FAMILIES for name in module.__all__})
+_MATRICES = (expm, factor, inverse, norms)
+"""Families that NumPy has in ``numpy.linalg``."""
+
+interop.publish({n: getattr(module, n) for module in FAMILIES if module not in _MATRICES for n in module.__all__})
+interop.publish({f"linalg.{n}": getattr(module, n) for module in _MATRICES for n in module.__all__})

@@ -11,6 +11,7 @@ from symgraph.op import attach
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
+from symgraph.ops.inverse import inv
 from symgraph.ops.linalg import matmul
 from symgraph.ops.matrices import diagonal, eye
 from symgraph.ops.reduce import sum
@@ -65,13 +66,13 @@ def kron(x: Any, w: Any) -> Variable:
 
 
 def matrix_power(x: Any, n: int) -> Variable:
-    """``x @ x @ ... @ x``, n times, with about 2*log2(n) products.
+    """``x @ x @ ... @ x``, n times, with about 2*log2(n) products; of the inverse for a negative n.
 
     Parameters
     ----------
     x : Variable, shape (..., m, m)
     n : int
-        0 or more; the 0th power is the identity.
+        The 0th power is the identity.
 
     Returns
     -------
@@ -82,11 +83,13 @@ def matrix_power(x: Any, n: int) -> Variable:
     ShapeError
         If the matrices are not square.
     ValueError
-        If ``n`` is no integer, or below 0.
+        If ``n`` is no integer.
+    LinAlgError
+        When called, if ``n`` is negative and a matrix is singular.
     """
     v = as_variable(x)
-    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-        raise ValueError(f"matrix_power: n is {n!r}; it must be an integer from 0 up")
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise ValueError(f"matrix_power: n is {n!r}; it must be an integer")
     if v.ndim < 2 or len(set(v.type.shape[-2:]) - {None}) > 1:
         raise ShapeError(
             layout(f"matrix_power({label(v)}): {v.type} has no square matrices along its last axes", [describe(v)],
@@ -95,7 +98,7 @@ def matrix_power(x: Any, n: int) -> Variable:
     if n == 0:
         rows, columns = extents(v)[-2:]
         return broadcast_to(eye(rows, columns, dtype=v.dtype), v.shape)
-    return _power(v, n)
+    return _power(v, n) if n > 0 else _power(inv(v), -n)
 
 
 def _power(x: Variable, n: int) -> Variable:

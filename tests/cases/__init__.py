@@ -30,6 +30,8 @@ class Case:
         Units in the last place allowed against the oracle.
     linear : bool
         Whether the op sums products of its inputs: then ``ulp`` is of the sum of their magnitudes.
+    normwise : bool
+        Whether ``ulp`` is of the largest element: what factorisations promise.
     """
 
     build: Callable[..., Variable]
@@ -38,3 +40,4 @@ class Case:
     differentiable: tuple[int, ...] = ()
     ulp: float = 4.0
     linear: bool = False
+    normwise: bool = False

@@ -51,8 +51,8 @@ def test_what_has_no_power():
         sg.linalg.matrix_power(sg.tensor("x", shape=(2, 3)), 2)
     with pytest.raises(sg.ShapeError, match="no square matrices"):
         sg.linalg.matrix_power(sg.vector(), 2)
-    with pytest.raises(ValueError, match="from 0 up"):
-        sg.linalg.matrix_power(sg.matrix(), -1)
+    with pytest.raises(ValueError, match="must be an integer"):
+        sg.linalg.matrix_power(sg.matrix(), 0.5)
 
 
 def test_numpys_own_functions_mean_these():
