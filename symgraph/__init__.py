@@ -48,7 +48,9 @@ from symgraph.ops.matrices import *
 from symgraph.ops.pad import *
 from symgraph.ops.passing import *
 from symgraph.ops.reduce import *
+from symgraph.ops.search import *
 from symgraph.ops.shape import *
+from symgraph.ops.sort import *
 from symgraph.ops.special import *
 from symgraph.ops.square import *
 from symgraph.ops.transcendental import *
@@ -99,7 +101,9 @@ __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "alloc", "arange", "linspace", "eye",
     "identity_like", "tri", "tril", "triu", "diag", "diagonal", "meshgrid", "mgrid", "to_one_hot",
     # indexing
-    "set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose",
+    "set_subtensor", "inc_subtensor", "take", "take_along_axis", "choose", "nonzero",
+    # order
+    "sort", "argsort", "topk", "argtopk", "topk_and_argtopk", "unique", "searchsorted",
     # products
     "dot", "matmul", "tensordot", "batched_dot", "outer", "einsum", "kron", "trace",
 ]  # fmt: skip

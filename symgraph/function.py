@@ -33,9 +33,9 @@ from symgraph.graph import (
     toposort,
 )
 from symgraph.op import OPS, attach
-from symgraph.ops.mask import check_no_selection
+from symgraph.ops.mask import is_selected
 from symgraph.prelude import Prelude, prelude
-from symgraph.rewrite import Step
+from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.shapes import check_update
 from symgraph.types import TensorType
 
@@ -132,7 +132,8 @@ def function(
     replaced = _check_givens(givens)
     targets = [s for s, _ in pairs]
     results = substitute([*flat, *[new for _, new in pairs]], replaced) if replaced else [*flat, *[u for _, u in pairs]]
-    check_no_selection(results)
+    if any(is_selected(v) for node in toposort(results) for v in node.outputs):
+        results = rewrite(results, STABILIZING)  # what is summed over a selection needs no extent
     if not no_default_updates:
         targets, results = _default_updates(targets, results)
     variables = [i.variable for i in declared]

@@ -202,6 +202,10 @@ class Variable:
         """``x`` with each element repeated."""
     def logsumexp(self, axis: Any = None, keepdims: bool = False) -> Variable:
         """log(sum(exp(x))) along ``axis``, without overflow; -inf where all elements are, inf where one is."""
+    def nonzero(self) -> tuple[Variable, ...]:
+        """The places of the elements that are not zero, in row-major order."""
+    def searchsorted(self, v: Any, side: str = 'left', sorter: Any = None) -> Variable:
+        """Where ``v`` belongs in a sorted vector: how many of its elements are smaller."""
     def __getitem__(self, key: Any) -> Variable:
         """``x[key]`` by NumPy's rules."""
     def set(self, y: Any) -> Variable:
@@ -216,6 +220,10 @@ class Variable:
     def __array_function__(
         self, function: Any, types: Iterable[builtins.type], args: Sequence[Any], kwargs: Mapping[str, Any],
     ) -> Any: ...
+    def sort(self, axis: int | None = -1) -> Variable:
+        """``x`` in ascending order along an axis, NaN last."""
+    def argsort(self, axis: int | None = -1) -> Variable:
+        """The places of the elements of ``sort(x)``, what is equal in its own order."""
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
         """The sum of a diagonal."""
     def eval(self, inputs: Mapping[Variable | str, Any] | None = None, backend: str | None = None) -> np.ndarray:

@@ -27,17 +27,19 @@ from symgraph.ops import (
     pool,
     random,
     reduce,
+    search,
     shape,
     slicing,
+    sort,
     special,
     square,
     transcendental,
 )
 
 FAMILIES = (
-    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, exponentials, expm, factor,
-    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, shape,
-    slicing, special, square, transcendental,
+    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, expm, exponentials, factor,
+    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, search,
+    shape, slicing, sort, special, square, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

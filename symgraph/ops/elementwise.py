@@ -27,7 +27,7 @@ __all__ = [
     "lt", "le", "gt", "ge", "eq", "neq", "isnan", "isinf", "isclose",
     "and_", "or_", "xor", "invert", "left_shift", "right_shift",
     "abs", "absolute", "sgn", "floor", "ceil", "round", "trunc", "copysign",
-    "maximum", "minimum", "clip", "switch", "where", "cast",
+    "maximum", "minimum", "clip", "switch", "cast",
 ]  # fmt: skip
 
 
@@ -376,23 +376,6 @@ switch: Elementwise = primitive(
     Variable, the common dtype of x and y, of the broadcast shape.
     """,
 )  # fmt: skip
-
-
-def where(cond: Any, x: Any = None, y: Any = None) -> Any:
-    """x where ``cond``, else y: ``switch`` by NumPy's name.
-
-    Parameters
-    ----------
-    cond : Variable or array_like, bool
-    x, y : Variable or array_like
-
-    Returns
-    -------
-    Variable, the common dtype of x and y, of the broadcast shape.
-    """
-    if x is None or y is None:
-        raise TypeError("where takes a condition and two values; for the places where it holds use cond.nonzero()")
-    return switch(cond, x, y)
 
 
 # ------------------------------------------------------------------------------------------------ cast

@@ -18,8 +18,9 @@ from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import variables
 from symgraph.ops.gather import gather, put
 from symgraph.ops.join import stack
-from symgraph.ops.mask import is_mask, is_selected, selected, without_mask
+from symgraph.ops.mask import check_mask, is_mask, is_selected, selected, without_mask
 from symgraph.ops.mask import write as write_selected
+from symgraph.ops.search import nonzero
 from symgraph.ops.shape import extents, flatten, inverse, permute
 from symgraph.ops.slicing import check_index, indexed, is_full, set_slice, span, take_slice, wrap
 from symgraph.origin import here_excerpt
@@ -56,6 +57,8 @@ def _axes_of(part: Any) -> int:
     """How many axes a part of an index is about: none, one, or those of a mask."""
     if part is None:
         return 0
+    if is_mask(part):
+        return int(part.ndim)
     if isinstance(part, Constant):
         part = part.data
     if isinstance(part, list) and not holds_variable(part):
@@ -98,18 +101,15 @@ def _index_array(x: Variable, part: Any) -> Variable:
 
 
 def _nonzero(x: Variable, mask: Variable, axis: int) -> list[Variable]:
-    """The index arrays of a mask that is known now."""
-    if not isinstance(mask, Constant) or not mask.ndim:
+    """The index arrays of a mask."""
+    if not mask.ndim:
         raise DTypeError(
-            layout(f"{label(x)}[mask]: the extent of the result would depend on the mask's values", [describe(mask)],
-                   here_excerpt(), "keep the shape with switch(mask, x, 0), or index with a NumPy array of bools")
+            layout(f"{label(x)}[mask]: the mask is a scalar", [describe(mask)], here_excerpt(),
+                   "keep the shape with switch(mask, x, 0)")
         )  # fmt: skip
-    own = x.type.shape[axis : axis + mask.ndim]
-    if len(own) < mask.ndim or any(n not in (None, m) for n, m in zip(own, mask.data.shape, strict=True)):
-        raise ShapeError(
-            layout(f"{label(x)}[mask]: the mask has shape {mask.data.shape}, the axes from {axis} on {own}",
-                   [describe(x)], here_excerpt(), "a mask must have the shape of the axes it selects from")
-        )  # fmt: skip
+    check_mask(x, mask, axis)
+    if not isinstance(mask, Constant):
+        return list(nonzero(mask))
     return [constant(i.astype("int64")) for i in np.nonzero(mask.data)]
 
 
@@ -150,8 +150,9 @@ def subtensor(x: Any, key: Any) -> Variable:
     ----------
     x : Variable
     key : int, slice, None, Ellipsis, integer array, mask; or a tuple of these
-        Integers, ends and steps may be variables; negative ones count from the end. What a mask selects can be read
-        if it is a NumPy array, and always be written: ``set_subtensor(x[mask], y)``.
+        Integers, ends and steps may be variables; negative ones count from the end. How many elements
+        a mask selects depends on data: there is a program for each number (see ``nonzero``), but none is needed to
+        write them, ``set_subtensor(x[mask], y)``, or to sum them, ``x[mask].sum()``.
 
     Returns
     -------
@@ -167,8 +168,9 @@ def subtensor(x: Any, key: Any) -> Variable:
         If an index is not of integers.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
-    if any(map(is_mask, parts)):
-        return _with_mask(as_variable(x), parts)
+    alone = without_mask(parts) if any(map(is_mask, parts)) else None
+    if alone is not None:
+        return _with_mask(as_variable(x), parts, *alone)
     entries, gap = _entries(as_variable(x), key)
     reading = _Reading(as_variable(x))
     arrays = any(isinstance(e, Variable) and e.ndim for e in entries)
@@ -184,9 +186,8 @@ def subtensor(x: Any, key: Any) -> Variable:
     return permute(reading.value, _kept(entries))
 
 
-def _with_mask(x: Variable, parts: Sequence[Any]) -> Variable:
-    """The other parts first, then the mask on the axes that they leave."""
-    rest, mask, k = without_mask(x, parts)
+def _with_mask(x: Variable, parts: Sequence[Any], rest: Sequence[Any], mask: Variable, k: int) -> Variable:
+    """The other parts first, then the mask, which was part ``k``, on the axes that they leave."""
     whole = subtensor(x, tuple(rest))
     before, after = parts[:k], parts[k + 1 :]
     lead = whole.ndim - mask.ndim - _width(after) if any(p is Ellipsis for p in before) else _width(before)

@@ -1,27 +1,30 @@
-"""Boolean masks given as variables: ``set_subtensor(x[mask], y)`` and ``inc_subtensor(x[mask], y)``.
+"""Boolean masks given as variables: ``x[mask]``, and what is written through it.
 
-How many elements ``x[mask]`` has is known only when the function runs, so it is no array that could be computed with;
-but what is written through it has the shape of ``x``: it is a choice, ``switch(mask, value, x)``. The value of the k-th
-element selected belongs at the place that has k selected ones before it.
+How many elements ``x[mask]`` has is known only when the function runs: the host counts them first, and there is a
+program for each number (``symgraph.ops.search``). What is written through a mask, or summed over what it selects, needs
+no such number: it has the shape of ``x``, as a choice, ``switch(mask, value, x)``. The value of the k-th element
+selected belongs at the place that has k selected ones before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, pad_rank
-from symgraph.errors import DTypeError, ShapeError, layout
+from symgraph.coercion import as_variable, pad_rank, size_variable
+from symgraph.errors import ShapeError, layout
 from symgraph.expression import Expr, const, maximum, minimum
 from symgraph.formula import SUM, Compute, Operand, compute, scatter
-from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, in_code, label, toposort
-from symgraph.kinds import Elementwise, Structured
+from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, label, toposort
+from symgraph.kinds import Elementwise, Structured, structured
 from symgraph.op import OPS, Guard
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.cumulative import cumsum
+from symgraph.ops.search import count, places
 from symgraph.ops.shape import extents, flatten, permute, reshaped, shape_of
 from symgraph.ops.slicing import indexed
 from symgraph.origin import here_excerpt
@@ -37,7 +40,8 @@ def is_mask(part: object) -> bool:
     return isinstance(part, Variable) and not isinstance(part, Constant) and part.dtype == "bool" and part.ndim > 0
 
 
-def _selected_type(x: Variable, mask: Variable, axis: int) -> TensorType:
+def check_mask(x: Variable, mask: Variable, axis: int) -> None:
+    """Raise ShapeError if a mask does not fit the axes from ``axis`` on."""
     own = x.type.shape[axis : axis + mask.ndim]
     pairs = zip(own, mask.type.shape, strict=False)
     if len(own) < mask.ndim or any(None not in (n, m) and n != m for n, m in pairs):
@@ -46,27 +50,48 @@ def _selected_type(x: Variable, mask: Variable, axis: int) -> TensorType:
                    [describe(indexed(x)), describe(mask)], here_excerpt(),
                    "a mask must have the shape of the axes it selects from")
         )  # fmt: skip
-    return TensorType(x.dtype, (*x.type.shape[:axis], None, *x.type.shape[axis + mask.ndim :]))
 
 
-def _no_formula(*operands: Operand, axis: int) -> Compute:
-    raise AssertionError("a selection is refused before it is compiled")
+def _selected_shape(x: Variable, mask: Variable, places: Variable, axis: int) -> TensorType:
+    check_mask(x, mask, axis)
+    return TensorType(x.dtype, (*x.type.shape[:axis], places.type.shape[0], *x.type.shape[axis + mask.ndim :]))
 
 
-def _selected_grad(g: Variable, x: Variable, mask: Variable, y: Variable, axis: int) -> list[Variable | None]:
-    assert y.owner is not None
-    raise _refusal(y.owner)
+def _selected_grad(
+    g: Variable, x: Variable, mask: Variable, places: Variable, y: Variable, axis: int
+) -> list[Variable | None]:
+    chosen = _over(mask, x, axis)
+    return [ew.switch(chosen, _in_place(g, x, mask, axis, checked=False), 0), None, None]
 
 
-_selected = Structured(
-    "selected", _no_formula, infer=_selected_type, grad=_selected_grad,
-    reference=lambda x, mask, axis: x[(slice(None),) * axis + (mask,)],
+@structured(
+    name="selected", infer=_selected_shape, grad=_selected_grad,
+    reference=lambda x, mask, places, axis: x[(slice(None),) * axis + (mask,)],
 )  # fmt: skip
+def _selected(x: Operand, mask: Operand, places: Operand, axis: int) -> Compute:
+    """x where a mask over the axes from ``axis`` on holds: at these flat places of it."""
+    own = mask.shape
+
+    def element(*out: Expr) -> Expr:
+        if 0 in own:
+            return const(0, x.dtype)
+        # a place is in range whatever the mask was when the places were counted
+        flat = maximum(minimum(places[out[axis],], prod(own) - 1), 0)
+        return x[(*out[:axis], *_unravelled(flat, own), *out[axis + 1 :])]
+
+    return compute((*x.shape[:axis], *places.shape, *x.shape[axis + len(own) :]), element)
+
+
+def _unravelled(flat: Expr, shape: Sequence[int]) -> list[Expr]:
+    """A flat index as one for each axis."""
+    behind = [prod(shape[k + 1 :]) for k in range(len(shape))]
+    return [(flat // n if n > 1 else flat) % m for n, m in zip(behind, shape, strict=True)]
 
 
 def selected(x: Variable, mask: Variable, axis: int) -> Variable:
-    """``x`` where a mask over the axes from ``axis`` on holds: what writing through it starts from."""
-    return _selected(x, mask, axis=axis)
+    """``x`` where a mask over the axes from ``axis`` on holds."""
+    check_mask(x, mask, axis)
+    return _selected(x, mask, places(mask), axis=axis)
 
 
 def is_selected(x: Variable) -> bool:
@@ -74,22 +99,64 @@ def is_selected(x: Variable) -> bool:
     return x.owner is not None and x.owner.op is _selected
 
 
-def check_no_selection(outputs: Iterable[Variable]) -> None:
-    """Raise DTypeError if the value of a ``x[mask]`` is needed: its extent would depend on data."""
-    for node in toposort(outputs):
-        if node.op is _selected:
-            raise _refusal(node)
+def _over(mask: Variable, x: Variable, axis: int) -> Variable:
+    """A mask over the axes from ``axis`` on of ``x``, in its rank."""
+    return permute(mask, (None,) * axis + tuple(range(mask.ndim)) + (None,) * (x.ndim - axis - mask.ndim))
 
 
-def _refusal(node: Apply) -> DTypeError:
-    x, mask = indexed(node.inputs[0]), node.inputs[1]
-    name, condition = in_code(x), in_code(mask, "mask")
-    return DTypeError(
-        layout(f"{label(x)}[{condition}]: how many elements a mask selects is known only when the function runs",
-               [describe(x), describe(mask)], node.origin.excerpt() if node.origin else [],
-               f"keep the shape with switch (where): switch({condition}, {name}, 0); or index with positions, "
-               "np.nonzero(mask), given as an input")
-    )  # fmt: skip
+# ------------------------------------------------------------------------------------------------ summing
+
+
+Owner = Callable[[Variable], Apply | None]
+
+
+def everywhere(
+    y: Variable, axes: Sequence[int], fill: object, owner: Owner
+) -> tuple[Variable, tuple[int, ...]] | None:
+    """(values, axes) whose sum (or another fold) is that of ``y`` over ``axes``, with ``fill`` where a mask fails.
+
+    None unless ``y`` is computed element by element from selections by one mask, and ``axes`` hold their axis.
+    """
+    found, opaque = _selections(y, owner)
+    target = next((n for n in found if n.attrs["axis"] in axes and n.outputs[0].ndim == y.ndim), None)
+    values = None if target is None else _lifted(y, target, opaque)
+    if target is None or values is None:
+        return None
+    mask, axis = target.inputs[1], target.attrs["axis"]
+    wider = mask.ndim - 1
+    whole = tuple(range(axis, axis + mask.ndim))
+    over = (*[a for a in axes if a < axis], *whole, *[a + wider for a in axes if a > axis])
+    chosen = broadcast_like(_over(mask, values, axis), values)
+    return ew.switch(chosen, values, constant(fill, values.dtype)), over
+
+
+def _selections(y: Variable, owner: Owner) -> tuple[list[Apply], list[Variable]]:
+    """The selections that ``y`` is computed from element by element, and what must not be looked through."""
+    found: list[Apply] = []
+    opaque: list[Variable] = []
+    pending, seen = [y], {y}
+    while pending:
+        v = pending.pop()
+        node = owner(v)
+        if node is None:
+            opaque.append(v)
+        elif node.op is _selected:
+            found.append(node)
+        elif isinstance(node.op, Elementwise):
+            pending += [i for i in node.inputs if i not in seen]
+            seen.update(node.inputs)
+    return found, opaque
+
+
+def extent(y: Variable, along: int, owner: Owner) -> Variable | None:
+    """An extent of a selection, from its mask or what it selects from."""
+    target = owner(y)
+    if target is None or target.op is not _selected:
+        return None
+    (x, mask, _), axis = target.inputs, target.attrs["axis"]
+    if along == axis:
+        return size_variable(count(mask))
+    return shape_of(x, along if along < axis else along + mask.ndim - 1)
 
 
 # ------------------------------------------------------------------------------------------------ spreading
@@ -194,7 +261,7 @@ def write(target: Variable, y: Variable, inc: bool) -> tuple[Variable, Variable]
         If ``y`` does not broadcast to what the mask selects.
     """
     assert target.owner is not None
-    (x, mask), axis = target.owner.inputs, target.owner.attrs["axis"]
+    (x, mask, _), axis = target.owner.inputs, target.owner.attrs["axis"]
     if y.ndim > target.ndim:
         raise ShapeError(
             layout(f"{label(indexed(x))}[mask]: the value has rank {y.ndim}, what the mask selects {target.ndim}",
@@ -202,12 +269,12 @@ def write(target: Variable, y: Variable, inc: bool) -> tuple[Variable, Variable]
         )  # fmt: skip
     everywhere = _lifted(y, target.owner) if y.ndim else None
     value = _in_place(y, x, mask, axis) if everywhere is None else everywhere
-    chosen = permute(mask, (None,) * axis + tuple(range(mask.ndim)) + (None,) * (x.ndim - axis - mask.ndim))
+    chosen = _over(mask, x, axis)
     name = "inc_subtensor" if inc else "set_subtensor"
     return x, ew.switch(chosen, ew.add(x, value) if inc else broadcast_like(value, x, name), x)
 
 
-def _in_place(y: Variable, x: Variable, mask: Variable, axis: int) -> Variable:
+def _in_place(y: Variable, x: Variable, mask: Variable, axis: int, checked: bool = True) -> Variable:
     """A value with a count axis, spread over the axes of the mask; one without is broadcast over them."""
     after = x.ndim - axis - mask.ndim
     if y.ndim <= after:
@@ -217,17 +284,17 @@ def _in_place(y: Variable, x: Variable, mask: Variable, axis: int) -> Variable:
         return permute(y, (*range(axis), *(None,) * mask.ndim, *range(axis + 1, y.ndim))) if y.ndim else y
     flat = flatten(mask)
     position = ew.sub(cumsum(flat), 1)
-    spread = _spread_op(y, position, flat, axis=axis, checked=True)
+    spread = _spread_op(y, position, flat, axis=axis, checked=checked)
     sizes = extents(spread)
     return reshaped(spread, (*sizes[:axis], *extents(mask), *sizes[axis + 1 :]))
 
 
-def _lifted(y: Variable, target: Apply) -> Variable | None:
+def _lifted(y: Variable, target: Apply, opaque: Sequence[Variable] = ()) -> Variable | None:
     """A value computed element by element from selections by the same mask, computed for all elements instead."""
-    x, mask = target.inputs
+    x, mask, _ = target.inputs
     axis = target.attrs["axis"]
     done: dict[Variable, Variable] = {}
-    for node in toposort([y]):
+    for node in toposort([y], opaque):
         if node.op is _selected and node.inputs[1] is mask and node.attrs == target.attrs:
             done[node.outputs[0]] = node.inputs[0]
         elif any(v in done for v in node.inputs):
@@ -241,23 +308,17 @@ def _lifted(y: Variable, target: Apply) -> Variable | None:
 # ------------------------------------------------------------------------------------------------ the index
 
 
-def without_mask(x: Variable, parts: Sequence[Any]) -> tuple[list[Any], Variable, int]:
-    """(the index with full slices in the place of its one mask, the mask, how many axes of the result come after it).
+def without_mask(parts: Sequence[Any]) -> tuple[list[Any], Variable, int] | None:
+    """(an index with full slices in the place of its one mask, the mask, which part it was).
 
-    Raises
-    ------
-    DTypeError
-        If the index holds other arrays beside the mask, or an integer that is apart from it: the axis of what is
-        selected would then be moved to the front.
+    None if the index holds other arrays beside the mask, or an integer that is apart from it: the axis of what is
+    selected would then be moved to the front.
     """
     (k, *more) = [k for k, part in enumerate(parts) if is_mask(part)]
     kept = [part is None or part is Ellipsis or isinstance(part, slice) for part in parts]
     numbers = [i for i, basic in enumerate(kept) if not basic and i != k]
     near = all(not any(kept[min(i, k) + 1 : max(i, k)]) for i in numbers)
     if more or not near or any(as_variable(parts[i]).ndim for i in numbers):
-        raise DTypeError(
-            layout(f"{label(x)}[...]: a mask beside {'another mask' if more else 'other indices'}",
-                   [describe(x), describe(parts[k])], here_excerpt(), "index in two steps: x[i][mask]")
-        )  # fmt: skip
+        return None
     mask = parts[k]
     return [*parts[:k], *[slice(None)] * mask.ndim, *parts[k + 1 :]], mask, k

@@ -9,6 +9,7 @@ from symgraph.rewrites import (
     logarithms,
     norms,
     powers,
+    selections,
     special,
     specialize,
     stabilize,
@@ -16,6 +17,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "hyperbolic", "layout", "logarithms", "norms", "powers", "special", "specialize", "stabilize",
-    "views",
+    "canonicalize", "hyperbolic", "layout", "logarithms", "norms", "powers", "selections", "special", "specialize",
+    "stabilize", "views",
 ]  # fmt: skip

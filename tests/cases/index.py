@@ -11,6 +11,9 @@ from symgraph.op import OPS
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
 from symgraph.ops.join import concatenate, flip, repeat, roll, split, stack, tile
 from symgraph.ops.pad import pad
+from symgraph.ops.search import nonzero, searchsorted
+from symgraph.ops.sort import argsort, argtopk, sort, topk, unique
+from symgraph.ops.transcendental import sqrt
 from tests.cases import Arrays, Case
 from tests.cases.shape import drawn, normal
 
@@ -50,6 +53,13 @@ def collected(x: np.ndarray, g: np.ndarray, i: np.ndarray) -> np.ndarray:
 def at_key(key: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Reading at a fixed key, by symgraph and by NumPy: the same words."""
     return (lambda x: x[key]), (lambda x: x[key])
+
+
+def roots_found(x: np.ndarray) -> np.ndarray:
+    """Where the roots belong among themselves, NaN last."""
+    with np.errstate(invalid="ignore"):
+        roots = np.sqrt(x)
+    return np.searchsorted(np.sort(roots), roots)
 
 
 SLICES: list[Any] = [
@@ -123,6 +133,44 @@ CASES: dict[str, list[Case]] = {
              lambda x, i: np.take_along_axis(x, i, 1), (0,), ulp=16),
         Case(lambda x, y, i: choose(i, [x, y]), with_integers((4,), (), integers=((0, 2, (3, 4)),)),
              lambda x, y, i: np.choose(i, [x, y]), (0, 1), ulp=16),
+    ],
+    "selected": [
+        Case(lambda x: x[x > 0], normal((3, 4)), lambda x: x[x > 0], (0,)),
+        Case(lambda x, m: x[:, m > 0] * 2, with_integers((2, 3, 2), integers=((0, 2, (3,)),)),
+             lambda x, m: x[:, m > 0] * 2, (0,)),
+        Case(lambda x, m: x[m > 0, 1], with_integers((2, 3, 2), integers=((0, 2, (2,)),)),
+             lambda x, m: x[m > 0, 1], (0,)),
+        Case(lambda x: x[x > 9], normal((5,)), lambda x: x[x > 9], (0,)),
+        Case(lambda x: x[x > 9], normal((0, 2)), lambda x: x[x > 9], (0,)),
+        Case(lambda x: x[x > 0].max() + x[x > 0].shape[0], normal((9,)),
+             lambda x: x[x > 0].max() + (x > 0).sum(), (0,)),
+    ],
+    "searchsorted": [
+        Case(lambda x, v: searchsorted(sort(x), v), drawn("n", "ab", low=0),
+             lambda x, v: np.searchsorted(np.sort(x), v)),
+        Case(lambda x, i: searchsorted(x, i, "right", sorter=argsort(x)),
+             with_integers((9,), integers=((-2, 3, (5, 2)),)), lambda x, i: np.searchsorted(np.sort(x), i, "right")),
+        Case(lambda x: searchsorted(sort(sqrt(x)), sqrt(x)), normal((8,)), roots_found),
+        Case(lambda x: stack(nonzero(x > 0)), normal((3, 2, 4)), lambda x: np.stack(np.nonzero(x > 0))),
+        Case(lambda i: nonzero(i)[0], with_integers(integers=((0, 2, (9,)),)), lambda i: np.nonzero(i)[0]),
+    ],
+    "sort": [
+        Case(sort, drawn("mn", low=0), np.sort, (0,)),
+        Case(lambda x: sort(x, 0), drawn("abc"), lambda x: np.sort(x, 0), (0,)),
+        Case(lambda x: sort(x, None), drawn("ab"), lambda x: np.sort(x, None), (0,)),
+        Case(lambda x: topk(x, 2, 0), normal((4, 3)), lambda x: -np.sort(-x, 0)[:2], (0,)),
+        Case(lambda x: topk(x, -2), normal((4, 3)), lambda x: np.sort(x)[:, :2], (0,)),
+        Case(unique, normal((4, 3)), np.unique, (0,)),
+        Case(lambda i: stack(unique(i, True, False, True)), with_integers(integers=((0, 4, (3, 5)),)),
+             lambda i: np.stack(np.unique(i, True, False, True))),
+        Case(lambda i: unique(i, return_inverse=True)[1], with_integers(integers=((0, 4, (3, 5)),)),
+             lambda i: np.unique(i, return_inverse=True)[1].reshape(3, 5)),
+    ],
+    "argsort": [
+        Case(lambda x: argsort(x, 0), drawn("ab", low=0), lambda x: np.argsort(x, 0, kind="stable")),
+        Case(argsort, with_integers(integers=((0, 3, (2, 7)),)), lambda i: np.argsort(i, kind="stable")),
+        Case(lambda i: argtopk(i, 3), with_integers(integers=((0, 3, (2, 7)),)),
+             lambda i: np.argsort(-i, kind="stable")[:, :3]),
     ],
     "spread": [
         Case(lambda x, i: OPS["spread"](x, i, i > 0, axis=1, checked=False),

@@ -1,0 +1,213 @@
+"""Sorting, and what is made of it: the largest elements, and which values there are. NumPy sorts, between kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.coercion import as_variable, normalize_axis
+from symgraph.errors import ShapeError, layout
+from symgraph.graph import Variable, constant, describe, label
+from symgraph.host import host
+from symgraph.op import GradResult, attach
+from symgraph.ops import elementwise as ew
+from symgraph.ops.axes import moveaxis
+from symgraph.ops.creation import arange
+from symgraph.ops.cumulative import cumsum
+from symgraph.ops.index import take, take_along_axis
+from symgraph.ops.join import flip
+from symgraph.ops.search import places, searchsorted
+from symgraph.ops.shape import extents, flatten, reshaped
+from symgraph.origin import here_excerpt
+from symgraph.types import TensorType, is_float
+
+__all__ = ["sort", "argsort", "topk", "argtopk", "topk_and_argtopk", "unique"]
+
+
+def _ranked(x: Variable) -> list[TensorType]:
+    return [TensorType("int64", x.type.shape)] * 2
+
+
+@host(name="argsort", infer=_ranked)
+def _argsort(x: np.ndarray) -> Any:
+    """Which element stands at each place of the sorted last axis, and the place of each element; stable."""
+    order = np.argsort(x, -1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(x.shape[-1]), x.shape), -1)
+    return order, rank
+
+
+def _sort_grad(given: Sequence[Variable | None], inputs: Sequence[Variable], outputs: Sequence[Variable]) -> GradResult:
+    (g,), (x,) = given, inputs
+    assert g is not None
+    return [take_along_axis(g, _argsort(x)[1], -1)]
+
+
+@host(name="sort", infer=lambda x: [x.type], grad=_sort_grad)
+def _sort(x: np.ndarray) -> Any:
+    """The elements of each last axis in ascending order, NaN last."""
+    return np.sort(x, -1, kind="stable")
+
+
+def _last(x: Any, axis: int | None, name: str) -> tuple[Variable, int]:
+    """``x`` with ``axis`` last, and where it was."""
+    v = as_variable(x)
+    if axis is None:
+        return flatten(v), 0
+    (along,) = normalize_axis((axis,), v.ndim, name, v)
+    return moveaxis(v, along, -1), along
+
+
+def sort(x: Any, axis: int | None = -1) -> Variable:
+    """``x`` in ascending order along an axis, NaN last.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int, optional
+        None: ``x`` is flattened.
+
+    Returns
+    -------
+    Variable, type of ``x``.
+
+    Raises
+    ------
+    AxisError
+        If ``axis`` is out of range.
+    """
+    v, along = _last(x, axis, "sort")
+    return moveaxis(_sort(v)[0], -1, along)
+
+
+def argsort(x: Any, axis: int | None = -1) -> Variable:
+    """The places of the elements of ``sort(x)``, what is equal in its own order.
+
+    Parameters
+    ----------
+    x : Variable
+    axis : int, optional
+        None: ``x`` is flattened.
+
+    Returns
+    -------
+    Variable, int64, shape of ``x``.
+
+    Raises
+    ------
+    AxisError
+        If ``axis`` is out of range.
+    """
+    v, along = _last(x, axis, "argsort")
+    return moveaxis(_argsort(v)[0], -1, along)
+
+
+# ------------------------------------------------------------------------------------------------ the largest
+
+
+def topk_and_argtopk(x: Any, k: int, axis: int | None = -1) -> tuple[Variable, Variable]:
+    """The ``k`` largest elements along an axis, the largest first, and their places.
+
+    Parameters
+    ----------
+    x : Variable
+    k : int
+        Below 0: the ``-k`` smallest, the smallest first. Of equal ones the first is taken first; NaN is the largest.
+    axis : int, optional
+        None: ``x`` is flattened.
+
+    Returns
+    -------
+    (values, places) : Variables, dtype of ``x`` and int64; ``axis`` has extent abs(k).
+
+    Raises
+    ------
+    AxisError
+        If ``axis`` is out of range.
+    ShapeError
+        If there are fewer elements (IndexOutOfRange if that is known only at the call).
+    ValueError
+        If ``k`` is no integer.
+    """
+    found = argtopk(x, k, axis)
+    v = flatten(as_variable(x)) if axis is None else as_variable(x)
+    return take_along_axis(v, found, 0 if axis is None else axis), found
+
+
+def topk(x: Any, k: int, axis: int | None = -1) -> Variable:
+    """The ``k`` largest elements along an axis, the largest first; see ``topk_and_argtopk``."""
+    return topk_and_argtopk(x, k, axis)[0]
+
+
+def argtopk(x: Any, k: int, axis: int | None = -1) -> Variable:
+    """The places of the ``k`` largest elements along an axis; see ``topk_and_argtopk``."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise ValueError(f"topk: k is {k!r}; it must be an integer")
+    v, along = _last(x, axis, "topk")
+    n = extents(v)[-1]
+    if isinstance(n, int) and abs(k) > n:
+        raise ShapeError(
+            layout(f"topk({label(as_variable(x))}, {k}): there are {n} elements along axis {along}",
+                   [describe(as_variable(x))], here_excerpt(), f"ask for {n} at most")
+        )  # fmt: skip
+    first = constant(np.arange(abs(k)))
+    if k < 0:
+        return moveaxis(take(_argsort(v)[0], first, -1), -1, along)
+    # backwards from the end, so that of equal elements the first stays first
+    order = _argsort(flip(v, -1))[0]
+    return moveaxis(ew.sub(ew.sub(n, 1), take(order, ew.sub(ew.sub(n, 1), first), -1)), -1, along)
+
+
+# ------------------------------------------------------------------------------------------------ distinct values
+
+
+def unique(
+    x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+) -> Any:
+    """The values that there are in ``x``, ascending, each once; NaN is one value.
+
+    There is a program for each number of values, as of ``nonzero``.
+
+    Parameters
+    ----------
+    x : Variable
+        Flattened.
+    return_index, return_inverse, return_counts : bool
+        Whether to give, for each value, where it first stands in flattened ``x``; for each element of ``x`` the number
+        of its value; and how often each stands there.
+
+    Returns
+    -------
+    Variable, dtype of ``x``, shape (n,), where n depends on the data; or a list of it and what was asked for (int64).
+    """
+    v = as_variable(x)
+    flat = flatten(v)
+    n = extents(flat)[0]
+    order, rank = _argsort(flat)
+    ordered = _sort(flat)[0]
+    is_new = _differs(ordered, take(ordered, ew.maximum(ew.sub(arange(n), 1), 0)))
+    first = places(ew.or_(is_new, ew.eq(arange(n), 0)))
+    found = [take(ordered, first)]
+    if return_index:
+        found.append(take(order, first))
+    if return_inverse:
+        number = cumsum(ew.cast(is_new, "int64"))
+        found.append(reshaped(take(number, rank), extents(v)))
+    if return_counts:
+        found.append(ew.sub(searchsorted(ordered, found[0], "right"), first))
+    return found if len(found) > 1 else found[0]
+
+
+def _differs(a: Variable, b: Variable) -> Variable:
+    """a != b, where NaN is equal to NaN."""
+    different = ew.neq(a, b)
+    if not is_float(a.dtype):
+        return different  # type: ignore[no-any-return]
+    both = ew.and_(ew.isnan(a), ew.isnan(b))
+    return ew.and_(different, ew.invert(both))  # type: ignore[no-any-return]
+
+
+attach("sort", sort)
+attach("argsort", argsort)

@@ -1,0 +1,131 @@
+"""What has an extent that depends on data: masks, places, distinct values; and searching and sorting."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.rewrite import STABILIZING, rewrite
+
+RNG = np.random.default_rng(0)
+A = RNG.standard_normal((3, 4, 2))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize(
+    "read",
+    [lambda a, m, i: a[m], lambda a, m, i: a[:, m[0]] ** 2, lambda a, m, i: a[m[:, 0], 1], lambda a, m, i: a[i, m[0]],
+     lambda a, m, i: a[m[:, 0], i], lambda a, m, i: a[0, :, m[0, :2]], lambda a, m, i: a[m[:, 0]][:, m[0]],
+     lambda a, m, i: a[..., None, m[0, :2]], lambda a, m, i: a[1:][m[1:]].sum(0), lambda a, m, i: a[m][::-1]],
+)  # fmt: skip
+def test_reading_through_a_mask_is_that_of_numpy(backend, read):
+    x, m, i = sg.tensor3("x"), sg.matrix("m", "bool"), sg.lvector("i")
+    f = sg.function([x, m, i], read(x, m, i), backend=backend, on_unused_input="ignore")
+    for seed in range(4):
+        mask = np.random.default_rng(seed).random((3, 4)) < 0.6
+        mask[0, :2], mask[:2, 0] = True, True  # an index array broadcasts against what is selected
+        mask[0, 2:], mask[2:, 0] = False, False
+        index = np.array([0, 2])
+        np.testing.assert_allclose(f(A, mask, index), read(A, mask, index), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "fold",
+    [lambda a, m: a[m].sum(), lambda a, m: (a[m] * 2 - a[m] ** 2).sum(0), lambda a, m: a[m].mean(),
+     lambda a, m: a[:, m[0]].mean(axis=1, keepdims=True), lambda a, m: a[m].var(), lambda a, m: (a[m] > 0).any(),
+     lambda a, m: (a[m] > 9).all(axis=0), lambda a, m: a[m].prod(), lambda a, m: a[m].shape[0] + a[0, m[0]].sum()],
+)  # fmt: skip
+def test_a_fold_over_a_selection_needs_one_program_for_all_masks(fold):
+    x, m = sg.tensor3("x"), sg.matrix("m", "bool")
+    y = fold(x, m)
+    outputs = [y] if y.dtype != "float64" else [y, sg.grad(y.sum(), x)]
+    f = sg.function([x, m], outputs)
+    for seed in range(4):
+        mask = np.random.default_rng(seed).random((3, 4)) < 0.5 + seed
+        found = f(A, mask)
+        np.testing.assert_allclose(found[0], fold(A, mask), rtol=1e-12)
+        if len(found) > 1:
+            step = 1e-6 * A
+            expected = (fold(A + step, mask) - fold(A - step, mask)).sum() / 2e-6
+            np.testing.assert_allclose((found[1] * A).sum(), expected, rtol=1e-6, atol=1e-6)
+    assert len(f.programs) == 1
+
+
+def test_a_selection_that_is_differentiated_by_is_not_looked_through():
+    x = sg.vector("x")
+    chosen = x[x > 0]
+    g = sg.grad(sg.sqr(chosen).sum(), chosen)
+    np.testing.assert_array_equal(g.eval({x: [1.0, -2.0, 3.0]}), [2, 6])
+
+
+def test_writing_beside_other_indices_goes_to_the_places_of_the_mask():
+    x, m = sg.matrix("x"), sg.vector("m", "bool")
+    mask = np.array([True, False, True])
+    for write, key in ((sg.set_subtensor, (mask, [0, 1])), (sg.inc_subtensor, (mask, [0, 1]))):
+        found = write(x[m, np.array([0, 1])], 5.0).eval({x: np.ones((3, 2)), m: mask})
+        expected = np.ones((3, 2))
+        expected[key] = 5 if write is sg.set_subtensor else 6
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_places_of_shared_data_are_those_of_each_call():
+    w = sg.shared(np.array([1.0, 0.0, 2.0]), name="w")
+    f = sg.function([], w.nonzero()[0], updates=[(w, w - 1)])
+    assert [list(f()) for _ in range(3)] == [[0, 2], [1, 2], [0, 1]]
+
+
+def test_where_of_a_condition_alone_is_its_places():
+    x = sg.matrix("x")
+    assert sg.where(x > 0) is not None and np.where(x > 0)[0] is sg.nonzero(x > 0)[0]
+    with pytest.raises(TypeError, match="two values, or a condition alone"):
+        sg.where(x > 0, x)
+    with pytest.raises(sg.ShapeError, match="is a scalar, which has no places"):
+        sg.nonzero(sg.scalar("s"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8", "bool", "float16"])
+def test_sorting_keeps_the_dtype_and_puts_nan_last(dtype):
+    a = RNG.integers(0, 9, (4, 50)).astype(dtype)
+    if a.dtype.kind == "f":
+        a[1, 3] = np.nan
+    x = sg.matrix("x", dtype)
+    values, order, top, bottom = sg.function([x], [sg.sort(x), x.argsort(0), sg.topk(x, 3), sg.argtopk(x, -3)])(a)
+    assert values.dtype == top.dtype == a.dtype and order.dtype == bottom.dtype == "int64"
+    np.testing.assert_array_equal(values, np.sort(a))
+    np.testing.assert_array_equal(order, np.argsort(a, 0, kind="stable"))
+    np.testing.assert_array_equal(top, np.sort(a)[:, ::-1][:, :3])
+    np.testing.assert_array_equal(bottom, np.argsort(a, kind="stable")[:, :3])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 8, 9, 100])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searching_is_that_of_numpy(n, side):
+    a = np.sort(RNG.integers(0, 30, n)).astype("float32")
+    v = np.array([[-1, 0, 5, np.inf], [30, 7.5, np.nan, 12]])
+    x, y = sg.fvector("x"), sg.matrix("y")
+    np.testing.assert_array_equal(sg.function([x, y], x.searchsorted(y, side))(a, v), np.searchsorted(a, v, side))
+
+
+def test_values_of_nothing_are_none():
+    x = sg.vector("x")
+    for found in sg.function([x], [*sg.unique(x, True, True, True), sg.sort(x), *sg.nonzero(x), x[x > 0]])(np.zeros(0)):
+        assert found.shape == (0,)
+
+
+def test_what_cannot_be_sorted_or_searched_says_so():
+    x = sg.tensor("x", shape=(2, 3))
+    with pytest.raises(sg.ShapeError, match="there are 3 elements along axis 1"):
+        sg.topk(x, 4)
+    with pytest.raises(ValueError, match="k is 1.5; it must be an integer"):
+        sg.topk(x, 1.5)
+    with pytest.raises(sg.ShapeError, match="it must be a vector"):
+        sg.searchsorted(x, 1)
+    with pytest.raises(ValueError, match="side is 'middle'"):
+        sg.searchsorted(x[0], 1, "middle")
+    with pytest.raises(sg.AxisError, match="sort"):
+        sg.sort(x, 2)
+
+
+def test_the_selections_of_a_variance_are_all_gone():
+    x = sg.matrix("x")
+    (y,) = rewrite([x[x > 0].var()], STABILIZING)
+    assert "selected" not in sg.pprint(y)
