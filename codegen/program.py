@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from codegen.fuse import fuse
@@ -57,6 +57,7 @@ class Hosted:
 
 
 Step = Launch | Hosted | Check | Move
+Schedule = Callable[[Kernel, Machine], Kernel]
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,15 @@ class Program:
         return ("arena", *[f"{prefix}{k}" for prefix, count in kinds for k in range(count)])
 
 
-def build(prepared: Prepared, machine: Machine) -> Program:
+def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -> Program:
     """Fuse, plan memory, lower, schedule and check.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    machine : Machine
+    schedule : callable
+        (lowered kernel, machine) -> the kernel for it; that of processors by default.
 
     Raises
     ------
@@ -125,7 +133,7 @@ def build(prepared: Prepared, machine: Machine) -> Program:
     fused = fuse(results, [*prepared.inputs, *prepared.shared])
     arrange(fused, _seen_outside(fused, results))
     memory = plan(prepared, fused, guards)
-    kernels, steps = _kernels(memory, fused, machine)
+    kernels, steps = _kernels(memory, fused, lambda kernel: schedule(kernel, machine))
     places, size = _workspace(kernels, memory)
     checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
     steps[memory.commit : memory.commit] = checks
@@ -145,7 +153,9 @@ def _seen_outside(fused: Fused, results: Sequence[Variable]) -> set[str]:
     return roots | (fused.values.keys() - made)
 
 
-def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kernel], list[Step]]:
+def _kernels(
+    memory: Memory, fused: Fused, schedule: Callable[[Kernel], Kernel]
+) -> tuple[list[Kernel], list[Step]]:
     placed = Placed(memory.storage, memory.buffers)
     kernels: list[Kernel] = []
     steps: list[Step] = []
@@ -159,7 +169,7 @@ def _kernels(memory: Memory, fused: Fused, machine: Machine) -> tuple[list[Kerne
             steps.append(Hosted(calls, tuple(memory.storage[fused.root(fused.names[v])] for v in values)))
             calls += 1
             continue
-        kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed), machine)
+        kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed))
         check(kernel)
         names = [b.name if b.name in memory.buffers else _own(kernel, b) for b in kernel.buffers]
         steps.append(Launch(len(kernels), tuple(names)))

@@ -59,14 +59,23 @@ PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs m
 def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel tiled, vectorised and parallelised for a machine."""
     names = (f"_{n}" for n in count())
+    plain, nests = split_nests(kernel, 4 * PARALLEL_WORK, names)
+    body = tuple(new for nest in nests for new in _nest(nest, machine, names))
+    return simplify(blocked(replace(plain, body=body), machine, names))
+
+
+def split_nests(kernel: Kernel, least: int, names: Iterator[str]) -> tuple[Kernel, list[Nest]]:
+    """The nests of a kernel in order, and the kernel with the buffers that are between them.
+
+    Reductions that do ``least`` work or more to few results are cut into chunks.
+    """
     plain = unroll(kernel)
     stored = frozenset(b.name for b in kernel.buffers) & writes(kernel)
     # a reduction of everything has no independent loop around it: its statements are one nest
     parts = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
-    chunks = [chunked(analyse(body, stored), 4 * PARALLEL_WORK, names) for body in parts]
-    body = tuple(new for nests, _ in chunks for nest in nests for new in _nest(nest, machine, names))
+    chunks = [chunked(analyse(body, stored), least, names) for body in parts]
     buffers = (*plain.buffers, *(b for _, between in chunks for b in between))
-    return simplify(blocked(replace(plain, buffers=buffers, body=body), machine, names))
+    return replace(plain, buffers=buffers), [nest for nests, _ in chunks for nest in nests]
 
 
 def _nest(nest: Nest, machine: Machine, names: Iterator[str]) -> Body:

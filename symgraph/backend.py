@@ -27,6 +27,7 @@ from symgraph.types import SIZES, TensorType
 BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
     "llvm": "codegen.llvm.backend:LlvmBackend",
+    "cuda": "codegen.cuda.backend:CudaBackend",
 }
 
 

@@ -33,12 +33,15 @@ class Settings:
         Threads of a call; 0 means one for each processor this process may use.
     cache : str
         Folder of compiled programs; "" means the user's cache folder, "off" none.
+    device : str
+        Which GPU the "cuda" backend uses, by number; "simulate" is its test device, which needs none.
     """
 
     floatX: str = "float64"
     backend: str = "llvm"
     threads: int = 0
     cache: str = ""
+    device: str = "0"
 
     def __post_init__(self) -> None:
         if self.floatX not in FLOATS:

@@ -363,8 +363,7 @@ class Function:
     # ---------------------------------------------------------------------------------------- programs
 
     def _program(self, arrays: Sequence[np.ndarray]) -> Executable:
-        held = [self.task.shared[k].get_value(borrow=True) for k in self._open]
-        shapes = (*[a.shape for a in arrays], *[a.shape for a in held])
+        shapes = (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
         sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
         key = (shapes, sizes)
         found = self.programs.get(key)
@@ -377,23 +376,21 @@ class Function:
 
     def _sizes(self, arrays: Sequence[np.ndarray], shapes: Any) -> tuple[int, ...]:
         """The extents that this call's integers decide."""
-        known = self._known(arrays)
+        given: dict[Variable, np.ndarray] = dict(zip(self.task.inputs, arrays, strict=True))
         if shapes not in self._preludes:
-            types = {v: TensorType(v.dtype, a.shape) for v, a in known.items()}
+            types = {v: TensorType(v.dtype, a.shape) for v, a in given.items()}
+            types.update((s, TensorType(s.dtype, s.extents)) for s in self.task.shared)
             self._preludes[shapes] = self._prelude.on(types)
-        return self._preludes[shapes].values(known)
-
-    def _known(self, arrays: Sequence[np.ndarray]) -> dict[Variable, np.ndarray]:
-        values: dict[Variable, np.ndarray] = dict(zip(self.task.inputs, arrays, strict=True))
-        values.update((s, s.get_value(borrow=True)) for s in self.task.shared)
-        return values
+        host_part = self._preludes[shapes]
+        given.update((s, s.get_value()) for s in host_part.inputs if isinstance(s, SharedVariable) and s not in given)
+        return host_part.values(given)
 
     def _compile(self, arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> Executable:
         for a, i in zip(arrays, self.declared, strict=True):
             self._check_extents(a, i)
         signature = Signature(
             tuple(TensorType(a.dtype.name, a.shape) for a in arrays),
-            tuple(TensorType(s.dtype, s.get_value(borrow=True).shape) for s in self.task.shared),
+            tuple(TensorType(s.dtype, s.extents) for s in self.task.shared),
             tuple(zip(self._prelude.sizes, sizes, strict=True)),
         )
         return find_backend(self.backend).compile(self.task, signature)

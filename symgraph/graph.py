@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -203,6 +203,23 @@ def _constant(data: np.ndarray, name: str | None) -> Constant:
     return new
 
 
+class Away(Protocol):
+    """A value that a device has, and the host has not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its extents."""
+        ...
+
+    def fetch(self) -> np.ndarray:
+        """The value as a new array."""
+        ...
+
+
+# No program takes it for a value: it is of no dtype of ours.
+_ELSEWHERE = np.empty(0, "V1")
+
+
 class SharedVariable(Variable):
     """A variable with a value of its own, kept between calls and changed by updates.
 
@@ -210,9 +227,12 @@ class SharedVariable(Variable):
     ----------
     default_update : Variable or None
         Its new value after each call of a function that uses it and does not update it otherwise.
+    away : Away or None
+        Who has the value, if the host has not.
     """
 
-    __slots__ = ("_value", "default_update", "lock", "version")
+    __slots__ = ("_value", "away", "default_update", "lock", "version")
+    away: Away | None
     default_update: Variable | None
     lock: threading.RLock
     version: int
@@ -220,6 +240,7 @@ class SharedVariable(Variable):
     def __init__(self, value: np.ndarray, type: TensorType, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self._value = value
+        self.away = None
         self.default_update = None
         self.lock = threading.RLock()
         self.version = 0
@@ -227,7 +248,21 @@ class SharedVariable(Variable):
     def get_value(self, borrow: bool = False) -> np.ndarray:
         """The value: a copy, or the storage itself with ``borrow=True`` (a later call may change it)."""
         with self.lock:
-            return self._value if borrow else self._value.copy()
+            if self.away is None:
+                return self._value if borrow else self._value.copy()
+            value = self.away.fetch()
+            if borrow:  # who has the storage may write to it: it is the value from now on
+                self._value, self.away = value, None
+            return value
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self._value.shape if self.away is None else self.away.shape
+
+    def lend(self, away: Away) -> None:
+        """Let ``away`` have the value until somebody asks for the storage or sets another."""
+        self._value, self.away = _ELSEWHERE, away
 
     def set_value(self, value: object, borrow: bool = False) -> None:
         """Replace the value; it must fit the type.
@@ -239,7 +274,7 @@ class SharedVariable(Variable):
         """
         new = storage(value, self.type, label(self), borrow)
         with self.lock:
-            self._value = new
+            self._value, self.away = new, None
             self.version += 1
 
     def __reduce__(self) -> tuple[object, ...]:

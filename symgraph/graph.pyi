@@ -4,7 +4,7 @@ import builtins
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -245,12 +245,22 @@ class Constant(Variable):
 
 def constant(value: object, dtype: object=None, name: str | None=None) -> Constant: ...
 
+class Away(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def fetch(self) -> np.ndarray: ...
+
+
 class SharedVariable(Variable):
+    away: Away | None
     default_update: Variable | None
     lock: threading.RLock
     version: int
     def __init__(self, value: np.ndarray, type: TensorType, name: str | None=None) -> None: ...
     def get_value(self, borrow: bool=False) -> np.ndarray: ...
+    @property
+    def extents(self) -> tuple[int, ...]: ...
+    def lend(self, away: Away) -> None: ...
     def set_value(self, value: object, borrow: bool=False) -> None: ...
     def __reduce__(self) -> tuple[object, ...]: ...
 

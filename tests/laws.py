@@ -64,10 +64,10 @@ def check_gradient(case: Case, seed: int) -> None:
     if not is_float(y.dtype) or not case.differentiable:
         return
     wrt = [inputs[k] for k in case.differentiable]
-    weight = _weights(seed, y, inputs, arrays)
+    weight = weights(seed, y, inputs, arrays)
     first = vjp(y, wrt, weight, disconnected_inputs="ignore")
     _check_differences([y], [weight], first, case.differentiable, inputs, arrays, tolerance=1e-6)
-    seconds = [_weights(seed + 1 + k, g, inputs, arrays) for k, g in enumerate(first)]
+    seconds = [weights(seed + 1 + k, g, inputs, arrays) for k, g in enumerate(first)]
     again = vjp(first, wrt, seconds, disconnected_inputs="ignore")
     _check_differences(first, seconds, again, case.differentiable, inputs, arrays, tolerance=1e-5)
 
@@ -77,7 +77,7 @@ def check_compiled_gradient(case: Case, seed: int, dtype: str) -> None:
     inputs, y, arrays = built(case, seed, dtype)
     if not is_float(y.dtype) or not case.differentiable:
         return
-    weight = _weights(seed, y, inputs, arrays)
+    weight = weights(seed, y, inputs, arrays)
     found = vjp(y, [inputs[k] for k in case.differentiable], weight, disconnected_inputs="ignore")
     values = dict(zip(inputs, arrays, strict=True))
     for g, a, b in zip(found, native(found, values), by_reference(found, values), strict=True):
@@ -85,7 +85,7 @@ def check_compiled_gradient(case: Case, seed: int, dtype: str) -> None:
         assert_close(a, b, 64, np.abs(b).max(initial=0))
 
 
-def _weights(seed: int, y: Variable, inputs: Sequence[Variable], arrays: Sequence[np.ndarray]) -> Variable:
+def weights(seed: int, y: Variable, inputs: Sequence[Variable], arrays: Sequence[np.ndarray]) -> Variable:
     """A drawn cotangent of the shape of ``y``."""
     (value,) = by_reference([y], dict(zip(inputs, arrays, strict=True)))
     return constant(np.random.default_rng(seed + 7).uniform(0.5, 1.5, value.shape).astype(y.dtype))

@@ -12,7 +12,8 @@ from codegen.interpret import run
 from codegen.llvm.backend import LlvmExecutable, machine
 from codegen.llvm.target import host
 from codegen.memory import constant_data
-from codegen.program import Check, Hosted, Launch, Move, Program, build
+from codegen.program import Check, Hosted, Launch, Move, Program, Schedule, build
+from codegen.schedule import schedule
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
@@ -48,10 +49,12 @@ def native(outputs: Sequence[Variable], values: Values) -> list[np.ndarray]:
     return LlvmExecutable(task, signature, host(), Cache("off"))(arrays, task.shared)
 
 
-def interpreted(outputs: Sequence[Variable], values: Values, machine_: Machine | None = None) -> list[np.ndarray]:
+def interpreted(
+    outputs: Sequence[Variable], values: Values, machine_: Machine | None = None, schedule: Schedule = schedule
+) -> list[np.ndarray]:
     """The same program, its kernels run by the interpreter."""
     task, signature, arrays = task_of(outputs, values)
-    program = build(prepare(task, signature), machine_ or machine(host()))
+    program = build(prepare(task, signature), machine_ or machine(host()), schedule)
     return run_program(program, arrays, [s.get_value() for s in task.shared])
 
 

@@ -24,6 +24,7 @@ for _module in pkgutil.iter_modules(tests.cases.__path__):
         CASES.setdefault(_name, []).extend(replace(c, linear=_name in LINEAR) for c in _list)
 
 EACH = [pytest.param(case, id=f"{name}-{k}") for name, cases in CASES.items() for k, case in enumerate(cases)]
+EACH_ELEMENTWISE = [c for c in EACH if isinstance(OPS[c.id.rpartition("-")[0]], Elementwise)]
 SEEDS = range(4)
 
 
@@ -44,7 +45,7 @@ def test_an_op_keeps_the_precision_of_its_inputs(case, dtype):
     laws.check_dtype(case, 0, dtype)
 
 
-@pytest.mark.parametrize("case", [c for c in EACH if isinstance(OPS[c.id.rpartition("-")[0]], Elementwise)])
+@pytest.mark.parametrize("case", EACH_ELEMENTWISE)
 def test_elementwise_ops_take_half_precision(case):
     for seed in SEEDS:
         laws.check_value(case, seed, "float16")

@@ -1,0 +1,118 @@
+"""What a GPU must be able to do for a program: memory, copies, launches, and a row of these replayed as one.
+
+Addresses are integers. A device has one stream: what is asked for is done in order, and may be done later than asked;
+``read`` and ``wait`` come back when all before them is done.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from codegen.cuda.emit import Function, Module
+from symgraph.graph import SharedVariable
+
+
+class Memory(Protocol):
+    """A piece of the device's memory, given back when nobody holds it any more."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins; a multiple of 256."""
+        ...
+
+
+class Loaded(Protocol):
+    """A module on a device."""
+
+    def launch(self, function: Function, addresses: Sequence[int]) -> None:
+        """Run a function of the module on the storages of its parameters."""
+        ...
+
+
+class Device(Protocol):
+    """A GPU, or what takes the place of one."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for messages."""
+        ...
+
+    def allocate(self, size: int) -> Memory:
+        """Memory of ``size`` bytes, its content undefined.
+
+        Raises
+        ------
+        BackendError
+            If there is not enough.
+        """
+        ...
+
+    def load(self, module: Module) -> Loaded:
+        """The module, compiled for the device; a text that was compiled before comes from the disk."""
+        ...
+
+    def write(self, address: int, array: np.ndarray) -> None:
+        """Copy a contiguous array to the device."""
+        ...
+
+    def read(self, address: int, array: np.ndarray) -> None:
+        """Fill a contiguous array from the device."""
+        ...
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Copy bytes on the device."""
+        ...
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """What replays the launches and copies that ``work`` asks for, which are not done now."""
+        ...
+
+    def wait(self) -> None:
+        """Come back when all is done."""
+        ...
+
+    def seconds(self, work: Callable[[], None]) -> float:
+        """How long the device takes for what ``work`` asks for."""
+        ...
+
+
+class Resident:
+    """The value of a shared variable while a device has it: ``SharedVariable.away``."""
+
+    def __init__(self, device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+        self.device, self.dtype, self.shape = device, np.dtype(dtype), shape
+        self.memory = device.allocate(max(int(np.prod(shape)), 1) * self.dtype.itemsize)
+
+    def fetch(self) -> np.ndarray:
+        """The value as an array of the host."""
+        value = np.empty(self.shape, self.dtype)
+        self.device.read(self.memory.address, value)
+        return value
+
+
+class Residents:
+    """The shared variables that have memory on a device. They keep it when the host has their value for a while."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._held: weakref.WeakKeyDictionary[SharedVariable, Resident] = weakref.WeakKeyDictionary()
+
+    def address(self, s: SharedVariable) -> int:
+        """Where the value of ``s`` is on the device; brings it there, and only there, if it is elsewhere."""
+        held = self._held.get(s)
+        if held is not None and s.away is held:
+            return held.memory.address
+        value = s.get_value(borrow=True)
+        if held is None or held.shape != value.shape:
+            held = self._held[s] = Resident(self.device, s.dtype, value.shape)
+        self.device.write(held.memory.address, value)
+        s.lend(held)
+        return held.memory.address
+
+
+Opener = Callable[[str], Device]
+Openers = Mapping[str, Opener]

@@ -1,0 +1,172 @@
+"""Rows: the threads of a block share the passes over each of its rows.
+
+Of each pass a thread does turns t, t + width, ...; what they have accumulated is merged in halves until one is left,
+which all of them read in the next pass.
+
+    serial i < 64:                      block b < 64:
+      acc = 0                             alloc part: [256] shared
+      serial r < 1000:                    thread t < 256:
+        acc sum= x[i * 1000 + r]            acc = 0
+      y[i] = acc                            serial k < 4:
+                                              if k * 256 + t < 1000: acc sum= x[b * 1000 + k * 256 + t]
+                                            part[t] = acc
+                                            sync
+                                            if t < 128: part[t] sum= part[t + 128]
+                                            sync
+                                            ...
+                                            if t == 0: y[b] = part[0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+
+from codegen.affine import linear, loads_in
+from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
+from codegen.kernel import (
+    Accumulate,
+    Alloc,
+    Body,
+    Buffer,
+    If,
+    Loop,
+    Statement,
+    Store,
+    Sync,
+    exprs_of,
+    map_body,
+    nest,
+    unnest,
+    walk,
+)
+from codegen.tiles import Nest
+from symgraph import expression
+from symgraph.expression import INDEX, Expr, axis, const, eq
+
+MANY = 1 << 14  # rows that are work for a whole GPU with one thread each
+TURNS = 4  # of a pass that a thread does at least, where the row is long enough
+
+
+def wants_rows(whole: Nest) -> bool:
+    """Whether passes are to be shared: their turns lie side by side, or there are few rows."""
+    passes = [s for s in whole.core if isinstance(s, Loop)]
+    if not passes or not all(map(_is_shareable, passes)) or _turns(passes) < WARP:
+        return False
+    along = sum(_neighbours(s, unnest((s,))[0][-1][0]) for s in passes)
+    across = sum(_neighbours(s, name) for s in passes for name, _ in whole.axes[-1:])
+    return prod(n for _, n in whole.axes) < MANY or along > across
+
+
+def _turns(passes: Sequence[Loop]) -> int:
+    """Of the longest pass."""
+    return max(prod(n for _, n in unnest((s,))[0]) for s in passes)
+
+
+def _is_shareable(loop: Loop) -> bool:
+    """Whether the turns of a pass may be done in any order: none reads what another one accumulates."""
+    loops, _ = unnest((loop,))
+    own = {b for s in walk((loop,)) if isinstance(s, Accumulate) for b in s.buffers}
+    running = any(e.value in own for s in walk((loop,)) for e in loads_in(exprs_of(s)))
+    return not running and len(loops) == sum(isinstance(s, Loop) for s in walk((loop,)))
+
+
+def _neighbours(s: Statement, name: str) -> int:
+    """How many accesses of a pass have their neighbours along an axis side by side."""
+    loads = [e.args[0] for i in walk((s,)) for e in loads_in(exprs_of(i)) if e.args]
+    stores = [i.at[0] for i in walk((s,)) if isinstance(i, Store) and i.at]
+    return sum(linear(i).stride(name) == 1 for i in (*loads, *stores))
+
+
+def rows(whole: Nest, names: Iterator[str]) -> Bound:
+    """Each row by several threads of a block."""
+    total = prod(n for _, n in whole.axes)
+    turns = _turns([s for s in whole.core if isinstance(s, Loop)])
+    width = min(THREADS, max(WARP, power_of_two(-(-turns // TURNS))))
+    count = min(THREADS // width, power_of_two(total))
+    blocks = -(-total // count)
+    suffix = next(names)
+    block, y, x = (axis(f"{name}{suffix}") for name in ("block", "row", "thread"))
+    row = block * count + y
+    core, kept = keep(whole.core, total, lambda at, size: row * size + at, names)
+    shared = _Shared((count, width), y, x, () if blocks * count == total else (row < total,), names)
+    body = tuple(new for s in placed(core, unravel(row, whole.axes)) for new in shared.statement(s))
+    threads = Loop(str(y.value), count, "thread", (Loop(str(x.value), width, "thread", body),))
+    return Bound(Loop(str(block.value), blocks, "block", (*map(Alloc, shared.parts.values()), threads)), kept)
+
+
+@dataclass
+class _Shared:
+    """A core as the threads of a block do it.
+
+    ``exists``: under which condition a row is one. ``parts``: where the accumulators are merged.
+    """
+
+    shape: tuple[int, int]
+    y: Expr
+    x: Expr
+    exists: tuple[Expr, ...]
+    names: Iterator[str]
+    parts: dict[str, Buffer] = field(default_factory=dict)
+    own: dict[str, Buffer] = field(default_factory=dict)
+
+    def statement(self, s: Statement) -> Body:
+        """A statement of the core; passes end with a barrier."""
+        match s:
+            case Alloc(buffer):
+                self.own[buffer.name] = buffer
+                return (s,)
+            case Store(buffer, _, expr) if buffer in self.own and not loads_in((expr,)):
+                return (s,)
+            case Loop():
+                steps = [a for a in walk((s,)) if isinstance(a, Accumulate)]
+                dealt = self.guarded(self.exists, self.dealt(self.merged((s,))))
+                made = (*dealt, *(new for a in steps for new in self.part(a)), Sync())
+                return (*made, *self.tree(steps))
+        return self.guarded((*self.exists, eq(self.x, 0)), self.merged((s,)))
+
+    def guarded(self, conditions: Sequence[Expr], body: Body) -> Body:
+        for cond in reversed(conditions):
+            body = (If(cond, body),)
+        return body
+
+    def dealt(self, body: Body) -> Body:
+        """The turns of a pass that one thread does."""
+        axes, inner = unnest(body)
+        turns, width = prod(n for _, n in axes), self.shape[1]
+        turn = "turn" + next(self.names)
+        number = -(-turns // width)
+        r = axis(turn) * width + self.x
+        dealt = placed(inner, unravel(r, axes))
+        return nest([(turn, number)], dealt if number * width == turns else (If(r < turns, dealt),))
+
+    def part(self, step: Accumulate) -> Iterator[Statement]:
+        """What a thread has accumulated, where the others see it."""
+        for name in step.buffers:
+            b = self.own[name]
+            self.parts[name] = Buffer(name + next(self.names), b.dtype, self.shape, "shared")
+            yield Store(self.parts[name].name, (self.y, self.x), expression.load(name, (), b.dtype))
+
+    def tree(self, steps: Sequence[Accumulate]) -> Iterator[Statement]:
+        """What the threads have, merged in halves into the first."""
+        width = self.shape[1]
+        while steps and (width := width // 2):
+            yield If(self.x < width, tuple(self.merge(step, width) for step in steps))
+            yield Sync()
+
+    def merge(self, step: Accumulate, width: int) -> Statement:
+        parts = [self.parts[name] for name in step.buffers]
+        other = tuple(expression.load(p.name, (self.y, self.x + width), p.dtype) for p in parts)
+        merge = replace(step.combiner, step=step.combiner.merge)
+        return Accumulate(tuple(p.name for p in parts), (self.y, self.x), merge, other)
+
+    def merged(self, body: Body) -> Body:
+        """``body`` with each accumulator of an earlier pass read where the merged one is."""
+        first = (self.y, const(0, INDEX))
+
+        def place(e: Expr) -> Expr | None:
+            part = self.parts.get(str(e.value)) if e.prim == "load" else None
+            return None if part is None else expression.load(part.name, first, part.dtype)
+
+        return map_body(body, lambda exprs: expression.substitute(exprs, place))

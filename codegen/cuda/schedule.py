@@ -1,0 +1,95 @@
+"""Scheduling for a GPU: the loops of a kernel bound to blocks and threads.
+
+    each       a thread for each result, neighbours side by side in memory
+    rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
+    scattered  a thread for each target that no other thread writes, its own additions in their order
+
+Results are the same at each run: what is merged with what is fixed by shapes alone, and nothing is added atomically.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from math import gcd, prod
+
+from codegen.affine import Linear, linear
+from codegen.blocks import blocked
+from codegen.cuda.rows import rows, wants_rows
+from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
+from codegen.kernel import If, Kernel, Loop, nest
+from codegen.ranges import Span, simplify, span
+from codegen.schedule import split_nests
+from codegen.tiles import Machine, Nest
+from symgraph.expression import Expr, axis
+
+CHUNKED = 1 << 16  # operations from which a reduction to few results is cut into chunks
+GPU = Machine(vector_bytes=4, registers=255)  # one lane: threads are the lanes
+
+
+def schedule(kernel: Kernel, machine: Machine = GPU) -> Kernel:
+    """The kernel as nests of block loops around thread loops."""
+    names = (f"_{n}" for n in count())
+    plain, nests = split_nests(kernel, CHUNKED, names)
+    made = [_bound(n, names) for n in nests]
+    buffers = (*plain.buffers, *(b for m in made for b in m.buffers))
+    return simplify(blocked(replace(plain, buffers=buffers, body=tuple(m.loop for m in made)), machine, names))
+
+
+def _bound(whole: Nest, names: Iterator[str]) -> Bound:
+    if not whole.independent:
+        return scattered(whole, names)
+    return rows(whole, names) if wants_rows(whole) else each(whole, names)
+
+
+def each(whole: Nest, names: Iterator[str]) -> Bound:
+    """The core for each point of the axes, by a thread of its own."""
+    total = prod(n for _, n in whole.axes)
+    threads = min(THREADS, max(WARP, power_of_two(total)))
+    blocks = -(-total // threads)
+    block, thread = "block" + next(names), "thread" + next(names)
+    i = axis(block) * threads + axis(thread)
+    # neighbours side by side: what the threads keep lies element by element, not row by row
+    core, kept = keep(whole.core, total, lambda at, size: at * total + i, names)
+    body = placed(core, unravel(i, whole.axes))
+    if blocks * threads > total:
+        body = (If(i < total, body),)
+    return Bound(Loop(block, blocks, "block", (Loop(thread, threads, "thread", body),)), kept)
+
+
+# ------------------------------------------------------------------------------------------------ scatters
+
+
+def scattered(whole: Nest, names: Iterator[str]) -> Bound:
+    """Additions to places that repeat: the axes along which they cannot are threads, the others each thread's own."""
+    (step,) = whole.steps
+    own = distinct(linear(step.at[0]), dict(whole.axes))
+    serial = [a for a in whole.axes if a[0] not in own]
+    outer = tuple(a for a in whole.axes if a[0] in own)
+    return each(Nest(outer, nest(serial, whole.core), whole.independent), names)
+
+
+def distinct(place: Linear, extents: dict[str, int]) -> set[str]:
+    """Axes that a place determines: two turns that differ in one of them write two places.
+
+    The atoms of the place with the smallest factors are digits of a number, if each factor is greater than all that the
+    atoms before it can add up to, and if what is left is a multiple of something greater than all of them.
+    """
+    ranges = {name: (0, n - 1) for name, n in extents.items()}
+    atoms = sorted(place.terms, key=lambda a: abs(a[1]))
+    reach, digits, found = 0, [], set[str]()
+    for k, (atom, factor) in enumerate(atoms):
+        bounds = _bounds(atom, ranges)
+        if bounds is None or abs(factor) <= reach:
+            break
+        reach += abs(factor) * (bounds[1] - bounds[0])
+        digits.append(atom)
+        rest = gcd(*[f for _, f in atoms[k + 1 :]])
+        if rest > reach or not atoms[k + 1 :]:
+            found = {str(a.value) for a in digits if a.prim == "axis"}
+    return found & extents.keys()
+
+
+def _bounds(atom: Expr, ranges: dict[str, Span]) -> Span | None:
+    return ranges.get(str(atom.value)) if atom.prim == "axis" else span(atom, ranges)

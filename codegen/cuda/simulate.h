@@ -1,0 +1,186 @@
+// CUDA C on the host, for tests: what stands before a module's text when the host's C++ compiler takes it.
+//
+// Threads of a block that wait for each other are fibres of one thread of the system. A warp runs until all of its
+// threads wait or have ended, then the next one does: it gets as far ahead of the others as the text allows, so that a
+// missing barrier shows. Shared storage holds NaN when a block begins.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("gpu_shared")))
+#define HALF_DEFINED
+
+// The few functions of <math.h> by which the compiler knows them: that header is slow to read.
+#define fabs __builtin_fabs
+#define fabsf __builtin_fabsf
+#define fma __builtin_fma
+#define fmaf __builtin_fmaf
+#define sqrt __builtin_sqrt
+#define sqrtf __builtin_sqrtf
+#define floor __builtin_floor
+#define floorf __builtin_floorf
+#define ceil __builtin_ceil
+#define ceilf __builtin_ceilf
+#define trunc __builtin_trunc
+#define truncf __builtin_truncf
+#define rint __builtin_rint
+#define rintf __builtin_rintf
+#define copysign __builtin_copysign
+#define copysignf __builtin_copysignf
+
+extern "C" __attribute__((weak, visibility("hidden"))) char __start_gpu_shared[], __stop_gpu_shared[];
+
+struct dim3 { int x, y, z; };
+static dim3 blockIdx, threadIdx;
+
+struct alignas(16) float4 { float x, y, z, w; };
+
+template <class To, class From> static inline To same_bits(From from) {
+  To to;
+  static_assert(sizeof(To) == sizeof(From), "as many bits");
+  memcpy(&to, &from, sizeof(To));
+  return to;
+}
+static inline int __float_as_int(float x) { return same_bits<int>(x); }
+static inline unsigned __float_as_uint(float x) { return same_bits<unsigned>(x); }
+static inline float __int_as_float(int x) { return same_bits<float>(x); }
+static inline float __uint_as_float(unsigned x) { return same_bits<float>(x); }
+static inline long long __double_as_longlong(double x) { return same_bits<long long>(x); }
+static inline double __longlong_as_double(long long x) { return same_bits<double>(x); }
+static inline float half_to_float(unsigned short bits) { return (float)same_bits<_Float16>(bits); }
+static inline unsigned short float_to_half(float x) { return same_bits<unsigned short>((_Float16)x); }
+
+namespace gpu {
+
+constexpr int WARP = 32;
+constexpr size_t STACK = 1 << 16;
+enum State { RUNNING, WAITING, ENDED };
+
+#if defined(__x86_64__)
+typedef void* Context;
+extern "C" void gpu_switch(Context* from, Context to);
+asm(R"(.text
+.local gpu_switch
+.type gpu_switch,@function
+gpu_switch: push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15
+ mov %rsp,(%rdi); mov %rsi,%rsp
+ pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; ret
+.size gpu_switch,.-gpu_switch)");
+static void make(Context* made, char* stack, void (*entry)()) {
+  void** top = (void**)(((uintptr_t)stack + STACK) & ~(uintptr_t)15);
+  *--top = nullptr;
+  *--top = (void*)entry;
+  for (int k = 0; k < 6; k++) *--top = nullptr;
+  *made = top;
+}
+static void change(Context* from, Context* to) { gpu_switch(from, *to); }
+#else
+typedef ucontext_t Context;
+static void make(Context* made, char* stack, void (*entry)()) {
+  getcontext(made);
+  made->uc_stack.ss_sp = stack;
+  made->uc_stack.ss_size = STACK;
+  makecontext(made, entry, 0);
+}
+static void change(Context* from, Context* to) { swapcontext(from, to); }
+#endif
+
+struct Fibre {
+  Context context;
+  State state;
+  int line;
+  dim3 index;
+};
+
+constexpr int MOST = 1024;  // threads of a block
+static Fibre fibres[MOST];
+static Context scheduler;
+static int running;
+static char* stacks;
+static void (*body)(void**);
+static void** arguments;
+
+static void leave(State state, int line) {
+  Fibre& f = fibres[running];
+  f.state = state;
+  f.line = line;
+  change(&f.context, &scheduler);
+}
+
+static void entry() {
+  body(arguments);
+  leave(ENDED, 0);
+}
+
+static void start(int threads, dim3 block) {
+  if (!stacks)
+    stacks = (char*)mmap(0, STACK * MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  for (int t = 0; t < threads; t++) {
+    fibres[t].state = RUNNING;
+    fibres[t].index = {t % block.x, t / block.x % block.y, t / (block.x * block.y)};
+    make(&fibres[t].context, stacks + t * STACK, entry);
+  }
+}
+
+static void resume(int thread) {
+  running = thread;
+  threadIdx = fibres[thread].index;
+  change(&scheduler, &fibres[thread].context);
+}
+
+// Runs the threads of a block to the end; gives what is wrong, or null.
+static const char* run_block(int threads, dim3 block, bool backwards) {
+  start(threads, block);
+  int warps = (threads + WARP - 1) / WARP;
+  for (;;) {
+    for (int k = 0; k < warps; k++) {
+      int first = (backwards ? warps - 1 - k : k) * WARP;
+      for (int t = first; t < first + WARP && t < threads; t++)
+        if (fibres[t].state == RUNNING) resume(t);
+    }
+    int waiting = 0;
+    for (int t = 0; t < threads; t++) waiting += fibres[t].state == WAITING;
+    if (!waiting) return nullptr;
+    for (int t = 0; t < threads; t++)
+      if (fibres[t].state != WAITING || fibres[t].line != fibres[0].line)
+        return "a barrier is reached by some threads of a block only";
+    for (int t = 0; t < threads; t++) fibres[t].state = RUNNING;
+  }
+}
+
+static void run_threads(dim3 block) {
+  for (threadIdx.z = 0; threadIdx.z < block.z; threadIdx.z++)
+    for (threadIdx.y = 0; threadIdx.y < block.y; threadIdx.y++)
+      for (threadIdx.x = 0; threadIdx.x < block.x; threadIdx.x++) body(arguments);
+}
+
+static const char* launch(void (*function)(void**), const int* extents, int together, int backwards, void** given) {
+  dim3 grid = {extents[0], extents[1], extents[2]}, block = {extents[3], extents[4], extents[5]};
+  body = function;
+  arguments = given;
+  size_t shared = __stop_gpu_shared - __start_gpu_shared;
+  for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+    for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+      for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {
+        if (!together) {
+          run_threads(block);
+          continue;
+        }
+        memset(__start_gpu_shared, 0xFF, shared);
+        const char* wrong = run_block(block.x * block.y * block.z, block, backwards);
+        if (wrong) return wrong;
+      }
+  return nullptr;
+}
+
+}  // namespace gpu
+
+#define __syncthreads() gpu::leave(gpu::WAITING, __LINE__)

@@ -1,0 +1,156 @@
+"""Whole functions on the device that simulates a GPU: what the CPU gives, and shared variables that stay over there."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from codegen.cuda.backend import CudaBackend
+from codegen.cuda.simulate import SimulatedDevice
+from symgraph import config
+from symgraph.backend import find_backend
+from symgraph.errors import BackendError, IndexOutOfRange
+
+
+@pytest.fixture(autouse=True)
+def simulated():
+    with config.using(backend="cuda", device="simulate"):
+        yield
+
+
+def shared(*values):
+    return sg.shared(np.array(values, "float32"), name="s")
+
+
+def device():
+    return find_backend("cuda").residents("simulate").device
+
+
+def test_updates_are_done_in_place_and_all_see_the_old_values():
+    a, b = shared(1, 2), shared(3, 4)
+    f = sg.function([], [a, b], updates=[(a, b), (b, a + b)])
+    assert [x.tolist() for x in f()] == [[1, 2], [3, 4]]
+    assert [x.tolist() for x in f()] == [[3, 4], [4, 6]]
+    assert a.get_value().tolist() == [4, 6] and b.get_value().tolist() == [7, 10]
+
+
+def test_an_output_is_the_callers_own():
+    x = sg.fvector("x")
+    f = sg.function([x], 2 * x)
+    first = f(np.ones(4, "float32"))
+    f(np.zeros(4, "float32"))
+    assert first.tolist() == [2, 2, 2, 2]
+
+
+def test_a_shared_variable_stays_on_the_device_until_somebody_asks_for_its_storage():
+    s = shared(1, 2)
+    f = sg.function([], updates=[(s, s + 1)])
+    f()
+    held = s.away
+    assert held is not None and s.extents == (2,)
+    assert s.get_value().tolist() == [2, 3] and s.away is held
+    f()
+    assert s.away is held
+    storage = s.get_value(borrow=True)
+    assert s.away is None and storage.tolist() == [3, 4]
+    storage[0] = 10
+    f()
+    assert s.get_value().tolist() == [11, 5] and s.away is held
+
+
+def test_set_value_is_seen_by_the_next_call_and_needs_no_new_capture(monkeypatch):
+    s = shared(1, 2)
+    f = sg.function([], s * 2, updates=[(s, s + 1)])
+    f()
+    monkeypatch.setattr(SimulatedDevice, "capture", None)
+    s.set_value(np.array([5, 6], "float32"))
+    assert f().tolist() == [10, 12] and s.get_value().tolist() == [6, 7]
+
+
+def test_functions_of_two_backends_share_a_variable():
+    s = shared(1, 2)
+    here = sg.function([], updates=[(s, s * 2)], backend="llvm")
+    there = sg.function([], updates=[(s, s + 1)])
+    for f in (here, there, here, there, there, here):
+        f()
+    assert s.get_value().tolist() == [(((1 * 2 + 1) * 2) + 2) * 2, (((2 * 2 + 1) * 2) + 2) * 2]
+
+
+def test_a_shared_variable_of_another_shape_has_a_program_of_its_own():
+    s = sg.shared(np.ones(2, "float32"), shape=(None,))
+    f = sg.function([], s.sum(), updates=[(s, s + 1)])
+    assert f() == 2
+    s.set_value(np.ones(3, "float32"))
+    assert f() == 3 and f() == 6
+    s.set_value(np.ones(2, "float32"))
+    assert f() == 2 and f() == 4
+
+
+def test_random_numbers_are_those_of_the_cpu_and_new_at_each_call():
+    draws = {}
+    for backend in ("llvm", "cuda"):
+        f = sg.function([], sg.random.RandomStream(3).uniform((5, 7), dtype="float32"), backend=backend)
+        draws[backend] = [f(), f()]
+    for here, there in zip(draws["llvm"], draws["cuda"], strict=True):
+        assert np.array_equal(here, there)
+    assert not np.array_equal(*draws["cuda"])
+
+
+def test_a_guard_that_fails_leaves_shared_variables_as_they_were():
+    x, k, s = sg.fvector("x"), sg.lscalar("k"), shared(1, 2)
+    f = sg.function([x, k], x[k], updates=[(s, s + x[k])])
+    values = np.arange(4, dtype="float32")
+    assert f(values, 3) == 3
+    with pytest.raises(IndexOutOfRange):
+        f(values, 4)
+    assert s.get_value().tolist() == [4, 5]
+    assert f(values, -1) == 3
+
+
+def test_extents_that_integers_decide_are_worked_out_without_fetching_shared_variables():
+    data, k = sg.shared(np.arange(12, dtype="float32")), sg.lscalar("k")
+    f = sg.function([k], data[k * 4 : (k + 1) * 4].sum())
+    assert f(0) == 6
+    held = data.away
+    assert f(1) == 22 and f(2) == 38 and data.away is held and held is not None
+
+
+def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
+    def train():
+        w = sg.shared(np.full((6, 3), 0.1, "float32"))
+        x, y = sg.fmatrices("x y")
+        cost = ((sg.tanh(x @ w) - y) ** 2).mean()
+        f = sg.function([x, y], cost, updates=[(w, w - sg.grad(cost, w))])
+        random = np.random.default_rng(0)
+        steps = [f(random.random((8, 6), "float32"), random.random((8, 3), "float32")) for _ in range(20)]
+        return np.array([*steps, *w.get_value().ravel()])
+
+    replayed = train()
+    monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: work)
+    assert np.array_equal(replayed, train())
+
+
+def test_measuring_keeps_shared_variables():
+    s = shared(1, 2)
+    f = sg.function([], s.sum(), updates=[(s, s + 1)])
+    program = f.compile()
+    seconds = program.measure([], [s], 2)
+    assert seconds.shape == (2, len(program.parts)) and (seconds >= 0).all()
+    assert s.get_value().tolist() == [1, 2]
+
+
+def test_a_program_has_its_forms_as_text():
+    x = sg.fvector("x")
+    program = sg.function([x], sg.exp(x).sum()).compile(np.ones(100, "float32"))
+    assert "exp" in program.code("graph")
+    assert "thread" in program.code("kernel", "k0")
+    assert "__global__" in program.code("cuda", "k0")
+    with pytest.raises(BackendError, match="it has graph, kernel, cuda"):
+        program.code("assembly")
+    with pytest.raises(BackendError, match="this program has k0"):
+        program.code("cuda", "k7")
+
+
+@pytest.mark.parametrize("name", ["first", "-1"])
+def test_a_device_that_is_none_is_refused_with_what_there_is(name):
+    with pytest.raises(BackendError, match="(?s)device.*simulate"):
+        CudaBackend().residents(name)

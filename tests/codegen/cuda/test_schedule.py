@@ -1,0 +1,89 @@
+"""The laws of scheduling for a GPU: a scheduled kernel obeys the loop IR and keeps the bits of the plain one."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codegen.affine import linear
+from codegen.cuda.schedule import distinct, schedule
+from codegen.interpret import run
+from codegen.kernel import Accumulate, Alloc, Buffer, Kernel, Loop, Store, check, walk
+from symgraph.expression import axis, const, load
+from symgraph.formula import SUM
+from tests.codegen import samples
+from tests.codegen.computes import contractions, maps, reductions, scans, scatters
+from tests.codegen.cuda.devices import run_kernels
+from tests.codegen.legal import legalize
+
+KINDS = {"maps": maps, "reductions": reductions, "contractions": contractions, "scans": scans, "scatters": scatters}
+drawn_kernels = st.one_of(*[kind() for kind in KINDS.values()])
+
+
+def left_by(kernel, drawn, seed=None):
+    memory = drawn.memory(kernel)
+    run(legalize(kernel), memory, seed)
+    return memory
+
+
+def assert_kept(found, expected):
+    for name in expected:
+        samples.assert_same_bits(found[name], expected[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.data())
+@settings(max_examples=10)
+def test_a_schedule_keeps_the_bits_in_any_order_of_blocks_and_threads(kind, data):
+    drawn = data.draw(KINDS[kind]())
+    plain = drawn.kernel()
+    scheduled = schedule(plain)
+    check(scheduled)
+    assert scheduled == schedule(plain)
+    assert_kept(left_by(scheduled, drawn, seed=3), left_by(plain, drawn))
+
+
+@pytest.mark.deep
+@given(drawn_kernels, st.booleans())
+@settings(max_examples=100)
+def test_the_text_leaves_the_interpreters_bits(drawn, backwards):
+    scheduled = schedule(drawn.kernel())
+    found = drawn.memory(scheduled)
+    run_kernels([scheduled], [found], backwards)
+    assert_kept(found, left_by(scheduled, drawn))
+
+
+i, j, k = (axis(n) for n in "ijk")
+gathered = load("t", (i,), "int64")
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        (gathered * 5 + j, {"j"}),  # rows picked by data: columns stay apart
+        (gathered * 4 + j, set()),  # rows that overlap
+        (i * 5 + j, {"i", "j"}),
+        (i + j, set()),
+        (k * 40 + gathered * 5 + j, {"j"}),  # nobody knows how far the data reach
+        (gathered, set()),
+        (i * 2, {"i"}),
+    ],
+)
+def test_axes_that_a_place_determines_are_threads(place, found):
+    assert distinct(linear(place), {"i": 8, "j": 5, "k": 3}) == found
+
+
+def row_sums(n, m):
+    acc = Buffer("acc", "float32", (), "register")
+    row = (
+        Alloc(acc),
+        Store("acc", (), const(0.0, "float32")),
+        Loop("r", m, "serial", (Accumulate(("acc",), (), SUM, (load("a", (i * m + axis("r"),), "float32"),)),)),
+        Store("o", (i,), load("acc", (), "float32")),
+    )
+    return Kernel("k", (Buffer("o", "float32", (n,)), Buffer("a", "float32", (n * m,))), (Loop("i", n, "serial", row),))
+
+
+@pytest.mark.parametrize(("n", "m", "threads"), [(64, 5000, [1, 256]), (64, 100, [8, 32]), (1 << 16, 8, [256])])
+def test_long_rows_are_shared_by_the_threads_of_a_block(n, m, threads):
+    found = [s.extent for s in walk(schedule(row_sums(n, m))) if isinstance(s, Loop) and s.kind == "thread"]
+    assert found == threads
