@@ -66,15 +66,18 @@ def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence
     memory.update({f"out{k}": _flat(a) for k, a in enumerate(outputs)})
     memory.update({f"c{k}": _flat(a) for k, a in enumerate(constant_data(program.constants))})
     arena = np.full(program.arena + 1, 0xA5, np.uint8)
-    sizes = {**program.memory.buffers, **{b.name: b for k in program.kernels for b in k.buffers}}
+    launches = [s for s in program.steps if isinstance(s, Launch)]
+    own = {a: b for s in launches for a, b in zip(s.arguments, program.kernels[s.kernel].buffers, strict=True)}
+    sizes = {**program.memory.buffers, **own}
     for name, offset in program.offsets.items():
         b = sizes[name]
         count = int(np.prod(b.shape))
         memory[name] = arena[offset : offset + count * np.dtype(b.dtype).itemsize].view(b.dtype)
     for step in program.steps:
         match step:
-            case Launch(kernel):
-                run(legalize(program.kernels[kernel]), memory)
+            case Launch(number, arguments):
+                kernel = legalize(program.kernels[number])
+                run(kernel, {b.name: memory[a] for b, a in zip(kernel.buffers, arguments, strict=True)})
             case Hosted(call, arguments):
                 HostCall.of(program.calls[call]).run([memory[a] for a in arguments])
             case Move(target, source):

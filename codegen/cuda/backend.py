@@ -1,8 +1,9 @@
 """The "cuda" backend: a task as CUDA C kernels on a GPU, replayed as one graph.
 
 A program owns memory on the device: a place for each input, output and constant, and an arena. What a call gives is
-written to these places, and the addresses never change, so that the steps are captured once and then replayed: those
-before the guards, and those behind them. Shared variables stay on the device between calls.
+written to these places, and the addresses never change, so that the steps are captured once and then replayed, in
+sections between what the host does: guards that may stop a call, and ops that only it can compute. Shared variables
+stay on the device between calls.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -22,12 +24,13 @@ from codegen.cuda.schedule import GPU, schedule
 from codegen.describe import parts, storages
 from codegen.kernel import Kernel, show
 from codegen.memory import constant_data, size_of
-from codegen.program import Check, Launch, Move, Program, Step, build, guard_error
+from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, guard_error
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
 from symgraph.errors import BackendError
-from symgraph.graph import SharedVariable, toposort
+from symgraph.graph import Apply, SharedVariable, toposort
 from symgraph.rewrite import Step as Rewrite
+from symgraph.types import TensorType
 
 T = TypeVar("T")
 
@@ -77,7 +80,7 @@ class CudaExecutable:
         self._places = _places(self.program, self._memory)
         for k, a in enumerate(constant_data(self.program.constants)):
             self.device.write(self._places[f"c{k}"], a)
-        self._replays: tuple[tuple[int, ...], list[Callable[[], None]]] | None = None
+        self._captured: tuple[tuple[int, ...], list[Callable[[], None]]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -97,9 +100,8 @@ class CudaExecutable:
         """Inputs in, the captured steps, outputs out."""
         with self._lock:
             self._give(inputs, shared)
-            for replay, checks in zip(self._captured(shared), (self._checks, ()), strict=True):
-                replay()
-                self._check(checks)
+            for section in self._sections(shared):
+                section()
             outputs = self._taken()
         count = len(outputs) - len(self.prepared.renewed)
         for target, value in zip(self.prepared.renewed, outputs[count:], strict=True):
@@ -112,49 +114,56 @@ class CudaExecutable:
         for k, s in enumerate(shared):
             self._places[f"sh{k}"] = self.residents.address(s)
 
-    def _captured(self, shared: Sequence[SharedVariable]) -> list[Callable[[], None]]:
-        """What replays the steps before the guards and those behind, captured anew where a shared variable moved."""
+    def _sections(self, shared: Sequence[SharedVariable]) -> list[Callable[[], None]]:
+        """The steps in order, those that the device does captured, anew where a shared variable moved."""
         where = tuple(self._places[f"sh{k}"] for k in range(len(shared)))
-        if self._replays is None or self._replays[0] != where:
-            made = [self.device.capture(lambda half=half: self._ask(half)) for half in self._halves]  # type: ignore[misc]
-            self._replays = where, made
-        return self._replays[1]
+        if self._captured is None or self._captured[0] != where:
+            runs = [(by_host, list(steps)) for by_host, steps in groupby(self.program.steps, _is_by_host)]
+            self._captured = where, [self._section(by_host, steps) for by_host, steps in runs]
+        return self._captured[1]
 
-    @cached_property
-    def _checks(self) -> Sequence[Check]:
-        return [s for s in self.program.steps if isinstance(s, Check)]
+    def _section(self, by_host: bool, steps: Sequence[Step]) -> Callable[[], None]:
+        def work() -> None:
+            self._do(steps)
 
-    @cached_property
-    def _halves(self) -> tuple[Sequence[Step], Sequence[Step]]:
-        """The steps before the guards and those behind them; what nothing guards is one."""
-        steps = self.program.steps
-        first = steps.index(self._checks[0]) if self._checks else len(steps)
-        return steps[:first], steps[first + len(self._checks) :]
+        return work if by_host else self.device.capture(work)
 
-    def _ask(self, steps: Sequence[Step]) -> None:
-        """Launches and copies, in order."""
+    def _do(self, steps: Sequence[Step]) -> None:
+        """Steps in order; up to the commit the host may stop them."""
         for step in steps:
             match step:
                 case Launch(kernel, arguments):
                     self._launch(self.program.kernels[kernel], arguments)
                 case Move(target, source, size):
                     self.device.copy(self._places[target], self._places[source], size)
+                case Check(guard, storage):
+                    self._check(guard, self._places[storage])
+                case Hosted(call, arguments):
+                    self._compute(self.program.calls[call], [self._places[a] for a in arguments])
 
     def _launch(self, kernel: Kernel, arguments: Sequence[str]) -> None:
         place = {b.name: self._places[a] for b, a in zip(kernel.buffers, arguments, strict=True)}
         for f in self.module.kernels[kernel.name]:
             self._loaded.launch(f, [place[b.name] for b in f.parameters])
 
-    def _check(self, checks: Sequence[Check]) -> None:
-        """Stop where a guard does not hold: nothing shared was written yet."""
-        for check in checks:
-            ok = np.zeros(1, bool)
-            self.device.read(self._places[check.storage], ok)
-            if not ok[0]:
-                raise guard_error(self.prepared, check.guard)
+    def _check(self, guard: int, place: int) -> None:
+        ok = np.zeros(1, bool)
+        self.device.read(place, ok)
+        if not ok[0]:
+            raise guard_error(self.prepared, guard)
+
+    def _compute(self, node: Apply, places: Sequence[int]) -> None:
+        """What only the host can: its operands come over, its outputs go back."""
+        values = [*node.outputs, *node.op.operands(node)]
+        arrays = [np.empty(_shape(v.type), v.dtype) for v in values]
+        count = len(node.outputs)
+        for a, place in list(zip(arrays, places, strict=True))[count:]:
+            self.device.read(place, a)
+        for found, place in zip(node.op.reference(node, arrays[count:]), places, strict=False):
+            self.device.write(place, np.ascontiguousarray(found))
 
     def _taken(self) -> list[np.ndarray]:
-        outputs = [np.empty(tuple(n or 0 for n in t.shape), t.dtype) for t in self.program.outputs]
+        outputs = [np.empty(_shape(t), t.dtype) for t in self.program.outputs]
         for k, a in enumerate(outputs):
             self.device.read(self._places[f"out{k}"], a)
         self.device.wait()
@@ -171,7 +180,7 @@ class CudaExecutable:
             for run in range(runs):
                 self._give(inputs, shared)
                 for k, step in enumerate(self.program.steps):
-                    found[run, k] = self.device.seconds(lambda step=step: self._ask([step]))  # type: ignore[misc]
+                    found[run, k] = self.device.seconds(lambda step=step: self._do([step]))  # type: ignore[misc]
                 for s, value in zip(shared, held, strict=True):
                     s.set_value(value)
         return found
@@ -217,6 +226,14 @@ class CudaExecutable:
             return "\n".join(f.text for k in chosen for f in self.module.kernels[k.name])
         nodes = toposort([*self.prepared.outputs, *self.prepared.updates])
         return "\n".join(map(repr, nodes if part is None else next(p.nodes for p in self.parts if p.name == part)))
+
+
+def _is_by_host(step: Step) -> bool:
+    return isinstance(step, Check | Hosted)
+
+
+def _shape(t: TensorType) -> tuple[int, ...]:
+    return tuple(n or 0 for n in t.shape)
 
 
 def _allocated(program: Program, device: Device) -> dict[str, Memory]:

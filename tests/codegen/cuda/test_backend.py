@@ -8,7 +8,7 @@ from codegen.cuda.backend import CudaBackend
 from codegen.cuda.simulate import SimulatedDevice
 from symgraph import config
 from symgraph.backend import find_backend
-from symgraph.errors import BackendError, IndexOutOfRange
+from symgraph.errors import BackendError, IndexOutOfRange, LinAlgError
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +154,14 @@ def test_a_program_has_its_forms_as_text():
 def test_a_device_that_is_none_is_refused_with_what_there_is(name):
     with pytest.raises(BackendError, match="(?s)device.*simulate"):
         CudaBackend().residents(name)
+
+
+def test_what_only_the_host_computes_stands_between_captured_sections():
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.linalg.inv(x + 1) @ x)
+    value = np.array([[2, 1], [0, 3]], "float32")
+    for scale in (1, 2):
+        found = np.linalg.inv(scale * value + 1) @ (scale * value)
+        np.testing.assert_allclose(f(scale * value), found, rtol=1e-6)
+    with pytest.raises(LinAlgError, match="test_backend.py"):
+        f(np.full((2, 2), -1, "float32"))
