@@ -1,7 +1,7 @@
 """Memory of large outputs, used again, as LLVM IR: an allocator for NumPy's arrays.
 
-Past ``LARGE`` bytes the C library gives memory back to the system at once, and each output costs its page faults again:
-more than the work that fills it. So a few blocks are kept. NumPy asks for them through ``PyDataMem_Handler`` (NEP 49);
+The C library gives large blocks back to the system, at the latest past 32 MB, and each output costs its page faults
+again: more than the work that fills it. So a few blocks are kept. NumPy asks for them through ``PyDataMem_Handler`` (NEP 49);
 the arrays are as any other. Functions of the handler may run on any thread: a slot is taken and filled atomically.
 
     block = ..., capacity, what malloc gave, data
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sys
 
-LARGE = 1 << 25  # the highest threshold that glibc sets itself
-SLOTS = 4
+LARGE = 1 << 20  # below it the page faults are few
+SLOTS = 8
 LIMIT_BYTES = 1 << 28  # kept at most
 
 _ADVISE = """
