@@ -18,7 +18,7 @@ from symgraph import expression
 from symgraph.expression import INDEX, Expr
 from symgraph.types import SIZES
 
-GATHER = 0.6  # cost of a strided or gathered lane beside a scalar access
+GATHER = 1.3  # cost of a strided or gathered lane beside a scalar access
 BROADCAST = 0.9  # cost of an element for all lanes beside a vector: both are a load, but it never crosses a cache line
 FUSED, LOAD = 0.5, 0.5  # cost of a multiply-add and of a load: two of each start in a cycle
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)

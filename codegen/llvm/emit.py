@@ -39,6 +39,7 @@ from codegen.kernel import (
 from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
 from codegen.llvm.terms import Scope, Storage, Value
+from codegen.llvm.unseen import unseen
 from codegen.numerics import EXPANSIONS
 from codegen.unroll import flatten
 from symgraph import expression
@@ -150,6 +151,7 @@ class _Kernel:
         self.offsets, self.scratch = _scratch(kernel)
         self.stored = writes(kernel)
         self.called = _called(kernel)
+        self.unseen = unseen(kernel)
         self.widest = max((s.extent for s in walk(kernel) if isinstance(s, Loop) and s.kind == "vector"), default=0)
         self.tasks = 0
 
@@ -343,7 +345,7 @@ class _Function(Accesses):
         """Each buffer's element ``at`` becomes its term; all terms are read before the first write."""
         ready = [(self.place(name, at), self.text(expr, self.lanes)) for name, expr in pairs]
         for address, text in ready:
-            self.store(address, text, self.here.mask)
+            self.store(address, text, None if address.buffer.name in self.owner.unseen else self.here.mask)
         self.forget(frozenset(a.buffer.name for a, _ in ready))
 
     def place(self, name: str, at: tuple[Expr, ...]) -> Address:

@@ -1,8 +1,9 @@
 """Memory of large outputs, used again, as LLVM IR: an allocator for NumPy's arrays.
 
 The C library gives large blocks back to the system, at the latest past 32 MB, and each output costs its page faults
-again: more than the work that fills it. So a few blocks are kept. NumPy asks for them through ``PyDataMem_Handler`` (NEP 49);
-the arrays are as any other. Functions of the handler may run on any thread: a slot is taken and filled atomically.
+again: more than the work that fills it. So a few blocks are kept. NumPy asks for them through ``PyDataMem_Handler``
+(NEP 49); the arrays are as any other. Functions of the handler may run on any thread: a slot is taken and filled
+atomically.
 
     block = ..., capacity, what malloc gave, data
 """

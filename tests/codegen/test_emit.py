@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.kernel import Accumulate, Buffer, If, Kernel, KernelError, Let, Loop, Store, check, show
+from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, KernelError, Let, Loop, Store, check, show
 from codegen.llvm import target
 from codegen.llvm.emit import Module, emit, scratch_bytes
 from codegen.llvm.spell import SPELL
@@ -27,14 +27,18 @@ from tests.codegen.samples import (
     i,
     inputs,
     j,
+    k,
     lane_sum,
     loops,
     mapped,
     native,
+    r,
     scratched,
     seldom,
     tail,
     tile,
+    v,
+    zero,
 )
 
 # ------------------------------------------------------------------------------------------------ whole kernels
@@ -302,6 +306,40 @@ def test_a_register_tile_is_in_registers():
 
 def test_a_register_tile_leaves_no_alloca():
     assert "alloca [448" not in target.optimized_text(emit(tile()), target.host())
+
+
+def masked_sum(taken, shown, outside=False):
+    """Totals in lanes, taken where ``taken`` holds and shown where ``shown`` does; lanes from 5 on have no element."""
+    storage = Alloc(Buffer("t", F, (8,), "register"))
+    clear = loops(("v", 8, "vector"), body=(Store("t", (v,), zero()),))
+    add = (If(taken, (Accumulate(("t",), (j,), SUM, (element("a", i, r, j),)),)),)
+    show_ = (If(shown, (Store("o", (i, k), element("t", k)),)),)
+    turns = (clear, loops(("r", 3, "serial"), ("j", 8, "vector"), body=add), loops(("k", 8, "vector"), body=show_))
+    body = (storage, loops(("i", 4, "serial"), body=turns)) if outside else (
+        loops(("i", 4, "serial"), body=(storage, *turns)),)  # fmt: skip
+    return Kernel("masked_sum", (Buffer("o", F, (4, 8)), Buffer("a", F, (4, 3, 8))), body)
+
+
+def test_a_total_needs_no_mask_in_lanes_that_no_one_sees():
+    kernel = masked_sum(j < 5, k < 5)
+    assert "select <8 x i1>" not in emit(kernel)
+    assert_agree(kernel)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        masked_sum(j < 5, k < 6),
+        masked_sum(j < 5, expression.eq(k, k)),
+        masked_sum(element("a", i, r, j) < zero(), k < 5),
+        masked_sum(j < i + 2, k < i + 2, outside=True),
+        masked_sum(j < r + 3, k < 5),
+    ],
+    ids=["wider", "all", "by data", "outlives its condition", "by turn"],
+)
+def test_a_total_keeps_its_mask_where_other_lanes_are_seen(kernel):
+    assert "select <8 x i1>" in emit(kernel)
+    assert_agree(kernel)
 
 
 def test_a_map_is_written_in_vectors():
