@@ -69,7 +69,7 @@ def storages(program: Program) -> list[Storage]:
             values[place].append(v)
     order = list(KINDS.values())
     made = [_storage(name, at, values.get(name, ()), program) for name, at in touched.items()]
-    return sorted(made, key=lambda s: (order.index(s.kind), s.first, s.name))
+    return sorted(made, key=lambda s: (order.index(s.kind), s.first, len(s.name), s.name))
 
 
 def _storage(name: str, at: Sequence[int], values: Sequence[Variable], program: Program) -> Storage:

@@ -372,7 +372,8 @@ def _function_lines(f: Function) -> Iterator[str]:
 
 
 def _program_lines(task: Task, p: Prepared) -> Iterator[str]:
-    types = [f"{label(v)} {v.type}" for v in (*p.inputs, *p.shared)]
+    types = [f"{v.name or f'{kind} {k}'} {v.type}"
+             for kind, many in (("input", p.inputs), ("shared", p.shared)) for k, v in enumerate(many)]  # fmt: skip
     yield f"compiled for {', '.join(types) or 'no inputs'}"
     new = dict(zip((*p.renewed, *p.targets), (*p.outputs[len(task.outputs) :], *p.updates), strict=True))
     results = [*p.outputs[: len(task.outputs)], *(new[task.shared.index(target)] for target, _ in task.updates)]

@@ -109,7 +109,7 @@ def rewrites(options: argparse.Namespace) -> int:
         as_json([{"phase": phase, "rule": s.rule, "why": s.why, "source": doc.place(s.source), "before": s.before,
                   "after": s.after} for phase, s in steps])  # fmt: skip
         return 0
-    say(f"{doc.title}: {len(steps)} steps")
+    say(f"{doc.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}")
     for number, (phase, step) in enumerate(steps, 1):
         _show_step(doc, number, phase, step)
         if options.step and number < len(steps) and not _go_on():
@@ -176,8 +176,6 @@ def diff(options: argparse.Namespace) -> int:
     documents = [document(find(t).graph) for t in (options.a, options.b)]
     try:
         found = difference(documents[0], documents[1], options.phase)
-    except StopIteration:
-        raise UsageError(f"there is no phase {options.phase!r} in both graphs") from None
     except SymgraphError as error:
         raise UsageError(str(error)) from None
     if options.json:

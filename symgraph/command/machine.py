@@ -85,7 +85,10 @@ def data(options: argparse.Namespace) -> int:
         loaded = files.load("mnist", options.data)
     except (files.MissingDataError, SymgraphError) as error:
         if options.action == "verify":
-            say(f"FAILED {error}")
+            if options.json:
+                as_json({"data": "mnist", "failed": str(error)})
+            else:
+                say(f"FAILED {error}")
             return 1
         raise UsageError(str(error)) from None
     digests = {f.name: f.sha256 for f in files.MNIST}

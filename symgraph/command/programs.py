@@ -44,8 +44,9 @@ def code(options: argparse.Namespace) -> int:
 
 def _lines(part: Part) -> Iterator[str]:
     """The user's lines that a part computes, each once."""
-    excerpts = dict.fromkeys(node.origin.excerpt()[0] for node in part.nodes if node.origin is not None)
-    yield from excerpts
+    if not part.nodes:
+        yield f"{', '.join(part.writes)} is {', '.join(part.reads)} in another order"
+    yield from dict.fromkeys(node.origin.excerpt()[0] for node in part.nodes if node.origin is not None)
 
 
 def memory(options: argparse.Namespace) -> int:

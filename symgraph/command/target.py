@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,8 @@ from symgraph.view.plain import read
 
 OURS = (str(Path(__file__).parent), "<frozen importlib")
 """Files whose frames are no part of a user's traceback."""
+
+WANTED = "name an expression, a list of them, or a function of symgraph.function"
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,13 @@ def _called(value: object, text: str) -> object:
     if isinstance(value, Function | Variable) or not callable(value):
         return value
     try:
-        with _user_errors():
-            return value()
-    except UsageError as error:
-        if "missing" in str(error).splitlines()[-1] and "argument" in str(error).splitlines()[-1]:
-            raise UsageError(f"{text} is a function that takes arguments\nname one that takes none") from None
-        raise
+        inspect.signature(value).bind()
+    except ValueError:
+        raise UsageError(f"{text} is {_kind(value)}, and what it takes cannot be told\n{WANTED}") from None
+    except TypeError as error:
+        raise UsageError(f"{text} is a function that takes arguments: {error}\nname one that takes none") from None
+    with _user_errors():
+        return value()
 
 
 def _chosen(value: object, part: str, text: str) -> Graph:
@@ -164,9 +168,7 @@ def _chosen(value: object, part: str, text: str) -> Graph:
         raise UsageError(f"{text} gives several functions\nwrite one of {', '.join(f'{text}.{n}' for n in many)}")
     if many and isinstance(value, Mapping | Iterable):
         return list(many.values()) if not isinstance(value, Mapping) else dict(many)
-    raise UsageError(
-        f"{text} is {_kind(value)}\nname an expression, a list of them, or a function of symgraph.function"
-    )
+    raise UsageError(f"{text} is {_kind(value)}\n{WANTED}")
 
 
 def _named(value: object) -> dict[str, Any]:
@@ -183,7 +185,8 @@ def _name(v: Variable | Function) -> str | None:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}" if not isinstance(value, ModuleType) else "a module"
+    name = "module" if isinstance(value, ModuleType) else type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _offers(module: ModuleType) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from symgraph.graph import Apply, Constant, Variable
 from symgraph.printing import in_terms_of
@@ -18,26 +18,29 @@ WHERE = "   where "
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
+Names = Mapping[Variable, str]
+NONE: Names = {}
 
-def of_node(node: Apply) -> str:
+
+def of_node(node: Apply, leaves: Names = NONE) -> str:
     """A node with its operands called by their names, or by the op that makes them."""
-    names = {v: called(v) for v in node.inputs if v.owner is not None or not _is_told(v)}
+    names = {v: called(v, leaves) for v in node.inputs if v.owner is not None or not _is_told(v)}
     return shortened(in_terms_of(node.outputs[0], names))
 
 
-def called(v: Variable) -> str:
-    """A few characters for a variable."""
-    if v.name:
-        return v.name
+def called(v: Variable, leaves: Names = NONE) -> str:
+    """A few characters for a variable; ``leaves`` says what to call those without a name."""
+    if v.name or v in leaves:
+        return v.name or leaves[v]
     return f"{v.owner.op.name}(…)" if v.owner is not None else "constant" if isinstance(v, Constant) else "input"
 
 
-def of_change(before: Variable, after: Variable) -> tuple[str, str]:
+def of_change(before: Variable, after: Variable, leaves: Names = NONE) -> tuple[str, str]:
     """Both formulas in terms of what they have in common, which is named by letters and explained in the second."""
     old, new = _upper(before), _upper(after)
     kept = [v for v in new if v in old and v is not before]
     cut = _first_met(after, set(kept)) | _first_met(before, set(kept))
-    names = {v: called(v) for v in (*old, *new) if v.owner is None and not _is_told(v)}
+    names = {v: called(v, leaves) for v in (*old, *new) if v.owner is None and not _is_told(v)}
     shared = [v for v in kept if v in cut and v.owner is not None and not isinstance(v, Constant)]
     taken = {v.name for v in (*old, *new) if v.name}
     letters = (c for c in LETTERS if c not in taken)
@@ -46,7 +49,7 @@ def of_change(before: Variable, after: Variable) -> tuple[str, str]:
         names.setdefault(v, called(v))
     texts = in_terms_of(before, names), names[after] if after in names else in_terms_of(after, names)
     said = set(re.findall(r"\w+", " ".join(texts)))
-    where = [f"{names[v]} = {_explained(v)}" for v in shared if names.get(v) in said and not v.name]
+    where = [f"{names[v]} = {_explained(v, leaves)}" for v in shared if names.get(v) in said and not v.name]
     return shortened(texts[0]), shortened(texts[1]) + (f"{WHERE}{', '.join(where)}" if where else "")
 
 
@@ -74,8 +77,8 @@ def shortened(text: str, most: int = LONGEST) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _explained(v: Variable) -> str:
-    return of_node(v.owner) if v.owner is not None else called(v)
+def _explained(v: Variable, leaves: Names) -> str:
+    return of_node(v.owner, leaves) if v.owner is not None else called(v, leaves)
 
 
 def _is_told(v: Variable) -> bool:

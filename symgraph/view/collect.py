@@ -83,14 +83,14 @@ def labels_of(task: Task) -> list[str]:
     return [label if labels.count(label) == 1 else f"{label} #{k}" for k, label in enumerate(labels)]
 
 
-def _unnamed(inputs: Sequence[Variable], shared: Sequence[Variable]) -> dict[Variable, str]:
+def unnamed(inputs: Sequence[Variable], shared: Sequence[Variable]) -> dict[Variable, str]:
     """What to call leaves without a name: by their kind and position."""
     kinds = (("input", inputs), ("shared", shared))
     return {v: f"{kind} {k}" for kind, many in kinds for k, v in enumerate(many) if not v.name}
 
 
 def _of_task(task: Task) -> Document:
-    film = _Film(labels_of(task), _unnamed(task.inputs, task.shared))
+    film = _Film(labels_of(task), unnamed(task.inputs, task.shared))
     film.begin(WRITTEN, task.results)
     trace: list[Rewrite] = []
     results = rewrite(task.results, STABILIZING, trace=trace)
@@ -101,7 +101,7 @@ def _of_task(task: Task) -> Document:
 
 def _of_program(task: Task, program: Executable, seconds: Mapping[str, float]) -> Document:
     p = program.prepared
-    called = {**_unnamed(task.inputs, task.shared), **_unnamed(p.inputs, p.shared)}
+    called = {**unnamed(task.inputs, task.shared), **unnamed(p.inputs, p.shared)}
     film = _Film(labels_of(task), called)
     film.begin(WRITTEN, task.results)
     stages = p.stages
@@ -137,7 +137,7 @@ class _Film:
             if ORDER.index(step.phase) > ORDER.index(self.scenes[-1].phase):
                 self.begin(step.phase, self.results)
             self.results = self.numbering.replace(self.results, step.before, step.after)
-            before, after = brief.of_change(step.before, step.after)
+            before, after = brief.of_change(step.before, step.after, self.called)
             why = RULES[step.rule].doc if step.rule in RULES else ""
             self._add(Step(step.rule, why, self.source(step.origin), before, after, self._state()))
 
@@ -182,8 +182,11 @@ class _Film:
         if isinstance(thing, Apply):
             types = tuple(v.type for v in thing.outputs)
             names = [v.name for v in thing.outputs if v.name]
+            # an op on constants alone is one for all graphs of the process, and its origin that of the first
+            origin = thing.origin if not all(isinstance(v, Constant) for v in thing.inputs) else None
             return Node(number, "op", thing.op.name, names[0] if names else "", types, thing.attrs, "", None,
-                        brief.of_node(thing), self.source(thing.origin), bytes_of(types), flops_of(thing))  # fmt: skip
+                        brief.of_node(thing, self.called), self.source(origin), bytes_of(types),
+                        flops_of(thing))  # fmt: skip
         types = (thing.type,)
         data, source, value = None, self.source(thing.origin), self.called.get(thing, "")
         if isinstance(thing, Constant):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from symgraph.errors import ArgumentError
 from symgraph.graph import Attr
 from symgraph.types import TensorType
 
@@ -212,12 +213,15 @@ class Document:
 
         Raises
         ------
-        KeyError
+        ArgumentError
             If there is no such phase.
         """
         if phase is None:
             return self.last
-        return next(s.steps[-1].state for s in self.scenes if s.phase == phase)
+        states = {scene.phase: scene.steps[-1].state for scene in self.scenes}
+        if phase not in states:
+            raise ArgumentError(f"{self.title} has no phase {phase!r}\nit has {', '.join(states)}")
+        return states[phase]
 
     def node(self, ref: Ref) -> Node:
         """The node of a value."""

@@ -57,9 +57,7 @@ class Drawn:
         """
         if form not in WRITERS:
             raise ArgumentError(f"draw: there is no form {form!r}\nknown are {', '.join(WRITERS)}")
-        phases = [scene.phase for scene in self.document.scenes]
-        if self.phase is not None and self.phase not in phases:
-            raise ArgumentError(f"draw: {self.document.title} has no phase {self.phase!r}\nit has {', '.join(phases)}")
+        self.document.state(self.phase)
         return WRITERS[form](self.document, self.phase)
 
     def write(self, path: Where) -> Drawn:

@@ -248,12 +248,12 @@ def _effect(doc: Document, before: State, after: State) -> str:
     if not any(None in w for w in work):
         saved = sum(n or 0 for n in work[0]) - sum(n or 0 for n in work[1])
         if saved > 0:
-            said.append(f"{saved:,} operations less")
+            said.append(f"{_counted(saved, 'operation')} less")
     return ", ".join(said)
 
 
 def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'s' if n != 1 else ''}"
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 # ------------------------------------------------------------------------------------------------ what was not

@@ -16,8 +16,9 @@ def listing(doc: Document, phase: str | None = None) -> str:
     number = {k: f"%{n}" for n, k in enumerate(ops)}
     lines = [f"{doc.title}: {len(ops)} ops" + (f", {len(doc.groups)} parts" if doc.groups and grouping else "")]
     for k in state.inputs:
-        if doc.nodes[k].kind in ("input", "shared"):
-            lines.append(f"  {doc.nodes[k].kind} {doc.nodes[k].title}: {type_text(doc.nodes[k])}")
+        node = doc.nodes[k]
+        if node.kind in ("input", "shared"):
+            lines.append(f"  {f'{node.kind} {node.name}' if node.name else node.title}: {type_text(node)}")
     part = ""
     for k in ops:
         if grouping and grouping.get(k, "") != part:

@@ -10,7 +10,7 @@ from symgraph.command import main
 SHAPES = {
     "multiplication": [], "linear_regression": [], "logistic_regression": ["--shapes", "x=8x784,y=8x10"],
     "net": ["--shapes", "x=8x784,y=8x10"], "modern_net": ["--shapes", "x=8x784,y=8x10"],
-    "conv_net": ["--shapes", "images=8x784,y=8x10"],
+    "conv_net": ["--shapes", "images=2x784,y=2x10"],
 }  # fmt: skip
 TRAINED = {"multiplication": "multiply"}
 
