@@ -10,7 +10,7 @@ from symgraph.initializers import (
     uniform,
 )
 from symgraph.ops.activations import elu, gelu, hard_sigmoid, leaky_relu, relu, selu, silu, softsign
-from symgraph.ops.conv import conv2d
+from symgraph.ops.conv import conv1d, conv1d_transpose, conv2d, conv2d_transpose, conv3d, conv3d_transpose
 from symgraph.ops.exponentials import log_softmax, logsumexp, softmax
 from symgraph.ops.matrices import to_one_hot as one_hot
 from symgraph.ops.nn import (
@@ -23,14 +23,16 @@ from symgraph.ops.nn import (
     layer_norm,
     sigmoid_binary_crossentropy,
 )
-from symgraph.ops.pool import avg_pool2d, max_pool2d
+from symgraph.ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from symgraph.ops.transcendental import log_sigmoid, sigmoid, softplus, tanh
 
 __all__ = [
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "hard_sigmoid", "softsign", "softplus",
     "log_sigmoid", "softmax", "log_softmax", "logsumexp",
     "categorical_crossentropy", "binary_crossentropy", "sigmoid_binary_crossentropy",
-    "conv2d", "max_pool2d", "avg_pool2d", "batch_norm_train", "batch_norm_test", "layer_norm", "dropout",
+    "conv1d", "conv2d", "conv3d", "conv1d_transpose", "conv2d_transpose", "conv3d_transpose",
+    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "batch_norm_train", "batch_norm_test", "layer_norm", "dropout",
     "one_hot", "embedding",
     "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
 ]  # fmt: skip

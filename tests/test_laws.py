@@ -15,7 +15,7 @@ from tests import laws
 from tests.cases import Case
 
 LINEAR = {
-    "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "dot", "batched_dot", "sum_pool", "sum_pool_spread", "sum",
+    "conv", "conv_input_grad", "conv_weight_grad", "dot", "batched_dot", "sum_pool", "sum_pool_spread", "sum",
     "cumsum",
 }  # fmt: skip
 CASES: dict[str, list[Case]] = {}

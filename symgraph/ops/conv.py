@@ -1,7 +1,8 @@
 """Convolution: three index formulas, each the derivative of one trilinear sum by one of its factors.
 
-With T(x, w, g) = sum of x*w*g over all matching positions, ``conv2d`` is dT/dg, ``conv2d_input_grad`` dT/dx and
-``conv2d_weight_grad`` dT/dw: so each one's gradient consists of the other two, to any order.
+With T(x, w, g) = sum of x*w*g over all matching positions, ``conv`` is dT/dg, ``conv_input_grad`` dT/dx and
+``conv_weight_grad`` dT/dw: so each one's gradient consists of the other two, to any order. They are for any number of
+spatial axes. The transposed convolution is ``conv_input_grad`` itself.
 """
 
 from __future__ import annotations
@@ -18,38 +19,45 @@ from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Attr, Variable, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
-from symgraph.ops.window import Place, Window, all_of, pair
+from symgraph.ops.extents import Size, add, floordiv, mul, sizes_of, sub, variables
+from symgraph.ops.shape import extents
+from symgraph.ops.window import AXES, Place, Window, all_of, each_axis
 from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType
 
-__all__ = ["conv2d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv1d_transpose", "conv2d_transpose", "conv3d_transpose"]
 
-Border = str | tuple[int, int]
+Border = str | tuple[int, ...]
 Attrs = dict[str, Attr]
 
 
 # ------------------------------------------------------------------------------------------------ geometry
 
 
-def _pad(border: Border, size: int, dilation: int, axis: int) -> int:
+def _span(size: Size, dilation: int) -> Any:
+    """How many elements a kernel reaches over."""
+    return add(mul(sub(size, 1), dilation), 1)
+
+
+def _pad(border: Border, span: Size, axis: int) -> Any:
     """Zeros on each side of a spatial axis."""
-    span = (size - 1) * dilation + 1
     if isinstance(border, tuple):
         return border[axis]
-    return {"valid": 0, "full": span - 1, "half": span // 2}[border]
+    return {"valid": 0, "full": sub(span, 1), "half": floordiv(span, 2)}[border]
 
 
 def _window(
-    n: int, size: int, axis: int, border: Border, stride: tuple[int, int], dilation: tuple[int, int]
+    n: int, size: int, axis: int, border: Border, stride: Sequence[int], dilation: Sequence[int]
 ) -> Window:
-    pad = _pad(border, size, dilation[axis], axis)
-    out = (n + 2 * pad - (size - 1) * dilation[axis] - 1) // stride[axis] + 1
+    span = _span(size, dilation[axis])
+    pad = _pad(border, span, axis)
+    out = (n + 2 * pad - span) // stride[axis] + 1
     return Window(n, out, size, stride[axis], dilation[axis], pad)
 
 
 def _windows(image: Sequence[int], kernel: Sequence[int], attrs: Attrs) -> list[Window]:
     geometry = {k: attrs[k] for k in ("border", "stride", "dilation")}
-    return [_window(image[k], kernel[k], k, **geometry) for k in (0, 1)]
+    return [_window(n, kernel[k], k, **geometry) for k, n in enumerate(image)]
 
 
 def _tap(r: Expr, size: int, flip: bool) -> Expr:
@@ -57,7 +65,7 @@ def _tap(r: Expr, size: int, flip: bool) -> Expr:
     return size - 1 - r if flip else r
 
 
-def _inside(operand: Operand, lead: tuple[Expr, Expr], places: Sequence[Place]) -> Expr:
+def _inside(operand: Operand, lead: Sequence[Expr], places: Sequence[Place]) -> Expr:
     """``operand[lead, places]``, zero where a place is outside."""
     if 0 in operand.shape:
         return const(0, operand.dtype)
@@ -69,10 +77,10 @@ def _inside(operand: Operand, lead: tuple[Expr, Expr], places: Sequence[Place]) 
 # ------------------------------------------------------------------------------------------------ the output
 
 
-def _conv2d_type(x: Variable, w: Variable, **attrs: Attr) -> TensorType:
+def _conv_type(x: Variable, w: Variable, **attrs: Attr) -> TensorType:
     (batch, channels, *image), (filters, per_group, *kernel) = x.type.shape, w.type.shape
     _check_channels(x, w, channels, filters, per_group, attrs["groups"])
-    out = [_out_extent(x, w, k, image[k], kernel[k], attrs) for k in (0, 1)]
+    out = [_out_extent(x, w, k, n, kernel[k], attrs) for k, n in enumerate(image)]
     return TensorType(x.dtype, (batch, filters, *out))
 
 
@@ -81,36 +89,37 @@ def _out_extent(x: Variable, w: Variable, k: int, n: Extent, size: Extent, attrs
         return None
     out = _window(n, size, k, attrs["border"], attrs["stride"], attrs["dilation"]).out
     if out < 1 or size < 1:
-        what = ("rows", "columns")[k]
+        what = AXES[x.ndim - 2][k]
         raise ShapeError(
-            layout(f"conv2d({label(x)}, {label(w)}): a kernel of {size} {what} does not fit an input of {n}",
+            layout(f"{_name(x)}({label(x)}, {label(w)}): a kernel of {size} {what} does not fit an input of {n}",
                    [describe(x), describe(w)], here_excerpt(), "pad the input with border_mode='half' or 'full'")
         )  # fmt: skip
     return out
 
 
-def _conv2d_reference(x: np.ndarray, w: np.ndarray, **attrs: Attr) -> np.ndarray:
+def _conv_reference(x: np.ndarray, w: np.ndarray, **attrs: Attr) -> np.ndarray:
     out = np.zeros((x.shape[0], w.shape[0], *[k.out for k in _windows(x.shape[2:], w.shape[2:], attrs)]), x.dtype)
     grouped_out = _grouped(out, 1, attrs["groups"])
     for image, weight in _taps(x, w, attrs):
-        grouped_out += np.einsum("ngchw,gfc->ngfhw", image, weight)
+        grouped_out += np.einsum("ngc...,gfc->ngf...", image, weight)
     return out
 
 
-def _conv2d_grad(g: Variable, x: Variable, w: Variable, y: Variable, **attrs: Attr) -> GradResult:
+def _conv_grad(g: Variable, x: Variable, w: Variable, y: Variable, **attrs: Attr) -> GradResult:
     return [_input_grad(g, w, x, attrs), _weight_grad(g, x, w, attrs)]
 
 
-@structured(name="conv2d", infer=_conv2d_type, reference=_conv2d_reference, grad=_conv2d_grad)
-def conv2d_op(x: Operand, w: Operand, **attrs: Attr) -> Compute:
+@structured(name="conv", infer=_conv_type, reference=_conv_reference, grad=_conv_grad)
+def conv_op(x: Operand, w: Operand, **attrs: Attr) -> Compute:
     """y[n, f, i, j] = sum over c, r, s of x[n, c, i*stride + r - pad, j*stride + s - pad] * w[f, c, r, s]."""
     filters, per_group, *kernel = w.shape
     windows = _windows(x.shape[2:], kernel, attrs)
     width = filters // attrs["groups"]
 
-    def formula(n: Expr, f: Expr, i: Expr, j: Expr, c: Expr, r: Expr, s: Expr) -> Expr:
-        places = [k.source(a, b) for k, a, b in zip(windows, (i, j), (r, s), strict=True)]
-        taps = [_tap(t, k, attrs["flip"]) for t, k in zip((r, s), kernel, strict=True)]
+    def formula(n: Expr, f: Expr, *rest: Expr) -> Expr:
+        out, c, offsets = rest[: len(kernel)], rest[len(kernel)], rest[len(kernel) + 1 :]
+        places = [k.source(a, b) for k, a, b in zip(windows, out, offsets, strict=True)]
+        taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
         return _inside(x, (n, _group(f, width, attrs) * per_group + c), places) * w[f, c, *taps]
 
     shape = (x.shape[0], filters, *[k.out for k in windows])
@@ -127,46 +136,59 @@ def _group(channel: Expr, width: int, attrs: Attrs) -> Expr:
 
 def _input_grad(g: Variable, w: Variable, x: Variable, attrs: Attrs) -> Variable:
     """d T / d x, of the shape of ``x``."""
-    return conv2d_input_grad(g, w, *_spatial(x), **attrs)
+    return conv_input_grad(g, w, *_spatial(x), **attrs)
 
 
 def _spatial(x: Any) -> list[Variable]:
     return [size_variable(n) for n in x.shape[2:]]
 
 
-def _input_grad_type(g: Variable, w: Variable, rows: Variable, columns: Variable, **attrs: Attr) -> TensorType:
+def _input_grad_type(g: Variable, w: Variable, *sizes: Variable, **attrs: Attr) -> TensorType:
     per_group = w.type.shape[1]
     channels = None if per_group is None else per_group * attrs["groups"]
-    return TensorType(g.dtype, (g.type.shape[0], channels, extent_of(rows), extent_of(columns)))
+    image = [extent_of(n) for n in sizes]
+    for k, (n, size, out) in enumerate(zip(image, w.type.shape[2:], g.type.shape[2:], strict=True)):
+        if None not in (n, size, out) and _fitting(n, size, k, attrs) != out:
+            what = AXES[len(image)][k]
+            raise ShapeError(
+                layout(f"{_name(g)}_transpose({label(g)}, {label(w)}): a convolution of {n} {what} with {size} gives "
+                       f"{_fitting(n, size, k, attrs)}, {label(g)} has {out}", [describe(g), describe(w)],
+                       here_excerpt(), "leave output_size out, or give one that a convolution makes of this")
+            )  # fmt: skip
+    return TensorType(g.dtype, (g.type.shape[0], channels, *image))
 
 
-def _input_grad_reference(
-    g: np.ndarray, w: np.ndarray, rows: np.ndarray, columns: np.ndarray, **attrs: Attr
-) -> np.ndarray:
-    image = (int(rows), int(columns))
+def _fitting(n: Extent, size: Extent, axis: int, attrs: Attrs) -> int:
+    """How many outputs ``n`` inputs have."""
+    return _window(n or 0, size or 0, axis, attrs["border"], attrs["stride"], attrs["dilation"]).out
+
+
+def _input_grad_reference(g: np.ndarray, w: np.ndarray, *sizes: np.ndarray, **attrs: Attr) -> np.ndarray:
+    image = tuple(map(int, sizes))
     padded, inner = _padded(np.zeros((g.shape[0], w.shape[1] * attrs["groups"], *image), g.dtype), w, attrs)
     grouped_g = _grouped(g, 1, attrs["groups"])
     for view, weight in _taps_of(padded, image, w, attrs):
-        view += np.einsum("ngfhw,gfc->ngchw", grouped_g, weight)
+        view += np.einsum("ngf...,gfc->ngc...", grouped_g, weight)
     return inner
 
 
 def _input_grad_grad(
-    cotangent: Variable, g: Variable, w: Variable, rows: Variable, columns: Variable, y: Variable, **attrs: Attr
+    cotangent: Variable, g: Variable, w: Variable, *sizes_and_output: Variable, **attrs: Attr
 ) -> GradResult:
-    return [conv2d_op(cotangent, w, **attrs), _weight_grad(g, cotangent, w, attrs)]
+    return [conv_op(cotangent, w, **attrs), _weight_grad(g, cotangent, w, attrs)]
 
 
 @structured(infer=_input_grad_type, reference=_input_grad_reference, grad=_input_grad_grad, sizes_from=2)
-def conv2d_input_grad(g: Operand, w: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
+def conv_input_grad(g: Operand, w: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
     """x[n, c, y, z] = sum over f, r, s of g[n, f, i, j] * w[f, c, r, s], output (i, j) reading (y, z) at tap (r, s)."""
     filters, per_group, *kernel = w.shape
     windows = _windows(shape[2:], kernel, attrs)
     width = filters // attrs["groups"]
 
-    def formula(n: Expr, c: Expr, y: Expr, z: Expr, f: Expr, r: Expr, s: Expr) -> Expr:
-        places = [k.target(a, b) for k, a, b in zip(windows, (y, z), (r, s), strict=True)]
-        taps = [_tap(t, k, attrs["flip"]) for t, k in zip((r, s), kernel, strict=True)]
+    def formula(n: Expr, c: Expr, *rest: Expr) -> Expr:
+        at, f, offsets = rest[: len(kernel)], rest[len(kernel)], rest[len(kernel) + 1 :]
+        places = [k.target(a, b) for k, a, b in zip(windows, at, offsets, strict=True)]
+        taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
         group = _group(c, per_group, attrs)
         filter_ = group * width + f
         return _inside(g, (n, filter_), places) * w[filter_, c - group * per_group, *taps]
@@ -179,42 +201,41 @@ def conv2d_input_grad(g: Operand, w: Operand, shape: tuple[int, ...], **attrs: A
 
 def _weight_grad(g: Variable, x: Variable, w: Variable, attrs: Attrs) -> Variable:
     """d T / d w, of the shape of ``w``."""
-    return conv2d_weight_grad(g, x, *_spatial(w), **attrs)
+    return conv_weight_grad(g, x, *_spatial(w), **attrs)
 
 
-def _weight_grad_type(g: Variable, x: Variable, rows: Variable, columns: Variable, **attrs: Attr) -> TensorType:
+def _weight_grad_type(g: Variable, x: Variable, *sizes: Variable, **attrs: Attr) -> TensorType:
     channels = x.type.shape[1]
     per_group = None if channels is None else channels // attrs["groups"]
-    return TensorType(g.dtype, (g.type.shape[1], per_group, extent_of(rows), extent_of(columns)))
+    return TensorType(g.dtype, (g.type.shape[1], per_group, *map(extent_of, sizes)))
 
 
-def _weight_grad_reference(
-    g: np.ndarray, x: np.ndarray, rows: np.ndarray, columns: np.ndarray, **attrs: Attr
-) -> np.ndarray:
-    w = np.zeros((g.shape[1], x.shape[1] // attrs["groups"], int(rows), int(columns)), g.dtype)
+def _weight_grad_reference(g: np.ndarray, x: np.ndarray, *sizes: np.ndarray, **attrs: Attr) -> np.ndarray:
+    w = np.zeros((g.shape[1], x.shape[1] // attrs["groups"], *map(int, sizes)), g.dtype)
     grouped_g = _grouped(g, 1, attrs["groups"])
     for image, weight in _taps(x, w, attrs):
-        weight += np.einsum("ngfhw,ngchw->gfc", grouped_g, image)
+        weight += np.einsum("ngfs,ngcs->gfc", _flat(grouped_g), _flat(image))
     return w
 
 
 def _weight_grad_grad(
-    cotangent: Variable, g: Variable, x: Variable, rows: Variable, columns: Variable, y: Variable, **attrs: Attr
+    cotangent: Variable, g: Variable, x: Variable, *sizes_and_output: Variable, **attrs: Attr
 ) -> GradResult:
-    return [conv2d_op(x, cotangent, **attrs), _input_grad(g, cotangent, x, attrs)]
+    return [conv_op(x, cotangent, **attrs), _input_grad(g, cotangent, x, attrs)]
 
 
 @structured(infer=_weight_grad_type, reference=_weight_grad_reference, grad=_weight_grad_grad, sizes_from=2)
-def conv2d_weight_grad(g: Operand, x: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
+def conv_weight_grad(g: Operand, x: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
     """w[f, c, r, s] = sum over n, i, j of g[n, f, i, j] * x[n, c, i*stride + r - pad, j*stride + s - pad]."""
     filters, per_group, *kernel = shape
     windows = _windows(x.shape[2:], kernel, attrs)
     width = filters // attrs["groups"]
 
-    def formula(f: Expr, c: Expr, r: Expr, s: Expr, n: Expr, i: Expr, j: Expr) -> Expr:
-        taps = [_tap(t, k, attrs["flip"]) for t, k in zip((r, s), kernel, strict=True)]
-        places = [k.source(a, b) for k, a, b in zip(windows, (i, j), taps, strict=True)]
-        return g[n, f, i, j] * _inside(x, (n, _group(f, width, attrs) * per_group + c), places)
+    def formula(f: Expr, c: Expr, *rest: Expr) -> Expr:
+        offsets, n, out = rest[: len(kernel)], rest[len(kernel)], rest[len(kernel) + 1 :]
+        taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
+        places = [k.source(a, b) for k, a, b in zip(windows, out, taps, strict=True)]
+        return g[n, f, *out] * _inside(x, (n, _group(f, width, attrs) * per_group + c), places)
 
     return compute(shape, formula, over=(g.shape[0], *g.shape[2:]), combiner=SUM)
 
@@ -231,12 +252,17 @@ def _padded(x: np.ndarray, w: np.ndarray, attrs: Attrs) -> tuple[np.ndarray, np.
     """``x`` with zeros around it, and the view of it in there."""
     pads = [k.pad for k in _windows(x.shape[2:], w.shape[2:], attrs)]
     padded = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in pads]])
-    (top, left), (rows, columns) = pads, x.shape[2:]
-    return padded, padded[:, :, top : top + rows, left : left + columns]
+    inner = [slice(p, p + n) for p, n in zip(pads, x.shape[2:], strict=True)]
+    return padded, padded[:, :, *inner]
+
+
+def _flat(a: np.ndarray) -> np.ndarray:
+    """The spatial axes of (batch, group, channel, ...) as one."""
+    return a.reshape(*a.shape[:3], -1)
 
 
 def _taps(x: np.ndarray, w: np.ndarray, attrs: Attrs) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each tap: the inputs it reads (batch, group, channel, i, j), and its weights (group, filter, channel)."""
+    """For each tap: the inputs it reads (batch, group, channel, ...), and its weights (group, filter, channel)."""
     return _taps_of(_padded(x, w, attrs)[0], x.shape[2:], w, attrs)
 
 
@@ -246,10 +272,10 @@ def _taps_of(
     windows = _windows(image, w.shape[2:], attrs)
     grouped_x, grouped_w = _grouped(padded, 1, attrs["groups"]), _grouped(w, 0, attrs["groups"])
     pairs = []
-    for r, s in np.ndindex(*w.shape[2:]):
-        rows, columns = (_strided(k, t) for k, t in zip(windows, (r, s), strict=True))
-        tap = (-1 - r, -1 - s) if attrs["flip"] else (r, s)
-        pairs.append((grouped_x[..., rows, columns], grouped_w[..., tap[0], tap[1]]))
+    for taps in np.ndindex(*w.shape[2:]):
+        read: Any = (..., *[_strided(k, t) for k, t in zip(windows, taps, strict=True)])
+        weights: Any = (..., *[-1 - t if attrs["flip"] else t for t in taps])
+        pairs.append((grouped_x[read], grouped_w[weights]))
     return pairs
 
 
@@ -258,7 +284,89 @@ def _strided(k: Window, tap: int) -> slice:
     return slice(start, start + (k.out - 1) * k.stride + 1, k.stride)
 
 
-# ------------------------------------------------------------------------------------------------ the function
+# ------------------------------------------------------------------------------------------------ checks
+
+
+def _name(x: Variable) -> str:
+    return f"conv{x.ndim - 2}d"
+
+
+def _attrs(name: str, rank: int, border_mode: Any, stride: Any, dilation: Any, groups: int, flip: bool) -> Attrs:
+    return {
+        "border": _border(name, rank, border_mode), "stride": each_axis(stride, rank, name, "stride", 1),
+        "dilation": each_axis(dilation, rank, name, "dilation", 1), "groups": _groups(name, groups), "flip": bool(flip),
+    }  # fmt: skip
+
+
+def _border(name: str, rank: int, border_mode: object) -> Border:
+    if border_mode in ("valid", "full", "half"):
+        return str(border_mode)
+    if isinstance(border_mode, str):
+        raise ShapeError(
+            layout(f"{name}: border_mode is {border_mode!r}", [], here_excerpt(),
+                   f"use 'valid', 'full', 'half', a number of zeros, or ({', '.join(AXES[rank])}) of them")
+        )  # fmt: skip
+    return each_axis(border_mode, rank, name, "border_mode", 0)
+
+
+def _groups(name: str, groups: object) -> int:
+    if not isinstance(groups, int) or groups < 1:
+        raise ShapeError(layout(f"{name}: groups is {groups!r}", [], here_excerpt(), "give a whole number from 1 up"))
+    return groups
+
+
+def _factors(name: str, rank: int, x: Any, w: Any, first: str, second: str) -> tuple[Variable, Variable, str]:
+    """Both operands in the dtype that is computed in, and that of the result."""
+    image, weight = as_variable(x), as_variable(w)
+    _check_ranks(name, rank, image, weight, (first, second))
+    dtype = common_dtype([x, w])
+    if dtype == "bool":
+        raise DTypeError(
+            layout(f"{name} does not take bool", [describe(image), describe(weight)], here_excerpt(),
+                   f"cast first: {in_code(image)}.astype('float32')")
+        )  # fmt: skip
+    wide = "float32" if dtype == "float16" else dtype
+    return convert(image, wide), convert(weight, wide), dtype
+
+
+def _check_ranks(name: str, rank: int, x: Variable, w: Variable, leading: Sequence[str]) -> None:
+    for v, lead in zip((x, w), leading, strict=True):
+        what = f"({lead}, {', '.join(AXES[rank])})"
+        if v.ndim != rank + 2:
+            raise ShapeError(
+                layout(f"{name}({label(x)}, {label(w)}): {label(v)} has {v.ndim} axes, it must have {rank + 2}: {what}",
+                       [describe(x), describe(w)], here_excerpt(), f"reshape {label(v)} to {what}")
+            )  # fmt: skip
+
+
+def _check_channels(
+    x: Variable, w: Variable, channels: Extent, filters: Extent, per_group: Extent, groups: int
+) -> None:
+    wrong = None
+    if channels is not None and per_group is not None and channels != per_group * groups:
+        times = f" in each of {groups} groups" if groups > 1 else ""
+        wrong = f"{label(x)} has {channels} channels, {label(w)} has {per_group}{times}"
+    elif filters is not None and filters % groups:
+        wrong = f"{filters} filters do not split into {groups} groups"
+    if wrong:
+        needs = "filters, channels" if groups == 1 else "a multiple of groups, channels / groups"
+        raise ShapeError(
+            layout(f"{_name(x)}({label(x)}, {label(w)}): {wrong}", [describe(x), describe(w)], here_excerpt(),
+                   f"{label(w)} should have shape ({needs}, {', '.join(AXES[x.ndim - 2])})")
+        )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ the functions
+
+FILTERS = "filters, channels / groups"
+
+
+def _convolved(
+    rank: int, x: Any, w: Any, border_mode: Any, stride: Any, dilation: Any, groups: int, flip: bool
+) -> Variable:
+    name = f"conv{rank}d"
+    image, weight, dtype = _factors(name, rank, x, w, "batch, channels", FILTERS)
+    return convert(conv_op(image, weight, **_attrs(name, rank, border_mode, stride, dilation, groups, flip)), dtype)
 
 
 def conv2d(
@@ -289,62 +397,95 @@ def conv2d(
     ShapeError
         If the ranks are not 4, the channels do not match, or the kernel is larger than the padded input.
     """
-    dtype = common_dtype([x, w])
-    image, weight = as_variable(x), as_variable(w)
-    _check_ranks(image, weight)
-    attrs = {
-        "border": _border(border_mode), "stride": pair(stride, "conv2d", "stride", 1),
-        "dilation": pair(dilation, "conv2d", "dilation", 1), "groups": _groups(groups), "flip": bool(flip),
-    }  # fmt: skip
-    if dtype == "bool":
-        raise DTypeError(
-            layout("conv2d does not take bool", [describe(image), describe(weight)], here_excerpt(),
-                   f"cast first: {in_code(image)}.astype('float32')")
-        )  # fmt: skip
-    if dtype != "float16":
-        return conv2d_op(convert(image, dtype), convert(weight, dtype), **attrs)
-    wide = conv2d_op(convert(image, "float32"), convert(weight, "float32"), **attrs)
-    return convert(wide, "float16")
+    return _convolved(2, x, w, border_mode, stride, dilation, groups, flip)
 
 
-def _border(border_mode: object) -> Border:
-    if border_mode in ("valid", "full", "half"):
-        return str(border_mode)
-    if isinstance(border_mode, str):
+def conv1d(
+    x: Any, w: Any, border_mode: Any = "valid", stride: Any = 1, dilation: Any = 1, groups: int = 1, flip: bool = False
+) -> Variable:
+    """``conv2d`` with one spatial axis: ``x`` is (batch, channels, columns), ``w`` (filters, channels / groups, k)."""
+    return _convolved(1, x, w, border_mode, stride, dilation, groups, flip)
+
+
+def conv3d(
+    x: Any, w: Any, border_mode: Any = "valid", stride: Any = 1, dilation: Any = 1, groups: int = 1, flip: bool = False
+) -> Variable:
+    """``conv2d`` with three spatial axes: ``x`` is (batch, channels, planes, rows, columns), ``w`` likewise."""
+    return _convolved(3, x, w, border_mode, stride, dilation, groups, flip)
+
+
+def _transposed(
+    rank: int, x: Any, w: Any, border_mode: Any, stride: Any, dilation: Any, groups: int, flip: bool, output_size: Any
+) -> Variable:
+    name = f"conv{rank}d_transpose"
+    g, weight, dtype = _factors(name, rank, x, w, "batch, filters", FILTERS)
+    attrs = _attrs(name, rank, border_mode, stride, dilation, groups, flip)
+    if output_size is None:
+        image = [_least(k, n, extents(weight)[k + 2], attrs) for k, n in enumerate(extents(g)[2:])]
+    else:
+        image = list(sizes_of(output_size, name))
+    filters, given = weight.type.shape[0], g.type.shape[1]
+    if len(image) != rank or (None not in (filters, given) and filters != given):
         raise ShapeError(
-            layout(f"conv2d: border_mode is {border_mode!r}", [], here_excerpt(),
-                   "use 'valid', 'full', 'half', a number of zeros, or (rows, columns) of them")
+            layout(f"{name}({label(g)}, {label(weight)}): {label(g)} has {given} channels, {label(weight)} {filters} "
+                   f"filters; output_size has {len(image)} of {rank} extents", [describe(g), describe(weight)],
+                   here_excerpt(), f"{label(weight)} should have shape (channels of {label(g)}, channels out / groups, "
+                   f"{', '.join(AXES[rank])})")
         )  # fmt: skip
-    return pair(border_mode, "conv2d", "border_mode", 0)
+    return convert(conv_input_grad(g, weight, *variables(image), **attrs), dtype)
 
 
-def _groups(groups: object) -> int:
-    if not isinstance(groups, int) or groups < 1:
-        raise ShapeError(layout(f"conv2d: groups is {groups!r}", [], here_excerpt(), "give a whole number from 1 up"))
-    return groups
+def _least(axis: int, out: Size, size: Size, attrs: Attrs) -> Size:
+    """The fewest inputs that have ``out`` outputs."""
+    span = _span(size, attrs["dilation"][axis])
+    pad = _pad(attrs["border"], span, axis)
+    return sub(add(mul(sub(out, 1), attrs["stride"][axis]), span), mul(pad, 2))
 
 
-def _check_ranks(x: Variable, w: Variable) -> None:
-    for v, what in ((x, "(batch, channels, rows, columns)"), (w, "(filters, channels / groups, rows, columns)")):
-        if v.ndim != 4:
-            raise ShapeError(
-                layout(f"conv2d({label(x)}, {label(w)}): {label(v)} has {v.ndim} axes, it must have 4: {what}",
-                       [describe(x), describe(w)], here_excerpt(), f"reshape {label(v)} to {what}")
-            )  # fmt: skip
+def conv2d_transpose(
+    x: Any, w: Any, border_mode: Any = "valid", stride: Any = 1, dilation: Any = 1, groups: int = 1, flip: bool = False,
+    output_size: Any = None,
+) -> Variable:  # fmt: skip
+    """The transposed convolution: what the gradient of ``conv2d`` by its input is of a cotangent ``x``.
+
+    Parameters
+    ----------
+    x : Variable, shape (batch, filters, rows, columns)
+    w : Variable, shape (filters, channels / groups, kernel rows, kernel columns)
+        As of the convolution that it transposes.
+    border_mode, stride, dilation, groups, flip
+        As of ``conv2d``.
+    output_size : pair of int or integer scalars, optional
+        Rows and columns of the result: of those from which ``conv2d`` makes rows and columns of ``x``. By default the
+        fewest: (n - 1)*stride + (k - 1)*dilation + 1 - 2p.
+
+    Returns
+    -------
+    Variable, common dtype of ``x`` and ``w``, shape (batch, channels, *output_size)
+
+    Raises
+    ------
+    ShapeError
+        If the ranks are not 4, the filters do not match, or ``conv2d`` makes another size of ``output_size``.
+
+    References
+    ----------
+    Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep learning".
+    """
+    return _transposed(2, x, w, border_mode, stride, dilation, groups, flip, output_size)
 
 
-def _check_channels(
-    x: Variable, w: Variable, channels: Extent, filters: Extent, per_group: Extent, groups: int
-) -> None:
-    wrong = None
-    if channels is not None and per_group is not None and channels != per_group * groups:
-        times = f" in each of {groups} groups" if groups > 1 else ""
-        wrong = f"{label(x)} has {channels} channels, {label(w)} has {per_group}{times}"
-    elif filters is not None and filters % groups:
-        wrong = f"{filters} filters do not split into {groups} groups"
-    if wrong:
-        needs = "filters, channels" if groups == 1 else "a multiple of groups, channels / groups"
-        raise ShapeError(
-            layout(f"conv2d({label(x)}, {label(w)}): {wrong}", [describe(x), describe(w)], here_excerpt(),
-                   f"{label(w)} should have shape ({needs}, rows, columns)")
-        )  # fmt: skip
+def conv1d_transpose(
+    x: Any, w: Any, border_mode: Any = "valid", stride: Any = 1, dilation: Any = 1, groups: int = 1, flip: bool = False,
+    output_size: Any = None,
+) -> Variable:  # fmt: skip
+    """``conv2d_transpose`` with one spatial axis."""
+    return _transposed(1, x, w, border_mode, stride, dilation, groups, flip, output_size)
+
+
+def conv3d_transpose(
+    x: Any, w: Any, border_mode: Any = "valid", stride: Any = 1, dilation: Any = 1, groups: int = 1, flip: bool = False,
+    output_size: Any = None,
+) -> Variable:  # fmt: skip
+    """``conv2d_transpose`` with three spatial axes."""
+    return _transposed(3, x, w, border_mode, stride, dilation, groups, flip, output_size)

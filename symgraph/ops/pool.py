@@ -1,4 +1,4 @@
-"""Pooling: maxima and means over windows of the last two axes.
+"""Pooling: maxima and means over windows of the last axes, as many as a window has extents.
 
 The gradient of a maximum goes to the first largest element of the window in row-major order: ``max_pool_index`` says
 at which tap it stood, ``max_pool_spread`` puts values there, ``max_pool_pick`` takes them from there. The last two
@@ -8,6 +8,9 @@ are each other's gradients, as are ``sum_pool`` and ``sum_pool_spread``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -15,16 +18,16 @@ import numpy as np
 from symgraph.coercion import as_variable, convert, extent_of, size_variable
 from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, eq, maximum, minimum, select
-from symgraph.formula import ARGMAX, MAX, SUM, Compute, Operand, compute, lowest
+from symgraph.formula import ARGMAX, MAX, SUM, Compute, Operand, compute, lowest, row_major
 from symgraph.graph import Attr, Variable, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult
 from symgraph.ops.elementwise import true_div
-from symgraph.ops.window import Window, all_of, pair
+from symgraph.ops.window import AXES, Window, all_of, each_axis, unravelled
 from symgraph.origin import here_excerpt
 from symgraph.types import Extent, TensorType, canonical, is_float
 
-__all__ = ["max_pool2d", "avg_pool2d"]
+__all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"]
 
 Attrs = dict[str, Attr]
 TAP = "int32"  # as wide as a float32, so that an index and a value fill the same number of lanes
@@ -44,21 +47,28 @@ def _window(n: int, k: int, size: Sequence[int], stride: Sequence[int], pad: Seq
 
 def _windows(image: Sequence[int], attrs: Attrs) -> list[Window]:
     geometry = {k: attrs[k] for k in ("size", "stride", "pad", "ceil")}
-    return [_window(image[k], k, **geometry) for k in (0, 1)]
+    return [_window(n, k, **geometry) for k, n in enumerate(image)]
+
+
+def _rank(attrs: Attrs) -> int:
+    """How many axes a window has."""
+    return len(attrs["size"])
 
 
 def _pooled_shape(x: Variable, attrs: Attrs) -> tuple[Extent, ...]:
-    return (*x.type.shape[:-2], *[_out_extent(x, k, attrs) for k in (0, 1)])
+    rank = _rank(attrs)
+    return (*x.type.shape[:-rank], *[_out_extent(x, k, attrs) for k in range(rank)])
 
 
 def _out_extent(x: Variable, k: int, attrs: Attrs) -> Extent:
-    n = x.type.shape[k - 2]
+    rank = _rank(attrs)
+    n = x.type.shape[k - rank]
     if n is None:
         return None
-    out = _windows((n, n), attrs)[k].out
+    out = _windows((n,) * rank, attrs)[k].out
     if out < 1 or n < 1:
         raise ShapeError(
-            layout(f"pool({label(x)}): a window of {attrs['size'][k]} {('rows', 'columns')[k]} does not fit {n}",
+            layout(f"pool({label(x)}): a window of {attrs['size'][k]} {AXES[rank][k]} does not fit {n}",
                    [describe(x)], here_excerpt(), "use a smaller window, or ceil_mode=True")
         )  # fmt: skip
     return out
@@ -69,22 +79,23 @@ Element = Callable[[Sequence[Expr], Sequence[Expr], "Expr | None", Expr], "Expr 
 
 def _over_windows(x: Operand, attrs: Attrs, element: Element) -> dict[str, Any]:
     """The shape, formula and reduced extents of a pool: ``element(index, place, inside, tap)`` of each tap."""
-    windows = _windows(x.shape[-2:], attrs)
+    rank = _rank(attrs)
+    windows = _windows(x.shape[-rank:], attrs)
 
     def formula(*index: Expr) -> Expr | tuple[Expr, ...]:
-        *lead, i, j, r, s = index
-        places = [w.source(a, b) for w, a, b in zip(windows, (i, j), (r, s), strict=True)]
+        lead, out, offsets = index[: -2 * rank], index[-2 * rank : -rank], index[-rank:]
+        places = [w.source(a, b) for w, a, b in zip(windows, out, offsets, strict=True)]
         inside = all_of([condition for _, condition in places])
-        return element(lead, [p for p, _ in places], inside, _tap(r, s, attrs))
+        return element(lead, [p for p, _ in places], inside, _tap(offsets, attrs))
 
     return {
-        "shape": (*x.shape[:-2], *[w.out for w in windows]), "formula": formula, "over": [w.size for w in windows],
+        "shape": (*x.shape[:-rank], *[w.out for w in windows]), "formula": formula, "over": [w.size for w in windows],
     }  # fmt: skip
 
 
-def _tap(r: Expr, s: Expr, attrs: Attrs) -> Expr:
+def _tap(offsets: Sequence[Expr], attrs: Attrs) -> Expr:
     """The number of a tap in row-major order."""
-    return cast(r * attrs["size"][1] + s, TAP)
+    return cast(row_major(offsets, attrs["size"]), TAP)
 
 
 Covered = Callable[[tuple[Expr, ...], Expr], "tuple[Expr, Expr | None]"]
@@ -92,18 +103,19 @@ Covered = Callable[[tuple[Expr, ...], Expr], "tuple[Expr, Expr | None]"]
 
 def _over_cover(g: Operand, shape: Sequence[int], attrs: Attrs, element: Covered) -> Compute:
     """Each input's sum over the windows it belongs to; where windows do not overlap there is one, and no sum."""
-    windows = _windows(shape[-2:], attrs)
+    rank = _rank(attrs)
+    windows = _windows(shape[-rank:], attrs)
     many = [w.overlap for w in windows]
 
     def formula(*index: Expr) -> Expr:
-        *lead, y, z = index[: len(shape)]
-        turns = index[len(shape) :] or (const(0, INDEX), const(0, INDEX))
-        (i, r, in_i), (j, s, in_j) = (w.cover(a, k) for w, a, k in zip(windows, (y, z), turns, strict=True))
-        value, condition = element((*lead, i, j), _tap(r, s, attrs))
-        wanted = all_of([in_i, in_j, condition])
+        lead, at = index[: len(shape) - rank], index[len(shape) - rank : len(shape)]
+        turns = index[len(shape) :] or (const(0, INDEX),) * rank
+        covers = [w.cover(a, k) for w, a, k in zip(windows, at, turns, strict=True)]
+        value, condition = element((*lead, *[i for i, _, _ in covers]), _tap([r for _, r, _ in covers], attrs))
+        wanted = all_of([*[inside for _, _, inside in covers], condition])
         return value if wanted is None else select(wanted, value, const(0, g.dtype))
 
-    if many == [1, 1]:
+    if all(n == 1 for n in many):
         return compute(shape, formula)
     return compute(shape, formula, over=many, combiner=SUM)
 
@@ -112,38 +124,42 @@ def _over_cover(g: Operand, shape: Sequence[int], attrs: Attrs, element: Covered
 
 
 def _taps(x: np.ndarray, fill: float, attrs: Attrs) -> np.ndarray:
-    """For each window its elements in row-major order, ``fill`` outside: shape (..., rows, columns, taps)."""
-    windows = _windows(x.shape[-2:], attrs)
+    """For each window its elements in row-major order, ``fill`` outside, as a last axis behind those of the windows."""
+    rank = _rank(attrs)
+    windows = _windows(x.shape[-rank:], attrs)
     room = [(w.pad, max(0, (w.out - 1) * w.stride + w.size - w.n - w.pad)) for w in windows]
-    padded = np.pad(x, [(0, 0)] * (x.ndim - 2) + room, constant_values=fill)
-    views = np.lib.stride_tricks.sliding_window_view(padded, attrs["size"], axis=(-2, -1))
-    rows, columns = (slice(0, (w.out - 1) * w.stride + 1, w.stride) for w in windows)
-    chosen = views[..., rows, columns, :, :]
-    return chosen.reshape(*chosen.shape[:-2], -1)
+    padded = np.pad(x, [(0, 0)] * (x.ndim - rank) + room, constant_values=fill)
+    views = np.lib.stride_tricks.sliding_window_view(padded, attrs["size"], axis=tuple(range(-rank, 0)))
+    starts = [slice(0, (w.out - 1) * w.stride + 1, w.stride) for w in windows]
+    key: Any = (..., *starts, *[slice(None)] * rank)
+    chosen: np.ndarray = views[key]
+    return chosen.reshape(*chosen.shape[:-rank], -1)
 
 
 def _scatter(values: np.ndarray, taps: np.ndarray, image: Sequence[int], attrs: Attrs) -> np.ndarray:
-    """The sum of ``values[..., i, j]`` at tap number ``taps[..., i, j]`` of window (i, j)."""
+    """The sum of the value of each window at the tap whose number is in ``taps``."""
+    rank = _rank(attrs)
     windows = _windows(image, attrs)
     margin = [max(w.size, (w.out - 1) * w.stride + w.size) + w.pad + w.n for w in windows]
-    total = np.zeros((*values.shape[:-2], *margin), values.dtype)
+    total = np.zeros((*values.shape[:-rank], *margin), values.dtype)
     at: list[np.ndarray] = list(np.indices(taps.shape, sparse=True))
-    for axis, tap, w in zip((-2, -1), np.divmod(taps, attrs["size"][1]), windows, strict=True):
+    for axis, tap, w in zip(range(-rank, 0), np.unravel_index(taps, attrs["size"]), windows, strict=True):
         at[axis] = at[axis] * w.stride + tap
     np.add.at(total, tuple(at), values)
-    rows, columns = (slice(w.pad, w.pad + n) for w, n in zip(windows, image, strict=True))
-    return total[..., rows, columns]
+    inner: Any = (..., *[slice(w.pad, w.pad + n) for w, n in zip(windows, image, strict=True)])
+    found: np.ndarray = total[inner]
+    return found
 
 
 # ------------------------------------------------------------------------------------------------ maxima
 
 
 def _max_pool_grad(g: Variable, x: Variable, y: Variable, **attrs: Attr) -> GradResult:
-    return [max_pool_spread(g, max_pool_index(x, **attrs), *_image(x), **attrs)]
+    return [max_pool_spread(g, max_pool_index(x, **attrs), *_image(x, attrs), **attrs)]
 
 
-def _image(x: Any) -> list[Variable]:
-    return [size_variable(n) for n in x.shape[-2:]]
+def _image(x: Any, attrs: Attrs) -> list[Variable]:
+    return [size_variable(n) for n in x.shape[-_rank(attrs) :]]
 
 
 def _lowest(dtype: str) -> float:
@@ -179,7 +195,7 @@ def _max_pool_index_numpy(x: np.ndarray, **attrs: Attr) -> np.ndarray:
 )
 def max_pool_index(x: Operand, **attrs: Attr) -> Compute:
     """The number of the tap at which each window has its first largest element."""
-    taps = attrs["size"][0] * attrs["size"][1]
+    taps = prod(attrs["size"])
 
     def element(lead: Sequence[Expr], place: Sequence[Expr], inside: Expr | None, tap: Expr) -> tuple[Expr, Expr]:
         value = x[(*lead, *place)]
@@ -192,18 +208,19 @@ def max_pool_index(x: Operand, **attrs: Attr) -> Compute:
 
 
 def _spread_type(g: Variable, *rest: Variable, **attrs: Attr) -> TensorType:
-    return TensorType(g.dtype, (*g.type.shape[:-2], extent_of(rest[-2]), extent_of(rest[-1])))
+    rank = _rank(attrs)
+    return TensorType(g.dtype, (*g.type.shape[:-rank], *map(extent_of, rest[-rank:])))
 
 
 def _max_pool_spread_grad(
-    cotangent: Variable, g: Variable, index: Variable, rows: Variable, columns: Variable, y: Variable, **attrs: Attr
+    cotangent: Variable, g: Variable, index: Variable, *sizes_and_output: Variable, **attrs: Attr
 ) -> GradResult:
     return [max_pool_pick(cotangent, index, **attrs), None]
 
 
 @structured(
     infer=_spread_type, grad=_max_pool_spread_grad, sizes_from=2,
-    reference=lambda g, index, rows, columns, **attrs: _scatter(g, index, (int(rows), int(columns)), attrs),
+    reference=lambda g, index, *sizes, **attrs: _scatter(g, index, tuple(map(int, sizes)), attrs),
 )  # fmt: skip
 def max_pool_spread(g: Operand, index: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
     """Each input's sum of ``g`` over the windows whose ``index`` names it."""
@@ -215,7 +232,7 @@ def _pick_place(window: Window, i: Expr, r: Expr) -> Expr:
 
 
 def _max_pool_pick_grad(g: Variable, x: Variable, index: Variable, y: Variable, **attrs: Attr) -> GradResult:
-    return [max_pool_spread(g, index, *_image(x), **attrs), None]
+    return [max_pool_spread(g, index, *_image(x, attrs), **attrs), None]
 
 
 def _max_pool_pick_numpy(x: np.ndarray, index: np.ndarray, **attrs: Attr) -> np.ndarray:
@@ -229,13 +246,13 @@ def _max_pool_pick_numpy(x: np.ndarray, index: np.ndarray, **attrs: Attr) -> np.
 )
 def max_pool_pick(x: Operand, index: Operand, **attrs: Attr) -> Compute:
     """The element of each window at the tap that ``index`` names."""
-    windows = _windows(x.shape[-2:], attrs)
+    rank = _rank(attrs)
+    windows = _windows(x.shape[-rank:], attrs)
 
     def formula(*at: Expr) -> Expr:
-        *lead, i, j = at
-        tap, width = cast(index[at], INDEX), attrs["size"][1]
-        pairs = zip(windows, (i, j), (tap // width, tap % width), strict=True)
-        return x[(*lead, *[_pick_place(w, a, r) for w, a, r in pairs])]
+        offsets = unravelled(cast(index[at], INDEX), attrs["size"])
+        places = zip(windows, at[-rank:], offsets, strict=True)
+        return x[(*at[:-rank], *[_pick_place(w, a, r) for w, a, r in places])]
 
     return compute(index.shape, formula)
 
@@ -244,7 +261,7 @@ def max_pool_pick(x: Operand, index: Operand, **attrs: Attr) -> Compute:
 
 
 def _sum_pool_grad(g: Variable, x: Variable, y: Variable, **attrs: Attr) -> GradResult:
-    return [sum_pool_spread(g, *_image(x), **attrs)]
+    return [sum_pool_spread(g, *_image(x, attrs), **attrs)]
 
 
 @structured(
@@ -262,16 +279,15 @@ def sum_pool(x: Operand, **attrs: Attr) -> Compute:
     return compute(**_over_windows(x, attrs, element), combiner=SUM)
 
 
-def _sum_pool_spread_numpy(g: np.ndarray, rows: np.ndarray, columns: np.ndarray, **attrs: Attr) -> np.ndarray:
-    image = (int(rows), int(columns))
-    taps = range(attrs["size"][0] * attrs["size"][1])
-    start = np.zeros((*g.shape[:-2], *image), g.dtype)
-    return sum((_scatter(g, np.full(g.shape, tap), image, attrs) for tap in taps), start)
+def _sum_pool_spread_numpy(g: np.ndarray, *sizes: np.ndarray, **attrs: Attr) -> np.ndarray:
+    image = tuple(map(int, sizes))
+    start = np.zeros((*g.shape[: -len(image)], *image), g.dtype)
+    return sum((_scatter(g, np.full(g.shape, tap), image, attrs) for tap in range(prod(attrs["size"]))), start)
 
 
 @structured(
     infer=_spread_type, reference=_sum_pool_spread_numpy, sizes_from=1,
-    grad=lambda cotangent, g, rows, columns, y, **attrs: [sum_pool(cotangent, **attrs)],
+    grad=lambda cotangent, *rest, **attrs: [sum_pool(cotangent, **attrs)],
 )  # fmt: skip
 def sum_pool_spread(g: Operand, shape: tuple[int, ...], **attrs: Attr) -> Compute:
     """Each input's sum of ``g`` over the windows it belongs to."""
@@ -279,26 +295,27 @@ def sum_pool_spread(g: Operand, shape: tuple[int, ...], **attrs: Attr) -> Comput
 
 
 def _count_numpy(x: np.ndarray, padded: bool, **attrs: Attr) -> np.ndarray:
-    pads = attrs["pad"] if padded else (0, 0)
-    rows, columns = (
-        [sum(-p <= i * w.stride - w.pad + r < w.n + p for r in range(w.size)) for i in range(w.out)]
-        for w, p in zip(_windows(x.shape[-2:], attrs), pads, strict=True)
-    )
-    return np.multiply.outer(rows, columns)
+    rank = _rank(attrs)
+    pads = attrs["pad"] if padded else (0,) * rank
+    counts = [
+        np.array([sum(-p <= i * w.stride - w.pad + r < w.n + p for r in range(w.size)) for i in range(w.out)])
+        for w, p in zip(_windows(x.shape[-rank:], attrs), pads, strict=True)
+    ]
+    found: np.ndarray = reduce(np.multiply, np.ix_(*counts))
+    return found
 
 
 @structured(
-    infer=lambda x, padded, **attrs: TensorType(x.dtype, _pooled_shape(x, attrs)[-2:]),
+    infer=lambda x, padded, **attrs: TensorType(x.dtype, _pooled_shape(x, attrs)[-_rank(attrs) :]),
     reference=_count_numpy,
     grad=lambda g, x, y, **attrs: [None],
 )
 def pool_count(x: Operand, padded: bool, **attrs: Attr) -> Compute:
     """How many elements each window has; ``padded`` counts the zeros around the input. Only the shape is used."""
-    windows = _windows(x.shape[-2:], attrs)
+    windows = _windows(x.shape[-_rank(attrs) :], attrs)
 
-    def formula(i: Expr, j: Expr) -> Expr:
-        rows, columns = (w.count(a, padded) for w, a in zip(windows, (i, j), strict=True))
-        return cast(rows * columns, x.dtype)
+    def formula(*at: Expr) -> Expr:
+        return cast(reduce(mul, [w.count(i, padded) for w, i in zip(windows, at, strict=True)]), x.dtype)
 
     return compute([w.out for w in windows], formula)
 
@@ -306,20 +323,20 @@ def pool_count(x: Operand, padded: bool, **attrs: Attr) -> Compute:
 # ------------------------------------------------------------------------------------------------ functions
 
 
-def _geometry(name: str, x: Variable, size: Any, stride: Any, pad: Any, ceil_mode: bool) -> Attrs:
-    if x.ndim < 2:
+def _geometry(name: str, rank: int, x: Variable, size: Any, stride: Any, pad: Any, ceil_mode: bool) -> Attrs:
+    if x.ndim < rank:
         raise ShapeError(
-            layout(f"{name}({label(x)}): {label(x)} has {x.ndim} axes, it must have 2 or more", [describe(x)],
-                   here_excerpt(), "windows slide over the last two axes: (..., rows, columns)")
+            layout(f"{name}({label(x)}): {label(x)} has {x.ndim} axes, it must have {rank} or more", [describe(x)],
+                   here_excerpt(), f"windows slide over the last axes: (..., {', '.join(AXES[rank])})")
         )  # fmt: skip
-    sizes = pair(size, name, "size", 1)
-    pads = pair(pad, name, "pad", 0)
+    sizes = each_axis(size, rank, name, "size", 1)
+    pads = each_axis(pad, rank, name, "pad", 0)
     if any(p >= n for p, n in zip(pads, sizes, strict=True)):
         raise ShapeError(
             layout(f"{name}({label(x)}): pad {pad} is not below the window's size {size}", [describe(x)],
                    here_excerpt(), "a window must reach into the input: pad by less than its size")
         )  # fmt: skip
-    strides = sizes if stride is None else pair(stride, name, "stride", 1)
+    strides = sizes if stride is None else each_axis(stride, rank, name, "stride", 1)
     return {"size": sizes, "stride": strides, "pad": pads, "ceil": bool(ceil_mode)}
 
 
@@ -351,11 +368,25 @@ def max_pool2d(x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: b
     DTypeError
         If ``x`` is bool.
     """
-    v = as_variable(x)
-    attrs = _geometry("max_pool2d", v, size, stride, pad, ceil_mode)
+    return _maxima(2, x, size, stride, pad, ceil_mode)
+
+
+def max_pool1d(x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: bool = False) -> Variable:
+    """``max_pool2d`` over the last axis alone."""
+    return _maxima(1, x, size, stride, pad, ceil_mode)
+
+
+def max_pool3d(x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: bool = False) -> Variable:
+    """``max_pool2d`` over the last three axes: planes, rows and columns."""
+    return _maxima(3, x, size, stride, pad, ceil_mode)
+
+
+def _maxima(rank: int, x: Any, size: Any, stride: Any, pad: Any, ceil_mode: bool) -> Variable:
+    v, name = as_variable(x), f"max_pool{rank}d"
+    attrs = _geometry(name, rank, v, size, stride, pad, ceil_mode)
     if v.dtype == "bool":
         raise DTypeError(
-            layout(f"max_pool2d({label(v)}) does not take bool", [describe(v)], here_excerpt(),
+            layout(f"{name}({label(v)}) does not take bool", [describe(v)], here_excerpt(),
                    f"cast first: {in_code(v)}.astype('uint8')")
         )  # fmt: skip
     return max_pool(v, **attrs)
@@ -383,10 +414,30 @@ def avg_pool2d(
     ShapeError
         If ``x`` has fewer than two axes, or the window does not fit.
     """
+    return _means(2, x, size, stride, pad, ceil_mode, count_include_pad)
+
+
+def avg_pool1d(
+    x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Variable:
+    """``avg_pool2d`` over the last axis alone."""
+    return _means(1, x, size, stride, pad, ceil_mode, count_include_pad)
+
+
+def avg_pool3d(
+    x: Any, size: Any, stride: Any = None, pad: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Variable:
+    """``avg_pool2d`` over the last three axes: planes, rows and columns."""
+    return _means(3, x, size, stride, pad, ceil_mode, count_include_pad)
+
+
+def _means(
+    rank: int, x: Any, size: Any, stride: Any, pad: Any, ceil_mode: bool, count_include_pad: bool
+) -> Variable:
     v = as_variable(x)
-    attrs = _geometry("avg_pool2d", v, size, stride, pad, ceil_mode)
+    attrs = _geometry(f"avg_pool{rank}d", rank, v, size, stride, pad, ceil_mode)
     dtype = v.dtype if is_float(v.dtype) else canonical("floatX")
     wide = convert(v, "float32" if dtype == "float16" else dtype)
-    whole = not ceil_mode and (count_include_pad or attrs["pad"] == (0, 0))
+    whole = not ceil_mode and (count_include_pad or not any(attrs["pad"]))
     count = float(np.prod(attrs["size"])) if whole else pool_count(wide, padded=bool(count_include_pad), **attrs)
     return convert(true_div(sum_pool(wide, **attrs), count), dtype)

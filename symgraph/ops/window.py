@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import Expr, eq, maximum, minimum
@@ -91,14 +92,29 @@ def all_of(conditions: Sequence[Expr | None]) -> Expr | None:
     return result
 
 
-def pair(value: object, name: str, what: str, least: int) -> tuple[int, int]:
-    """``value`` as two integers of at least ``least``; an integer stands for both."""
-    match value:
-        case int() if value >= least:
-            return value, value
-        case (int() as rows, int() as columns) if min(rows, columns) >= least:
-            return rows, columns
+AXES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
+"""What the spatial axes are called, by their number."""
+
+
+def each_axis(value: object, rank: int, name: str, what: str, least: int) -> tuple[int, ...]:
+    """``value`` as ``rank`` integers of at least ``least``; an integer stands for all."""
+    if isinstance(value, int) and value >= least:
+        return (value,) * rank
+    several = isinstance(value, tuple | list) and len(value) == rank
+    if several and all(isinstance(n, int) and n >= least for n in value):  # type: ignore[attr-defined]
+        return tuple(value)  # type: ignore[arg-type]
+    many = "" if rank == 1 else f", or {rank} of them"
     raise ShapeError(
-        layout(f"{name}: {what} is {value!r}; it must be an integer of at least {least}, or two of them", [],
-               here_excerpt(), "give one number for both axes, or (rows, columns)")
+        layout(f"{name}: {what} is {value!r}; it must be an integer of at least {least}{many}", [], here_excerpt(),
+               f"give one number for every axis, or ({', '.join(AXES[rank])})")
     )  # fmt: skip
+
+
+def unravelled(tap: Expr, sizes: Sequence[int]) -> list[Expr]:
+    """A row-major number as one for each axis."""
+    behind = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
+    found = []
+    for k, n in enumerate(behind):
+        i = tap // n if n > 1 else tap
+        found.append(i % sizes[k] if k else i)
+    return found

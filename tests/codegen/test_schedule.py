@@ -169,11 +169,11 @@ def convolutions(draw):
     attrs = {"border": border, "stride": stride, "dilation": dilation, "groups": groups, "flip": draw(st.booleans())}
     x = ("float32", (batch, channels, rows, columns))
     w = ("float32", (filters, channels // groups, *size))
-    y = node("conv2d", x, w, **attrs)
+    y = node("conv", x, w, **attrs)
     g = ("float32", y.outputs[0].type.shape)
     return draw(st.sampled_from([
-        y, node("conv2d_input_grad", g, w, rows, columns, **attrs),
-        node("conv2d_weight_grad", g, x, *size, **attrs),
+        y, node("conv_input_grad", g, w, rows, columns, **attrs),
+        node("conv_weight_grad", g, x, *size, **attrs),
     ]))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import symgraph as sg
 from symgraph import expression
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.nn import conv2d
-from symgraph.ops.conv import conv2d_input_grad, conv2d_op, conv2d_weight_grad
+from symgraph.ops.conv import conv_input_grad, conv_op, conv_weight_grad
 from symgraph.reference import evaluate
 from tests.formulas import formula_value, node_of, reference_value
 
@@ -26,12 +26,12 @@ def primitives(name, shapes, sizes=(), **changes):
 
 
 def test_a_valid_convolution_is_loads_sums_and_a_product():
-    assert primitives("conv2d", [X, W]) == {"load", "axis", "add", "mul"}
-    assert primitives("conv2d_weight_grad", [G, X], (3, 2)) == {"load", "axis", "add", "mul"}
+    assert primitives("conv", [X, W]) == {"load", "axis", "add", "mul"}
+    assert primitives("conv_weight_grad", [G, X], (3, 2)) == {"load", "axis", "add", "mul"}
 
 
 def test_a_full_convolutions_input_gradient_needs_no_condition():
-    found = primitives("conv2d_input_grad", [(2, 4, 9, 7), W], (7, 6), border="full")
+    found = primitives("conv_input_grad", [(2, 4, 9, 7), W], (7, 6), border="full")
     assert found == {"load", "axis", "const", "add", "sub", "mul"}
 
 
@@ -39,9 +39,9 @@ def test_a_full_convolutions_input_gradient_needs_no_condition():
 def test_without_a_stride_no_formula_divides(border):
     pad = {"valid": (0, 0), "half": (1, 1), "full": (2, 1)}[border]
     g = (2, 4, 7 + 2 * pad[0] - 2, 6 + 2 * pad[1] - 1)
-    every = primitives("conv2d", [X, W], border=border)
-    every |= primitives("conv2d_input_grad", [g, W], (7, 6), border=border)
-    every |= primitives("conv2d_weight_grad", [g, X], (3, 2), border=border)
+    every = primitives("conv", [X, W], border=border)
+    every |= primitives("conv_input_grad", [g, W], (7, 6), border=border)
+    every |= primitives("conv_weight_grad", [g, X], (3, 2), border=border)
     assert not every & {"floordiv", "mod", "quot", "rem", "div"}
 
 
@@ -52,10 +52,10 @@ def test_without_a_stride_no_formula_divides(border):
 def test_formulas_mean_what_the_references_say(border, stride, dilation, groups, flip):
     options = {"border": border, "stride": stride, "dilation": dilation, "groups": groups, "flip": flip}
     x, w = RNG.normal(size=(2, 4, 7, 6)), RNG.normal(size=(6, 4 // groups, 3, 2))
-    y = reference_value("conv2d", [x, w], **options)
+    y = reference_value("conv", [x, w], **options)
     g = RNG.normal(size=y.shape)
     for name, arrays, sizes in (
-        ("conv2d", [x, w], ()), ("conv2d_input_grad", [g, w], (7, 6)), ("conv2d_weight_grad", [g, x], (3, 2)),
+        ("conv", [x, w], ()), ("conv_input_grad", [g, w], (7, 6)), ("conv_weight_grad", [g, x], (3, 2)),
     ):  # fmt: skip
         expected = reference_value(name, arrays, sizes, **options)
         np.testing.assert_allclose(formula_value(name, arrays, sizes, **options), expected, atol=1e-12)
@@ -75,15 +75,15 @@ def test_a_padded_zero_meets_an_infinite_weight_as_a_written_zero_does():
     x, w = sg.tensor4("x"), sg.tensor4("w")
     values = {x: np.ones((1, 1, 2, 2)), w: np.full((1, 1, 3, 3), np.inf)}
     assert np.isnan(evaluate([conv2d(x, w, 1)], values)[0]).all()
-    node = formula_value("conv2d", list(values.values()), **{**PLAIN, "border": (1, 1)})
+    node = formula_value("conv", list(values.values()), **{**PLAIN, "border": (1, 1)})
     assert np.isnan(node).all()
 
 
 def test_an_empty_batch_gives_an_empty_result():
-    found = formula_value("conv2d", [np.zeros((0, 3, 7, 6)), np.zeros(W)], **PLAIN)
+    found = formula_value("conv", [np.zeros((0, 3, 7, 6)), np.zeros(W)], **PLAIN)
     assert found.shape == (0, 4, 5, 5)
     arrays = [np.zeros((0, 4, 5, 5)), np.zeros((0, 3, 7, 6))]
-    assert not formula_value("conv2d_weight_grad", arrays, (3, 2), **PLAIN).any()
+    assert not formula_value("conv_weight_grad", arrays, (3, 2), **PLAIN).any()
 
 
 def test_open_extents_stay_open_and_known_ones_are_worked_out():
@@ -100,10 +100,10 @@ def test_open_extents_stay_open_and_known_ones_are_worked_out():
 def test_gradients_are_the_other_two_ops():
     x, w = sg.tensor("x", "float32", X), sg.tensor("w", "float32", W)
     gx, gw = sg.grad(conv2d(x, w).sum(), [x, w])
-    assert gx.owner.op is conv2d_input_grad
-    assert gw.owner.op is conv2d_weight_grad
+    assert gx.owner.op is conv_input_grad
+    assert gw.owner.op is conv_weight_grad
     again = sg.grad((gx * gx).sum(), w)
-    assert conv2d_op in {n.op for n in sg.graph.toposort([again])} or again.owner.op is conv2d_weight_grad
+    assert conv_op in {n.op for n in sg.graph.toposort([again])} or again.owner.op is conv_weight_grad
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "int64"])
@@ -149,3 +149,48 @@ def test_channels_that_only_the_call_shows_are_checked_there():
 def test_bool_images_are_refused():
     with pytest.raises(DTypeError, match="does not take bool"):
         conv2d(sg.tensor("x", "bool", (1, 1, 4, 4)), sg.tensor("w", "bool", (1, 1, 2, 2)))
+
+
+# ------------------------------------------------------------------------------------------------ other ranks
+
+
+@pytest.mark.parametrize("options", [{}, {"border_mode": 1, "stride": 2}, {"dilation": 2, "border_mode": "half"}])
+def test_one_axis_is_two_of_which_one_has_one_row(options):
+    x, w = RNG.normal(size=(2, 3, 9)), RNG.normal(size=(4, 3, 3))
+    a, b = sg.tensor3("a"), sg.tensor3("b")
+    wide = {k: (0 if k == "border_mode" else 1, v) if isinstance(v, int) else v for k, v in options.items()}
+    one, two = evaluate(
+        [sg.nn.conv1d(a, b, **options), conv2d(a[:, :, None], b[:, :, None], **wide)[:, :, 0]], {a: x, b: w}
+    )
+    np.testing.assert_allclose(one, two, atol=1e-12)
+
+
+def test_three_axes_are_compiled_too():
+    x, w = RNG.normal(size=(2, 3, 5, 6, 7)), RNG.normal(size=(4, 3, 2, 3, 3))
+    a, b = sg.tensor5("a"), sg.tensor5("b")
+    y = sg.nn.max_pool3d(sg.nn.conv3d(a, b, "half", stride=(1, 2, 1)), 2, ceil_mode=True)
+    outputs = [y, *sg.grad(y.sum(), [a, b])]
+    for found, expected in zip(sg.function([a, b], outputs)(x, w), evaluate(outputs, {a: x, b: w}), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"border_mode": 1, "dilation": 2}, {"border_mode": "full"}])
+def test_a_transposed_convolution_has_the_least_size_by_default(rank, options):
+    convolution, transposed = (getattr(sg.nn, f"conv{rank}d{end}") for end in ("", "_transpose"))
+    g, w = sg.tensor("g", shape=(2, 4, *(5,) * rank)), sg.tensor("w", shape=(4, 3, *(3,) * rank))
+    x = transposed(g, w, **options)
+    assert convolution(x, w, **options).type.shape == g.type.shape
+    less = tuple(n - 1 for n in x.type.shape[2:])
+    with pytest.raises(ShapeError, match="leave output_size out"):
+        transposed(g, w, **options, output_size=less)
+    open_ = transposed(sg.tensor("g", shape=(None,) * (rank + 2)), w, **options)
+    assert open_.type.shape == (None, 3, *(None,) * rank)
+
+
+def test_a_transposed_convolution_says_what_does_not_fit():
+    g, w = sg.tensor("g", shape=(2, 5, 6, 6)), sg.tensor("w", shape=(4, 3, 3, 3))
+    with pytest.raises(ShapeError, match="g has 5 channels, w 4 filters"):
+        sg.nn.conv2d_transpose(g, w)
+    with pytest.raises(ShapeError, match="g has 4 axes, it must have 5"):
+        sg.nn.conv3d_transpose(g, w)

@@ -10,7 +10,7 @@ from symgraph import expression
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.nn import avg_pool2d, conv2d, max_pool2d
 from symgraph.reference import evaluate
-from tests.cases.conv import POOLS, full, pooled, windows
+from tests.cases.conv import MEANS, POOLS, full, pooled, windows
 from tests.formulas import formula_value, node_of, reference_value
 
 RNG = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def test_the_classic_network_goes_28_30_15_13_7_5_3():
 
 @pytest.mark.parametrize(("given", "shape"), POOLS)
 def test_formulas_mean_what_the_references_say(given, shape):
-    options = full(given)
+    options, rank = full(given), len(given["size"])
     x = RNG.integers(-2, 3, size=shape).astype("float64")
     for name, extra in (("max_pool", {}), ("max_pool_index", {}), ("sum_pool", {}), ("pool_count", {"padded": True})):
         expected = reference_value(name, [x], **options, **extra)
@@ -45,7 +45,7 @@ def test_formulas_mean_what_the_references_say(given, shape):
     index = reference_value("max_pool_index", [x], **options)
     g = RNG.normal(size=index.shape)
     for name, arrays, sizes in (
-        ("max_pool_spread", [g, index], shape[-2:]), ("sum_pool_spread", [g], shape[-2:]),
+        ("max_pool_spread", [g, index], shape[-rank:]), ("sum_pool_spread", [g], shape[-rank:]),
         ("max_pool_pick", [x, index], ()),
     ):  # fmt: skip
         expected = reference_value(name, arrays, sizes, **options)
@@ -89,8 +89,8 @@ def test_padding_never_wins_even_over_minus_infinity():
     options = full({"size": (2, 2), "pad": (1, 1)})
     for f in (formula_value, reference_value):
         index = f("max_pool_index", [x], **options)
-        for i, j, cells in windows((3, 3), options):
-            assert index[i, j] == cells[0][2]
+        for at, cells in windows((3, 3), options):
+            assert index[at] == cells[0][1]
     low = np.full((3, 3), -128, "int8")
     assert (value(lambda v: max_pool2d(v, 2, pad=1), low) == -128).all()
 
@@ -100,16 +100,16 @@ def test_padding_never_wins_even_over_minus_infinity():
 
 @pytest.mark.parametrize(("given", "shape"), POOLS)
 def test_a_mean_counts_the_elements_or_the_padded_ones_too(given, shape):
-    options = full(given)
-    x = RNG.normal(size=shape)
+    options, rank = full(given), len(given["size"])
+    x, mean = RNG.normal(size=shape), MEANS[rank]
     call = {"ceil_mode" if k == "ceil" else k: v for k, v in options.items()}
-    without = value(lambda v: avg_pool2d(v, **call, count_include_pad=False), x)
+    without = value(lambda v: mean(v, **call, count_include_pad=False), x)
     np.testing.assert_allclose(without, pooled(x, options, lambda e, k: e.mean(-1)), atol=1e-12)
     # with zeros written out, the same means are those of a pool without padding
-    zeros = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p) for p in options["pad"]])
-    found = value(lambda v: avg_pool2d(v, **call), x)
-    plain = pooled(zeros, {**options, "pad": (0, 0)}, lambda e, k: e.mean(-1))
-    np.testing.assert_allclose(found, plain[..., : found.shape[-2], : found.shape[-1]], atol=1e-12)
+    zeros = np.pad(x, [(0, 0)] * (x.ndim - rank) + [(p, p) for p in options["pad"]])
+    found = value(lambda v: mean(v, **call), x)
+    plain = pooled(zeros, {**options, "pad": (0,) * rank}, lambda e, k: e.mean(-1))
+    np.testing.assert_allclose(found, plain[..., *[slice(n) for n in found.shape[-rank:]]], atol=1e-12)
 
 
 def test_a_mean_of_integers_is_a_float_and_float16_sums_in_float32():
