@@ -16,8 +16,8 @@ OPS = [
 ]  # fmt: skip
 
 
-def run(seed, n, backend):
-    """Outputs and shared values of two calls of a drawn function."""
+def run(seed, n, backend, most=12):
+    """Outputs and shared values of two calls of a drawn function of fewer than ``most`` steps."""
     random = np.random.default_rng(seed)
     shared = [sg.shared(random.uniform(-1, 1, n), name=f"s{k}") for k in range(4)]
     x = sg.tensor("x", "float64", (n,))
@@ -26,7 +26,7 @@ def run(seed, n, backend):
     def drawn(first=0):
         return made[random.integers(first, len(made))]
 
-    for _ in range(random.integers(2, 12)):
+    for _ in range(random.integers(2, most)):
         made.append(OPS[random.integers(len(OPS))](drawn(), drawn()))
     late = len(made) // 2
     updates = [(shared[k], drawn(late if random.random() < 0.7 else 0)) for k in random.permutation(4)]

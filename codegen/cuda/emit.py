@@ -345,6 +345,10 @@ class _GlobalFunction(_Terms):
             raise KernelError(f"threads of a GPU have no parallel loops\n  in: {show_statement(s)}")
         self.forget(writes(s.body))
         self.ranges[s.index] = (0, max(s.extent - 1, 0))
+        if s.extent == 1:
+            self.bind(axis(s.index), "0")
+            self.body(s.body)
+            return
         if s.kind != "serial":
             self.line("#pragma unroll")
         with self.block(f"for (int {s.index} = 0; {s.index} < {s.extent}; ++{s.index})"):

@@ -1,6 +1,7 @@
 """Scheduling for a GPU: the loops of a kernel bound to blocks and threads.
 
     each       a thread for each result, neighbours side by side in memory
+    product    tiles of a sum of products, in shared storage and registers (``codegen.cuda.products``)
     rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
     scattered  a thread for each target that no other thread writes, its own additions in their order
 
@@ -16,6 +17,7 @@ from math import gcd, prod
 
 from codegen.affine import Linear, linear
 from codegen.blocks import blocked
+from codegen.cuda.products import find_product, product
 from codegen.cuda.rows import rows, wants_rows
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
 from codegen.kernel import If, Kernel, Loop, nest
@@ -40,6 +42,9 @@ def schedule(kernel: Kernel, machine: Machine = GPU) -> Kernel:
 def _bound(whole: Nest, names: Iterator[str]) -> Bound:
     if not whole.independent:
         return scattered(whole, names)
+    found = find_product(whole)
+    if found is not None:
+        return product(found, names)
     return rows(whole, names) if wants_rows(whole) else each(whole, names)
 
 
