@@ -180,6 +180,40 @@ def test_a_thousand_nodes_open_closed_by_the_user_s_functions_and_can_be_opened_
     assert (after[0] - before[0], after[1] - before[1]) == (81, 45)
 
 
+def test_what_is_far_from_the_window_is_not_painted_and_comes_back(page):
+    b = page("deep")
+    b.run("document.getElementById('open-all').click()")
+    every = b.run("drawn.elements.size")
+    painted = "document.querySelectorAll('#world .node:not(.out), #world .box:not(.out)').length"
+    lengths = "drawn.edges.map((e) => e.path.getTotalLength())"
+    b.run("fit()")
+    whole = b.run(lengths)
+    assert b.run(painted) == every
+    b.run("zoomAtCentre(1 / view.scale)")
+    assert 0 < b.run(painted) < every / 10
+    # a window and its margins are about two windows wide and high
+    near = "drawn.edges.filter((e) => !e.path.classList.contains('out')).map((e) => e.path.getTotalLength())"
+    assert 0 < max(b.run(near)) < 4 * 2 * 1400 < max(whole)
+    b.run("focusOn(drawn.shown[0])")
+    assert b.run("document.activeElement.getBoundingClientRect().width") > 0
+    b.run("fit()")
+    assert b.run(painted) == every and b.run(lengths) == pytest.approx(whole, rel=1e-6)
+
+
+def test_the_cut_part_of_a_curve_is_that_part(page):
+    b = page("net")
+    b.run("globalThis.whole = [[0, 0], [0, 5000], [3000, 5000], [3000, 10000]]")
+    b.run("globalThis.part = within(whole, [1000, 4000, 1600, 6000])")
+    first, last = b.run("[part[0], part[3]]")
+    assert first[1] < last[1] and first[0] <= 1000 and last[0] >= 1600
+    # points of the part lie on the whole curve: a distance of samples 1/4000 apart
+    b.run("globalThis.many = Array.from({length: 4001}, (_, i) => along(whole, i / 4000))")
+    nearest = "((p) => Math.min(...many.map(([x, y]) => Math.hypot(x - p[0], y - p[1]))))(along(part, {t}))"
+    assert max(b.run(nearest.format(t=t)) for t in (0, 0.3, 0.5, 0.9, 1)) < 3
+    assert b.run("within(whole, [5000, 0, 6000, 100])") is None
+    assert b.run("within(whole, [-10, -10, 9999, 10001])") == [[0, 0], [0, 5000], [3000, 5000], [3000, 10000]]
+
+
 def test_the_wheel_zooms_about_the_pointer(page):
     b = page("net")
     top = "picture.getBoundingClientRect().top"

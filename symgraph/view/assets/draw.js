@@ -24,17 +24,61 @@ function title(text) {
   return made;
 }
 
-/** A curve through points that leaves and arrives vertically. */
-function curve(points) {
-  let d = `M${points[0][0]} ${points[0][1]}`;
-  for (let i = 1; i < points.length; i++) {
-    const [x0, y0] = points[i - 1], [x1, y1] = points[i], middle = (y0 + y1) / 2;
-    d += ` C${x0} ${middle} ${x1} ${middle} ${x1} ${y1}`;
+/** A curve through points that leaves and arrives vertically, as pieces of four points each. */
+function pieces(points) {
+  return points.slice(1).map(([x1, y1], i) => {
+    const [x0, y0] = points[i], middle = (y0 + y1) / 2;
+    return [[x0, y0], [x0, middle], [x1, middle], [x1, y1]];
+  });
+}
+
+function curve(many) {
+  let d = '', end = null;
+  for (const [a, b, c, e] of many) {
+    if (!end || end[0] !== a[0] || end[1] !== a[1]) d += `M${a[0]} ${a[1]}`;
+    d += `C${b[0]} ${b[1]} ${c[0]} ${c[1]} ${e[0]} ${e[1]}`;
+    end = e;
   }
   return d;
 }
 
-/** Draw a frame; gives what is on the picture: {elements, near, bounds}. */
+const mix = ([x, y], [u, v], t) => [x + t * (u - x), y + t * (v - y)];
+
+/** A piece from its beginning to ``t`` of its way, or from there to its end, by de Casteljau. */
+function cut(piece, t, first) {
+  const rows = [piece];
+  while (rows[rows.length - 1].length > 1) {
+    const row = rows[rows.length - 1];
+    rows.push(row.slice(1).map((p, i) => mix(row[i], p, t)));
+  }
+  return first ? rows.map((row) => row[0]) : rows.map((row) => row[row.length - 1]).reverse();
+}
+
+const SAMPLES = 48;
+const ts = Array.from({length: SAMPLES + 1}, (_, i) => i / SAMPLES);
+
+/** What of a piece runs through an area, with a little before and after it; null if nothing does. */
+function within(piece, place) {
+  const inside = ts.map((t, i) => (i ? overlap(around([along(piece, ts[i - 1]), along(piece, t)]), place) : false));
+  const from = inside.indexOf(true), to = inside.lastIndexOf(true);
+  if (from < 0) return null;
+  const start = ts[from - 1], end = ts[to];
+  const tail = start > 0 ? cut(piece, start, false) : piece;
+  return end < 1 ? cut(tail, (end - start) / (1 - start), true) : tail;
+}
+
+function along([a, b, c, e], t) {
+  const s = 1 - t, [p, q, r, w] = [s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t];
+  return [p * a[0] + q * b[0] + r * c[0] + w * e[0], p * a[1] + q * b[1] + r * c[1] + w * e[1]];
+}
+
+const overlap = (a, b) => a[0] <= b[2] && a[2] >= b[0] && a[1] <= b[3] && a[3] >= b[1];
+const contains = (a, b) => a[0] <= b[0] && a[1] <= b[1] && a[2] >= b[2] && a[3] >= b[3];
+
+/**
+ * Draw a frame; gives what is on the picture: elements and the areas they take by key, edges with their areas, and what
+ * is next to what. An area is [left, top, right, bottom].
+ */
 function draw(frame, view) {
   const where = positions(frame.scene, view.grouping, view.opened);
   const shown = [...frame.inputs.keys()].filter((k) => where.at.has(k) && !data.nodes[k].folded);
@@ -44,15 +88,28 @@ function draw(frame, view) {
   const alive = new Set(all);
   const boxes = where.boxes.filter((b) => b.members.some((k) => alive.has(k)));
   const groups = document.createDocumentFragment(), lines = document.createDocumentFragment();
-  const nodes = document.createDocumentFragment(), elements = new Map();
-  for (const box of boxes) elements.set(box.name, groups.appendChild(drawBox(box, heat, alive)));
-  const near = drawEdges(frame, where, alive, lines);
+  const nodes = document.createDocumentFragment(), elements = new Map(), areas = new Map();
+  for (const box of boxes) {
+    elements.set(box.name, groups.appendChild(drawBox(box, heat, alive)));
+    areas.set(box.name, area(box.x, box.y, box.w, box.h));
+  }
+  const {near, edges} = drawEdges(frame, where, alive, lines);
   for (const k of all) {
     const box = where.boxOf.get(k);
-    if (!box || box.isOpen) elements.set(k, nodes.appendChild(drawNode(k, frame, where.at.get(k), heat)));
+    if (box && !box.isOpen) continue;
+    elements.set(k, nodes.appendChild(drawNode(k, frame, where.at.get(k), heat)));
+    areas.set(k, area(...where.at.get(k), ...frame.scene.captions[k].slice(1)));
   }
   world.replaceChildren(groups, lines, nodes);
-  return {elements, near, where, shown, bounds: boundsOf(where, all, boxes, frame.scene)};
+  return {elements, areas, edges, near, where, shown, bounds: boundsOf(areas)};
+}
+
+const area = (x, y, w, h) => [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
+
+/** The area around some points. */
+function around(points) {
+  const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
 function drawNode(k, frame, [x, y], heat) {
@@ -88,9 +145,9 @@ function drawBox(box, heat, alive) {
   return made;
 }
 
-/** Edges between what is visible, each once; gives name of an end -> [the other end, path]. */
+/** Edges between what is visible, each once: their paths and areas, and name of an end -> [the other end, path]. */
 function drawEdges(frame, where, alive, lines) {
-  const near = new Map(), seen = new Set();
+  const near = new Map(), seen = new Set(), edges = [];
   const end = (k) => { const box = where.boxOf.get(k); return box && !box.isOpen ? box.name : k; };
   const list = (inputs, kind) => {
     for (const k of inputs.keys()) {
@@ -99,7 +156,9 @@ function drawEdges(frame, where, alive, lines) {
         const from = end(a), to = end(k), key = `${from},${to}`;
         if (from === to || seen.has(key) || !alive.has(a)) continue;
         seen.add(key);
-        const path = lines.appendChild(element('path', {d: curve(between(a, k, frame, where)), class: kind}));
+        const points = between(a, k, frame, where), many = pieces(points);
+        const path = lines.appendChild(element('path', {d: curve(many), class: kind}));
+        edges.push({path, many, area: around(points), whole: true});
         if (!near.has(from)) near.set(from, []);
         if (!near.has(to)) near.set(to, []);
         near.get(from).push([to, path]);
@@ -109,7 +168,7 @@ function drawEdges(frame, where, alive, lines) {
   };
   list(frame.inputs, 'edge');
   if (frame.before) list(frame.before, 'edge gone');
-  return near;
+  return {near, edges};
 }
 
 function between(a, b, frame, where) {
@@ -132,13 +191,8 @@ function heatOf(shown, measure) {
   return found;
 }
 
-function boundsOf(where, all, boxes, scene) {
-  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  const grow = (x, y, w, h) => {
-    left = Math.min(left, x - w / 2); right = Math.max(right, x + w / 2);
-    top = Math.min(top, y - h / 2); bottom = Math.max(bottom, y + h / 2);
-  };
-  for (const k of all) grow(...where.at.get(k), ...scene.captions[k].slice(1));
-  for (const b of boxes) grow(b.x, b.y, b.w, b.h);
-  return all.length ? {left, top, width: right - left, height: bottom - top} : {left: 0, top: 0, width: 1, height: 1};
+function boundsOf(areas) {
+  if (!areas.size) return {left: 0, top: 0, width: 1, height: 1};
+  const [left, top, right, bottom] = around([...areas.values()].flatMap(([l, t, r, b]) => [[l, t], [r, b]]));
+  return {left, top, width: right - left, height: bottom - top};
 }

@@ -7,8 +7,10 @@ const nodeCount = (frame) => [...frame.inputs.keys()].filter((k) => !data.nodes[
 const view = {frame: frames.length - 1, grouping: 'none', heat: 'none', opened: new Set(), chosen: null,
   query: '', x: 0, y: 0, scale: 1};
 const FAR = 0.28;  // of the full size: nothing can be read there, and texts are what takes time
+const MARGIN = 0.5;  // of the window, around it: what is drawn there too, so that not every move changes what is drawn
 let drawn = null;
 let focus = null;
+let drawnArea = null;  // the area of which all is drawn, and the scale it is for
 
 // ---------------------------------------------------------------------------------------- showing
 
@@ -20,6 +22,7 @@ function show(refit) {
   const frame = frames[view.frame];
   fillGroupings(frame);
   drawn = draw(frame, view);
+  drawnArea = null;
   mark();
   ask('step').value = view.frame;
   ask('step').setAttribute('aria-valuetext', stepText(frame));
@@ -71,6 +74,7 @@ function mark() {
   for (const path of world.querySelectorAll('.edge.near')) path.classList.remove('near');
   for (const [, path] of drawn.near.get(view.chosen) || []) path.classList.add('near');
   if (!drawn.elements.has(focus)) focus = drawn.elements.has(view.chosen) ? view.chosen : drawn.elements.keys().next().value;
+  for (const key of [focus, view.chosen]) drawn.elements.get(key)?.classList.remove('out');
   if (drawn.elements.has(focus)) drawn.elements.get(focus).setAttribute('tabindex', 0);
 }
 
@@ -101,14 +105,46 @@ function nextHit() {
 
 // ---------------------------------------------------------------------------------------- moving
 
+const size = {width: 0, height: 0};
+new ResizeObserver(([entry]) => { measure(entry.contentRect); cull(); }).observe(picture);
+
+function measure({width, height}) {
+  Object.assign(size, {width, height});
+}
+
 function move() {
   world.setAttribute('transform', `translate(${view.x} ${view.y}) scale(${view.scale})`);
   picture.classList.toggle('far', view.scale < FAR);
+  cull();
   remember();
 }
 
+/**
+ * Take out of the picture what is far from the window, the far parts of long edges too: what nobody sees takes as long
+ * to paint as what one sees.
+ */
+function cull() {
+  if (!drawn) return;
+  const [width, height] = [size.width / view.scale, size.height / view.scale];
+  const seen = area(width / 2 - view.x / view.scale, height / 2 - view.y / view.scale, width, height);
+  if (drawnArea && drawnArea.scale === view.scale && contains(drawnArea.place, seen)) return;
+  const [x, y] = [MARGIN * width, MARGIN * height];
+  const place = [seen[0] - x, seen[1] - y, seen[2] + x, seen[3] + y];
+  drawnArea = {scale: view.scale, place};
+  for (const [key, where] of drawn.areas) {
+    drawn.elements.get(key).classList.toggle('out', !overlap(where, place) && key !== focus && key !== view.chosen);
+  }
+  for (const edge of drawn.edges) {
+    const out = !overlap(edge.area, place), whole = out || contains(place, edge.area);
+    edge.path.classList.toggle('out', out);
+    if (whole && edge.whole) continue;
+    edge.path.setAttribute('d', curve(whole ? edge.many : edge.many.map((p) => within(p, place)).filter(Boolean)));
+    edge.whole = whole;
+  }
+}
+
 function fit() {
-  const {width, height} = picture.getBoundingClientRect(), b = drawn.bounds;
+  const {width, height} = size, b = drawn.bounds;
   view.scale = Math.min(1.2, 0.94 * width / b.width, 0.94 * height / b.height) || 1;
   view.x = width / 2 - view.scale * (b.left + b.width / 2);
   view.y = height / 2 - view.scale * (b.top + b.height / 2);
@@ -119,12 +155,11 @@ function fit() {
 function begin() {
   fit();
   if (view.scale >= 0.4) return;
-  const {width} = picture.getBoundingClientRect(), b = drawn.bounds;
+  const {width} = size, b = drawn.bounds;
   const top = [...drawn.elements.keys()].find((k) => typeof k === 'string' || data.nodes[k].kind === 'input');
   view.scale = Math.max(0.6, view.scale);
   view.y = 14 - view.scale * b.top;
-  const e = drawn.elements.get(top) || drawn.elements.values().next().value, r = e.getBBox();
-  view.x = width / 2 - view.scale * (r.x + r.width / 2);
+  view.x = width / 2 - view.scale * middle(drawn.areas.has(top) ? top : drawn.areas.keys().next().value).x;
   move();
 }
 
@@ -137,19 +172,16 @@ function zoom(factor, x, y) {
 }
 
 function zoomAtCentre(factor) {
-  const {width, height} = picture.getBoundingClientRect();
-  zoom(factor, width / 2, height / 2);
+  zoom(factor, size.width / 2, size.height / 2);
 }
 
 /** Bring an element into sight if it is not. */
 function reveal(key) {
-  const e = drawn.elements.get(key);
-  if (!e) return;
-  const inner = e.getBoundingClientRect(), outer = picture.getBoundingClientRect();
-  const x = inner.left + inner.width / 2 - outer.left, y = inner.top + inner.height / 2 - outer.top;
-  if (x > 30 && y > 20 && x < outer.width - 30 && y < outer.height - 20) return;
-  view.x += outer.width / 2 - x;
-  view.y += outer.height / 2 - y;
+  if (!drawn.areas.has(key)) return;
+  const x = view.x + view.scale * middle(key).x, y = view.y + view.scale * middle(key).y;
+  if (x > 30 && y > 20 && x < size.width - 30 && y < size.height - 20) return;
+  view.x += size.width / 2 - x;
+  view.y += size.height / 2 - y;
   move();
 }
 
@@ -164,12 +196,16 @@ function choose(key, andReveal = true) {
 
 function toggle(name) {
   if (!name) return;
-  const before = drawn.elements.get(name)?.getBoundingClientRect();
+  const before = drawn.areas.get(name);
   view.opened.has(name) ? view.opened.delete(name) : view.opened.add(name);
   view.chosen = name;
   show(false);
-  const after = drawn.elements.get(name)?.getBoundingClientRect();
-  if (before && after) { view.x += before.left - after.left; view.y += before.top - after.top; move(); }
+  const after = drawn.areas.get(name);
+  if (before && after) {
+    view.x += view.scale * (before[0] - after[0]);
+    view.y += view.scale * (before[1] - after[1]);
+    move();
+  }
   focusOn(name);
 }
 
@@ -184,16 +220,15 @@ function focusOn(key) {
 
 /** The visible thing that an arrow leads to: a neighbour in the graph up and down, in the row left and right. */
 function beside(key, direction) {
-  const e = drawn.elements.get(key);
-  if (!e) return undefined;
-  const here = middle(e);
+  if (!drawn.areas.has(key)) return undefined;
+  const here = middle(key);
   const vertical = direction === 'ArrowUp' || direction === 'ArrowDown';
   const sign = direction === 'ArrowDown' || direction === 'ArrowRight' ? 1 : -1;
   const others = vertical ? (drawn.near.get(key) || []).map(([k]) => k) : [...drawn.elements.keys()];
   let best, least = Infinity;
   for (const k of others) {
-    if (k === key || !drawn.elements.has(k)) continue;
-    const there = middle(drawn.elements.get(k)), dx = there.x - here.x, dy = there.y - here.y;
+    if (k === key || !drawn.areas.has(k)) continue;
+    const there = middle(k), dx = there.x - here.x, dy = there.y - here.y;
     const along = sign * (vertical ? dy : dx), across = Math.abs(vertical ? dx : dy);
     if (along <= 0 || (!vertical && across > along * 2)) continue;
     if (along + 3 * across < least) { least = along + 3 * across; best = k; }
@@ -201,9 +236,9 @@ function beside(key, direction) {
   return best;
 }
 
-function middle(e) {
-  const r = e.getBoundingClientRect();
-  return {x: r.left + r.width / 2, y: r.top + r.height / 2};
+function middle(key) {
+  const [left, top, right, bottom] = drawn.areas.get(key);
+  return {x: (left + right) / 2, y: (top + bottom) / 2};
 }
 
 // ---------------------------------------------------------------------------------------- the address
@@ -335,6 +370,7 @@ function openByDefault() {
   view.opened = new Set(nodeCount(frame) > data.crowded ? [] : groupNames(frame));
 }
 
+measure(picture.getBoundingClientRect());
 ask('step').max = frames.length - 1;
 ask('phase').replaceChildren(...data.scenes.map((s, i) => option(i, s.phase)));
 ask('heat').replaceChildren(...heatNames().map((n) => option(n, n)));
