@@ -16,6 +16,7 @@ from symgraph.ops.matrices import to_one_hot as one_hot
 from symgraph.ops.nn import (
     batch_norm_test,
     batch_norm_train,
+    batch_norm_updates,
     binary_crossentropy,
     categorical_crossentropy,
     dropout,
@@ -32,7 +33,7 @@ __all__ = [
     "categorical_crossentropy", "binary_crossentropy", "sigmoid_binary_crossentropy",
     "conv1d", "conv2d", "conv3d", "conv1d_transpose", "conv2d_transpose", "conv3d_transpose",
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "batch_norm_train", "batch_norm_test", "layer_norm", "dropout",
+    "batch_norm_train", "batch_norm_test", "batch_norm_updates", "layer_norm", "dropout",
     "one_hot", "embedding",
     "normal", "uniform", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal",
 ]  # fmt: skip

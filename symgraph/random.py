@@ -8,14 +8,34 @@ from typing import Any
 import numpy as np
 
 from symgraph.coercion import as_variable, convert
-from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import SharedVariable, Variable, constant, describe
-from symgraph.ops.elementwise import add, mul, sub
-from symgraph.ops.extents import sizes_of, variables
-from symgraph.ops.random import below, index_below, standard_exponential, standard_normal, unit
+from symgraph.errors import ShapeError
+from symgraph.graph import SharedVariable, Variable, constant
+from symgraph.ops.creation import arange
+from symgraph.ops.cumulative import cumsum
+from symgraph.ops.elementwise import add, eq, ge, mul, sub, true_div
+from symgraph.ops.extents import product, sizes_of
+from symgraph.ops.index import take
+from symgraph.ops.random import (
+    below,
+    draw_sizes,
+    everywhere,
+    float_dtype,
+    index_below,
+    listed,
+    probability,
+    random_key,
+    standard_exponential,
+    standard_normal,
+    unit,
+)
+from symgraph.ops.reduce import floating
 from symgraph.ops.reduce import sum as sum_
-from symgraph.origin import here_excerpt
-from symgraph.types import TensorType, canonical, is_float
+from symgraph.ops.sampling import log_gamma_draw, poisson_draw
+from symgraph.ops.shape import reshape
+from symgraph.ops.sort import argsort
+from symgraph.ops.special import erf, erfinv
+from symgraph.ops.transcendental import exp, sigmoid
+from symgraph.types import TensorType, canonical
 
 __all__ = ["RandomStream"]
 
@@ -119,11 +139,11 @@ class RandomStream:
         ShapeError
             If an extent is negative, or a parameter has more axes than ``size``.
         """
-        sizes, kind = _sizes("uniform", size, low, high), _float("uniform", dtype)
+        sizes, kind = draw_sizes("uniform", size, low, high), float_dtype("uniform", dtype)
         sample = unit(self._draw("uniform"), sizes, kind)
         if _is(low, 0) and _is(high, 1):
             return sample
-        return add(mul(sample, _typed(sub(high, low), kind)), _typed(low, kind))  # type: ignore[no-any-return]
+        return add(mul(sample, convert(sub(high, low), kind)), convert(low, kind))  # type: ignore[no-any-return]
 
     def normal(self, size: Any = (), avg: Any = 0.0, std: Any = 1.0, dtype: Any = "floatX") -> Variable:
         """Normal (Gaussian) with mean ``avg`` and standard deviation ``std``.
@@ -143,10 +163,10 @@ class RandomStream:
         DTypeError, ShapeError
             As of ``uniform``.
         """
-        sizes, kind = _sizes("normal", size, avg, std), _float("normal", dtype)
+        sizes, kind = draw_sizes("normal", size, avg, std), float_dtype("normal", dtype)
         sample = standard_normal(self._draw("normal"), sizes, kind)
-        scaled = sample if _is(std, 1) else mul(sample, _typed(std, kind))
-        return scaled if _is(avg, 0) else add(scaled, _typed(avg, kind))
+        scaled = sample if _is(std, 1) else mul(sample, convert(std, kind))
+        return scaled if _is(avg, 0) else add(scaled, convert(avg, kind))
 
     def bernoulli(self, size: Any = (), p: Any = 0.5, dtype: Any = "floatX") -> Variable:
         """1 with probability ``p``, else 0.
@@ -170,8 +190,8 @@ class RandomStream:
         ShapeError, DTypeError
             As of ``uniform``.
         """
-        sizes = _sizes("bernoulli", size, p)
-        return convert(below(self._draw("bernoulli"), sizes, _probability(p)), canonical(dtype))
+        sizes = draw_sizes("bernoulli", size, p)
+        return convert(below(self._draw("bernoulli"), sizes, probability(p)), canonical(dtype))
 
     def binomial(self, size: Any = (), n: int = 1, p: Any = 0.5, dtype: Any = "floatX") -> Variable:
         """How many of ``n`` trials succeed, each with probability ``p``; for n = 1 the same as ``bernoulli``.
@@ -198,8 +218,8 @@ class RandomStream:
             raise ValueError(f"binomial: n is {n!r}; it must be an integer from 0 up")
         if n == 1:
             return self.bernoulli(size, p, dtype)
-        trials = (*_listed(size), n)
-        each = _probability(p)
+        trials = (*listed(size), n)
+        each = probability(p)
         spread = each.dimshuffle(*range(each.ndim), "x") if isinstance(each, Variable) else each
         return convert(sum_(self.bernoulli(trials, spread, "int64"), axis=-1), canonical(dtype))
 
@@ -225,7 +245,7 @@ class RandomStream:
         ShapeError, DTypeError
             As of ``uniform``.
         """
-        sizes = _sizes("integers", size, low, high)
+        sizes = draw_sizes("integers", size, low, high)
         if isinstance(low, int) and isinstance(high, int) and not 1 <= high - low <= SEEDS:
             raise ValueError(f"integers: low is {low}, high {high}; high must be 1 to 2**32 above low")
         first = convert(as_variable(low), "int64")
@@ -251,9 +271,200 @@ class RandomStream:
         DTypeError, ShapeError
             As of ``uniform``.
         """
-        sizes, kind = _sizes("exponential", size, scale), _float("exponential", dtype)
+        sizes, kind = draw_sizes("exponential", size, scale), float_dtype("exponential", dtype)
         sample = standard_exponential(self._draw("exponential"), sizes, kind)
-        return sample if _is(scale, 1) else mul(sample, _typed(scale, kind))
+        return sample if _is(scale, 1) else mul(sample, convert(scale, kind))
+
+    def truncated_normal(
+        self, size: Any = (), avg: Any = 0.0, std: Any = 1.0, bound: float = 2.0, dtype: Any = "floatX"
+    ) -> Variable:
+        """Normal, given that it is less than ``bound`` standard deviations from the mean.
+
+        Parameters
+        ----------
+        size, avg, std, dtype
+            As of ``normal``.
+        bound : float
+
+        Returns
+        -------
+        Variable of ``dtype`` and shape ``size``.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        sizes, kind = draw_sizes("truncated_normal", size, avg, std), float_dtype("truncated_normal", dtype)
+        share = erf(constant(bound / np.sqrt(2), kind))
+        centred = sub(mul(unit(self._draw("truncated_normal"), sizes, kind), 2.0), 1.0)
+        sample = mul(erfinv(mul(centred, share)), constant(np.sqrt(2), kind))
+        return add(mul(sample, convert(std, kind)), convert(avg, kind))  # type: ignore[no-any-return]
+
+    def gamma(self, size: Any = (), shape: Any = 1.0, scale: Any = 1.0, dtype: Any = "floatX") -> Variable:
+        """Gamma with mean ``shape * scale``; differentiable by ``scale``, not by ``shape``.
+
+        Parameters
+        ----------
+        size, dtype
+            As of ``uniform``.
+        shape, scale : float or Variable that broadcasts to ``size``
+            Positive; a ``shape`` that is not gives NaN.
+
+        Returns
+        -------
+        Variable of ``dtype`` and shape ``size``.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        sizes, kind = draw_sizes("gamma", size, shape, scale), float_dtype("gamma", dtype)
+        sample = exp(self._log_gamma("gamma", sizes, shape))
+        return convert(sample if _is(scale, 1) else mul(sample, scale), kind)
+
+    def beta(self, size: Any = (), a: Any = 1.0, b: Any = 1.0, dtype: Any = "floatX") -> Variable:
+        """Beta with mean ``a / (a + b)``; not differentiable by ``a`` and ``b``.
+
+        Parameters
+        ----------
+        size, dtype
+            As of ``uniform``.
+        a, b : float or Variable that broadcasts to ``size``
+            Positive; NaN where one is not.
+
+        Returns
+        -------
+        Variable of ``dtype`` and shape ``size``.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        sizes, kind = draw_sizes("beta", size, a, b), float_dtype("beta", dtype)
+        first, second = (self._log_gamma("beta", sizes, parameter) for parameter in (a, b))
+        return convert(sigmoid(sub(first, second)), kind)
+
+    def _log_gamma(self, name: str, sizes: Sequence[Variable], shape: Any) -> Variable:
+        return log_gamma_draw(self._draw(name), everywhere(shape, sizes))[0]
+
+    def poisson(self, size: Any = (), lam: Any = 1.0, dtype: Any = "int64") -> Variable:
+        """Poisson with mean ``lam``.
+
+        Parameters
+        ----------
+        size
+            As of ``uniform``.
+        lam : float or Variable that broadcasts to ``size``
+            From 0 up; NaN in a float dtype where it is not.
+        dtype : any dtype
+
+        Returns
+        -------
+        Variable of ``dtype`` and shape ``size``.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        sizes = draw_sizes("poisson", size, lam)
+        return convert(poisson_draw(self._draw("poisson"), everywhere(lam, sizes))[0], canonical(dtype))
+
+    def multinomial(self, size: Any = (), n: int = 1, pvals: Any = (0.5, 0.5), dtype: Any = "int64") -> Variable:
+        """How often each of k outcomes comes up in ``n`` trials.
+
+        Parameters
+        ----------
+        size
+            The shape of the result without its last axis; see ``uniform``.
+        n : int
+            Number of trials; time and memory grow with it.
+        pvals : Variable or array_like, float, shape (k,) or one that broadcasts to (*size, k)
+            Probabilities; what they are multiplied by along the last axis does not matter.
+        dtype : any dtype
+
+        Returns
+        -------
+        Variable of ``dtype`` and shape (*size, k); with n = 1 a one-hot row for each draw.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is below 0.
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ValueError(f"multinomial: n is {n!r}; it must be an integer from 0 up")
+        p = floating(pvals)
+        each = self._category("multinomial", (*listed(size), n), p.dimshuffle(*range(p.ndim - 1), "x", p.ndim - 1))
+        is_it = eq(each.dimshuffle(*range(each.ndim), "x"), arange(p.shape[-1]))
+        return convert(sum_(convert(is_it, "int64"), -2), canonical(dtype))
+
+    def _category(self, name: str, size: Any, p: Variable) -> Variable:
+        """A number below k for each element of ``size``, with the probabilities in the last axis of ``p``."""
+        sizes = draw_sizes(name, size)
+        wide = convert(p, "float64" if p.dtype == "float64" else "float32")
+        total = cumsum(wide, -1)
+        u = mul(unit(self._draw(name), sizes, wide.dtype).dimshuffle(*range(len(sizes)), "x"), total[..., -1:])
+        return sum_(convert(ge(u, total[..., :-1]), "int64"), -1)
+
+    def permutation(self, size: Any = (), n: Any = 1) -> Variable:
+        """Permutations of 0..n-1, all equally likely: the order of random numbers of 64 bits.
+
+        Parameters
+        ----------
+        size
+            The shape of the result without its last axis; see ``uniform``.
+        n : int or integer scalar Variable
+
+        Returns
+        -------
+        Variable, int64, shape (*size, n).
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        return argsort(random_key(self._draw("permutation"), draw_sizes("permutation", (*listed(size), n))))
+
+    def choice(self, size: Any = (), a: Any = 2, replace: bool = True, p: Any = None) -> Variable:
+        """Elements of ``a``, or of 0..a-1.
+
+        Parameters
+        ----------
+        size
+            As of ``uniform``.
+        a : int, or Variable or array_like, shape (k, ...)
+        replace : bool
+            Whether an element may be drawn again; if not, ``size`` must hold k elements at most.
+        p : Variable or array_like, float, shape (k,), optional
+            Probabilities; all are equal if it is not given.
+
+        Returns
+        -------
+        Variable, int64 or of the dtype of ``a``, shape (*size, ...).
+
+        Raises
+        ------
+        DTypeError, ShapeError
+            As of ``uniform``.
+        """
+        if not isinstance(a, int) and as_variable(a).ndim:
+            return take(a, self.choice(size, as_variable(a).shape[0], replace, p), 0)
+        if not replace:
+            order = self.permutation((), a) if p is None else self._weighted_order(a, floating(p))
+            sizes = sizes_of(size, "choice")
+            return reshape(order[: product(sizes)], sizes)
+        return self.integers(size, 0, a) if p is None else self._category("choice", size, floating(p))
+
+    def _weighted_order(self, a: Any, p: Variable) -> Variable:
+        """An order in which elements are drawn with these probabilities (Efraimidis and Spirakis 2006)."""
+        return argsort(true_div(self.exponential((a,), dtype=p.dtype), p))
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -271,39 +482,3 @@ def _checked(seed: int) -> int:
 
 def _is(value: object, n: int) -> bool:
     return isinstance(value, int | float) and value == n
-
-
-def _listed(size: Any) -> Sequence[Any]:
-    return size if isinstance(size, tuple | list) else (size,)
-
-
-def _typed(value: Any, dtype: str) -> Variable:
-    return convert(value, dtype)
-
-
-def _float(name: str, dtype: Any) -> str:
-    kind = canonical(dtype)
-    if not is_float(kind):
-        raise DTypeError(layout(f"{name}: dtype is {kind}", [], here_excerpt(), "use a float dtype, or integers(...)"))
-    return kind
-
-
-def _probability(p: Any) -> Any:
-    if not isinstance(p, int | float):
-        return as_variable(p)
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}; a probability must be from 0 to 1")
-    return float(p)
-
-
-def _sizes(name: str, size: Any, *parameters: Any) -> list[Variable]:
-    """The extents as variables; a parameter may not add axes, else elements would share a sample."""
-    sizes = variables(sizes_of(size, name))
-    for p in parameters:
-        if isinstance(p, Variable | np.ndarray) and p.ndim > len(sizes):
-            v = as_variable(p)
-            raise ShapeError(
-                layout(f"{name}: a parameter has {p.ndim} axes, size has {len(sizes)}", [describe(v)], here_excerpt(),
-                       "give the shape of the result as size, e.g. size=p.shape")
-            )  # fmt: skip
-    return sizes

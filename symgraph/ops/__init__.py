@@ -27,6 +27,7 @@ from symgraph.ops import (
     pool,
     random,
     reduce,
+    sampling,
     search,
     shape,
     slicing,
@@ -38,8 +39,8 @@ from symgraph.ops import (
 
 FAMILIES = (
     activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, expm, exponentials, factor,
-    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, search,
-    shape, slicing, sort, special, square, transcendental,
+    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, sampling,
+    search, shape, slicing, sort, special, square, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -10,12 +10,12 @@ import numpy as np
 from symgraph import expression
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import Variable, describe, in_code, label
+from symgraph.graph import SharedVariable, Variable, describe, in_code, label
 from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
-from symgraph.ops.elementwise import add, lt, mul, neg, sqr, sub, switch, true_div
+from symgraph.ops.elementwise import add, lt, maximum, mul, neg, sqr, sub, switch, true_div
 from symgraph.ops.index import take, take_along_axis
-from symgraph.ops.reduce import floating, mean, sum
+from symgraph.ops.reduce import count, floating, mean, sum
 from symgraph.ops.shape import permute, shape, shape_of
 from symgraph.ops.transcendental import log, log1p, sigmoid, sqrt
 from symgraph.origin import here_excerpt
@@ -285,6 +285,38 @@ def batch_norm_train(x: Any, gamma: Any = None, beta: Any = None, axes: Any = "p
     kept = tuple(k for k in range(v.ndim) if k not in over)
     scaled = _scaled(y, _spread(gamma, v, over), _spread(beta, v, over), v.dtype)
     return scaled, permute(centre, kept), permute(variance, kept)
+
+
+def batch_norm_updates(
+    x: Any, mean: Any, var: Any, running_mean: SharedVariable, running_var: SharedVariable,
+    axes: Any = "per-activation", factor: Any = 0.1,
+) -> list[tuple[SharedVariable, Variable]]:  # fmt: skip
+    """Updates that keep running averages of the statistics that ``batch_norm_train`` gives.
+
+    >>> y, mean, var = batch_norm_train(x, gamma, beta)
+    >>> train = function([x], y, updates=batch_norm_updates(x, mean, var, running_mean, running_var))
+
+    Parameters
+    ----------
+    x, axes
+        As given to ``batch_norm_train``.
+    mean, var : Variable
+        What it gave.
+    running_mean, running_var : SharedVariable
+        Of the shape of ``mean``; what ``batch_norm_test`` takes. The variance is kept as that of the population:
+        n/(n - 1) times that of a batch of n.
+    factor : float
+        The share of a batch in the average: new = (1 - factor)*old + factor*batch.
+
+    Returns
+    -------
+    list of pairs (SharedVariable, Variable), for ``updates=``.
+    """
+    v = floating(x)
+    n = convert(count(v, _norm_axes(v, axes, "batch_norm_updates")), v.dtype)
+    unbiased = mul(var, true_div(n, maximum(sub(n, 1), 1)))
+    new = ((running_mean, as_variable(mean)), (running_var, unbiased))
+    return [(old, convert(add(mul(old, 1 - factor), mul(now, factor)), old.dtype)) for old, now in new]
 
 
 def batch_norm_test(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, axes: Any = "per-activation",

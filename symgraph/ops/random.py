@@ -19,18 +19,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from symgraph import expression
-from symgraph.coercion import convert, extent_of
+from symgraph.coercion import as_variable, convert, extent_of
+from symgraph.errors import DTypeError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, eq, select
 from symgraph.formula import Compute, Operand, compute, row_major
-from symgraph.graph import Variable, constant
+from symgraph.graph import Variable, constant, describe
 from symgraph.kinds import structured
-from symgraph.ops.elementwise import le, lt, mul, right_shift
+from symgraph.ops.broadcast import broadcast_to
+from symgraph.ops.elementwise import le, left_shift, lt, mul, or_, right_shift
+from symgraph.ops.extents import sizes_of, variables
+from symgraph.ops.passing import disconnected_grad
 from symgraph.ops.transcendental import cos, log1p, sqrt
-from symgraph.types import TensorType
+from symgraph.origin import here_excerpt
+from symgraph.types import TensorType, canonical, is_float
 
 __all__: list[str] = []
 
@@ -103,16 +109,21 @@ def _bits(state: Sequence[Expr], index: Sequence[Expr], shape: Sequence[int], pa
 def _bits_numpy(state: np.ndarray, *sizes: np.ndarray, part: int) -> np.ndarray:
     """The formula by NumPy: one meaning, which the tests hold against a scalar Philox of their own."""
     shape = tuple(int(n) for n in sizes)
+    return words(state, shape, part, np.arange(math.prod(shape))).reshape(shape)
+
+
+def words(state: np.ndarray, shape: tuple[int, ...], part: int, places: np.ndarray) -> np.ndarray:
+    """The random words of the elements at flat ``places`` of a draw of ``shape``."""
     index = [expression.axis(f"i{k}") for k in range(len(shape))]
     key = [expression.load(0, (k,), INDEX) for k in range(3)]
     word = [_bits(key, index, shape, part)]
-    out = np.empty(math.prod(shape), WORD)
+    out = np.empty(places.size, WORD)
     for start in range(0, out.size, CHUNK):
-        end = min(start + CHUNK, out.size)
-        places = np.unravel_index(np.arange(start, end), shape) if shape else ()
-        values = dict(zip([*key, *index], [*state, *places], strict=True))
-        out[start:end] = expression.evaluate(word, values.__getitem__)[0]
-    return out.reshape(shape)
+        some = places[start : start + CHUNK]
+        at = np.unravel_index(some, shape) if shape else ()
+        values = dict(zip([*key, *index], [*state, *at], strict=True))
+        out[start : start + CHUNK] = expression.evaluate(word, values.__getitem__)[0]
+    return out
 
 
 @structured(
@@ -140,6 +151,12 @@ def unit(state: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
     digits = {"float16": 11, "float32": 24}[dtype]
     # by way of int32, whose conversion every vector unit has
     return mul(convert(convert(right_shift(high, 32 - digits), "int32"), dtype), 2.0**-digits)  # type: ignore[no-any-return]
+
+
+def random_key(state: Variable, sizes: Sequence[Variable]) -> Variable:
+    """64 random bits for each element, as uint64."""
+    high, low = (convert(random_bits(state, *sizes, part=part), PRODUCT) for part in (0, 1))
+    return or_(left_shift(high, constant(32, PRODUCT)), low)  # type: ignore[no-any-return]
 
 
 def below(state: Variable, sizes: Sequence[Variable], p: float | Variable) -> Variable:
@@ -178,3 +195,46 @@ def index_below(state: Variable, sizes: Sequence[Variable], count: Variable) -> 
     """
     bits = convert(random_bits(state, *sizes, part=0), PRODUCT)
     return convert(right_shift(mul(bits, convert(count, PRODUCT)), 32), INDEX)
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def everywhere(parameter: Any, sizes: Sequence[Variable]) -> Variable:
+    """A parameter at every element of a draw, in float64; it is not differentiated by."""
+    return broadcast_to(disconnected_grad(convert(as_variable(parameter), "float64")), tuple(sizes))
+
+
+def listed(size: Any) -> Sequence[Any]:
+    """A size as a sequence."""
+    return size if isinstance(size, tuple | list) else (size,)
+
+
+def float_dtype(name: str, dtype: Any) -> str:
+    """A dtype, if it is one of floats."""
+    kind = canonical(dtype)
+    if not is_float(kind):
+        raise DTypeError(layout(f"{name}: dtype is {kind}", [], here_excerpt(), "use a float dtype, or integers(...)"))
+    return kind
+
+
+def probability(p: Any) -> Any:
+    """A number from 0 to 1, or a variable."""
+    if not isinstance(p, int | float):
+        return as_variable(p)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; a probability must be from 0 to 1")
+    return float(p)
+
+
+def draw_sizes(name: str, size: Any, *parameters: Any) -> list[Variable]:
+    """The extents as variables; a parameter may not add axes, else elements would share a sample."""
+    sizes = variables(sizes_of(size, name))
+    for p in parameters:
+        if isinstance(p, Variable | np.ndarray) and p.ndim > len(sizes):
+            v = as_variable(p)
+            raise ShapeError(
+                layout(f"{name}: a parameter has {p.ndim} axes, size has {len(sizes)}", [describe(v)], here_excerpt(),
+                       "give the shape of the result as size, e.g. size=p.shape")
+            )  # fmt: skip
+    return sizes

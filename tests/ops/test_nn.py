@@ -215,6 +215,19 @@ def test_a_share_may_be_a_variable():
 # ------------------------------------------------------------------------------------------------ the rest
 
 
+def test_running_statistics_are_averages_of_those_of_batches():
+    x = sg.matrix("x")
+    mean, var = sg.shared(np.zeros(3), name="mean"), sg.shared(np.ones(3), name="var")
+    y, *batch = nn.batch_norm_train(x)
+    train = sg.function([x], y, updates=nn.batch_norm_updates(x, *batch, mean, var, factor=0.25))
+    expected = [np.zeros(3), np.ones(3)]
+    for seed in range(3):
+        a = np.random.default_rng(seed).normal(size=(5, 3))
+        train(a)
+        expected = [0.75 * old + 0.25 * new for old, new in zip(expected, (a.mean(0), a.var(0, ddof=1)), strict=True)]
+    np.testing.assert_allclose([mean.get_value(), var.get_value()], expected, 1e-12)
+
+
 def test_batch_norm_in_training_gives_the_statistics_it_used():
     x = RNG.normal(2, 3, size=(6, 2, 4, 5))
     v = sg.tensor4("x")

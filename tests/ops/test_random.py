@@ -218,6 +218,73 @@ def test_exponential_is_exponential():
     assert stats.kstest(x.ravel() / 2, "expon").pvalue > 1e-3
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_other_distributions_are_theirs(dtype):
+    for draw, options, law in (
+        (RandomStream.gamma, {"shape": 2.5, "scale": 2.0}, stats.gamma(2.5, scale=2)),
+        (RandomStream.gamma, {"shape": 0.3}, stats.gamma(0.3)),
+        (RandomStream.beta, {"a": 0.5, "b": 2.0}, stats.beta(0.5, 2)),
+        (RandomStream.truncated_normal, {"avg": 1.0, "std": 2.0}, stats.truncnorm(-2, 2, 1, 2)),
+        (RandomStream.truncated_normal, {"bound": 0.5}, stats.truncnorm(-0.5, 0.5)),
+    ):
+        x = sample(draw, dtype=dtype, **options)
+        assert x.dtype == dtype
+        assert stats.kstest(x.ravel(), law.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("mean", [0.5, 7.0, 10.0, 80.0])
+def test_poisson_is_poisson(mean):
+    x = sample(RandomStream.poisson, lam=mean)
+    assert x.dtype == "int64"
+    counts = np.bincount(x.ravel())
+    expected = stats.poisson(mean).pmf(range(len(counts))) * x.size
+    often = expected > 10
+    assert stats.chisquare(counts[often], expected[often] * counts[often].sum() / expected[often].sum()).pvalue > 1e-3
+
+
+def test_small_shapes_underflow_to_no_nan():
+    x = sample(RandomStream.beta, a=1e-3, b=1e-3)
+    assert np.isfinite(x).all() and abs(x.mean() - 0.5) < 0.05
+    assert np.isnan(sample(RandomStream.gamma, shape=-1.0)).all()
+
+
+def test_a_gamma_is_differentiated_by_its_scale_alone():
+    shape, scale = sg.vector("shape"), sg.vector("scale")
+    y = RandomStream(1).gamma((3,), shape, scale)
+    values = {shape: np.array([1.0, 2.0, 3.0]), scale: np.array([1.0, 2.0, 4.0])}
+    np.testing.assert_allclose(*evaluate([sg.grad(y.sum(), scale) * scale, y], values))
+    with pytest.raises(sg.GradientError, match="does not depend on shape"):
+        sg.grad(y.sum(), shape)
+
+
+def test_multinomial_counts_outcomes():
+    x = sample(RandomStream.multinomial, n=7, pvals=[0.1, 0.2, 0.7])
+    assert x.shape[-1] == 3 and (x.sum(-1) == 7).all()
+    assert stats.chisquare(x.sum((0, 1)), np.array([0.1, 0.2, 0.7]) * x.sum()).pvalue > 1e-3
+    each = evaluate([RandomStream(1).multinomial((200,), 1, np.eye(4)[np.arange(200) % 4] * 3)])[0]
+    np.testing.assert_array_equal(each.argmax(-1), np.arange(200) % 4)
+
+
+def test_permutations_are_all_equally_likely_and_one_on_every_backend():
+    y = RandomStream(5).permutation((6000,), 3)
+    found = [sg.function([], y, backend=b, no_default_updates=True)() for b in ("numpy", "llvm")]
+    np.testing.assert_array_equal(*found)
+    assert (np.sort(found[0]) == np.arange(3)).all()
+    assert stats.chisquare(np.unique(found[0] @ [9, 3, 1], return_counts=True)[1]).pvalue > 1e-3
+
+
+def test_choices_have_their_probabilities():
+    stream, p = RandomStream(2), np.array([0.1, 0.2, 0.3, 0.4])
+    names = sg.constant([10.0, 20.0, 30.0, 40.0])
+    plain, weighted, few, first = sg.function([], [
+        stream.choice((20000,), names), stream.choice((20000,), 4, p=p), stream.choice((2, 2), names, replace=False),
+        stream.choice((3,), 4, replace=False, p=[0.5, 0, 0.25, 0.25]),
+    ])()  # fmt: skip
+    assert stats.chisquare(np.unique(plain, return_counts=True)[1]).pvalue > 1e-3
+    assert stats.chisquare(np.bincount(weighted), p * 20000).pvalue > 1e-3
+    assert sorted(few.ravel()) == [10, 20, 30, 40] and few.shape == (2, 2) and sorted(first) == [0, 2, 3]
+
+
 # ------------------------------------------------------------------------------------------------ arguments
 
 
@@ -255,6 +322,10 @@ def test_scalars_and_dtypes():
         (lambda s: s.normal((2,), np.zeros((3, 2))), ShapeError, "a parameter has 2 axes, size has 1"),
         (lambda s: s.bernoulli((2,), 1.5), ValueError, "p is 1.5"),
         (lambda s: s.binomial((2,), -1), ValueError, "n is -1"),
+        (lambda s: s.multinomial((2,), -1), ValueError, "n is -1"),
+        (lambda s: s.gamma((2,), dtype="int8"), DTypeError, "dtype is int8"),
+        (lambda s: s.poisson((2,), np.ones((3, 2))), ShapeError, "a parameter has 2 axes, size has 1"),
+        (lambda s: s.choice((5,), 4, replace=False), ShapeError, "reshape"),
         (lambda s: s.integers((2,), 3, 3), ValueError, "low is 3, high 3"),
         (lambda s: s.integers((2,), 0, 2**32 + 1), ValueError, "1 to 2\\*\\*32 above"),
     ],
