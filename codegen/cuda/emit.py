@@ -45,6 +45,7 @@ from symgraph.expression import INDEX, Expr, apply, axis, kind_of, load, toposor
 
 _DIMENSIONS = ("x", "y", "z")
 _NARROW = 2**31 - 1
+_TILE = 64  # elements that a thread has in registers, from which on one block on a processor is enough
 
 
 @dataclass(frozen=True)
@@ -273,10 +274,10 @@ class _GlobalFunction(_Terms):
         self.statement(self.top)
         grid, block = self.dimensions("block"), self.dimensions("thread")
         pointers = ", ".join(map(self.pointer, self.parameters))
-        head = f'extern "C" __global__ void __launch_bounds__({prod(block)}) {self.name}({pointers}) {{'
-        together = any(isinstance(s, Sync) for s in walk((self.top,))) or any(
-            b.space == "shared" for b in allocs((self.top,))
-        )
+        own = allocs((self.top,))
+        bounds = f"{prod(block)}{', 1' if _in_registers(own) >= _TILE else ''}"
+        head = f'extern "C" __global__ void __launch_bounds__({bounds}) {self.name}({pointers}) {{'
+        together = any(isinstance(s, Sync) for s in walk((self.top,))) or any(b.space == "shared" for b in own)
         return Function(self.name, "\n".join([head, *self.lines, "}", ""]), grid, block, self.parameters, together)
 
     def pointer(self, b: Buffer) -> str:
@@ -361,6 +362,11 @@ class _GlobalFunction(_Terms):
         for target, text in ready:
             self.line(f"{target} = {text};")
         self.forget(frozenset(name for name, _ in pairs))
+
+
+def _in_registers(buffers: Sequence[Buffer]) -> int:
+    """Elements that a thread has in registers, if none is cleared before another comes."""
+    return sum(prod(b.shape) for b in buffers if b.space == "register")
 
 
 def emit(kernels: Sequence[Kernel]) -> Module:

@@ -1,4 +1,4 @@
-"""NVIDIA's run-time compiler, by ctypes: CUDA C to the machine code of an architecture. It needs no GPU and no driver."""
+"""NVIDIA's run-time compiler, by ctypes: CUDA C to machine code. It needs no GPU and no driver."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codegen.cuda.device import Device
+from codegen.cuda.gpu import Gpu
 from codegen.cuda.simulate import SimulatedDevice
 from symgraph.errors import BackendError
 
@@ -19,6 +20,8 @@ def open_device(name: str) -> Device:
     """
     if name == SIMULATE:
         return SimulatedDevice()
+    if name.isdecimal():
+        return Gpu(int(name))
     raise BackendError(
         f"there is no device {name!r}\nname a GPU by its number; {SIMULATE!r} is the test device, which needs none"
     )

@@ -10,7 +10,7 @@ from tests.codegen.cuda.devices import interpreted_for_gpu, simulated
 from tests.programs import by_reference
 from tests.test_laws import EACH, EACH_ELEMENTWISE
 
-SAMPLE = EACH[::9]
+SAMPLE = EACH[::15]
 
 
 def check_simulated(case, seed, dtype):

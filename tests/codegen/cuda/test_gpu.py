@@ -1,0 +1,78 @@
+"""The way to a GPU, with a CuPy that keeps its rules on the host, and what is said where something is missing."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from codegen.cuda.backend import CudaBackend
+from codegen.cuda.gpu import Gpu
+from symgraph.backend import BACKENDS, _load
+from symgraph.errors import BackendError
+from tests.codegen.cuda import fake_cupy
+
+
+@pytest.fixture
+def cupy(monkeypatch, tmp_path):
+    """A machine with one GPU, as far as our code can tell."""
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module())
+    monkeypatch.setattr("codegen.cuda.gpu.compile_text", fake_cupy.compile_text)
+    monkeypatch.setattr("codegen.cuda.gpu.version", lambda: "13.0")
+    monkeypatch.setitem(BACKENDS, "cuda", "codegen.cuda.backend:CudaBackend")
+    _load.cache_clear()
+    with sg.using(backend="cuda", cache=str(tmp_path / "cache")):
+        yield
+    _load.cache_clear()
+
+
+def test_a_step_runs_on_the_stream_and_is_replayed(cupy):
+    random = np.random.default_rng(0)
+    x, w = sg.fmatrix("x"), sg.shared(random.random((20, 30), "float32"))
+    cost = sg.nn.softmax(x @ w).max(axis=1).sum()
+    steps = {}
+    for backend in ("llvm", "cuda"):
+        w.set_value(np.full((20, 30), 0.5, "float32"))
+        f = sg.function([x], cost, updates=[(w, w - sg.grad(cost, w) + 0.1 * w)], backend=backend)
+        steps[backend] = [f(random.random((40, 20), "float32") * 0 + k) for k in range(3)] + [w.get_value()]
+    for here, there in zip(steps["llvm"], steps["cuda"], strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-5)
+    assert f.programs and next(iter(f.programs.values())).measure([np.ones((40, 20), "float32")], [w], 1).max() == 0.0015
+
+
+def test_a_text_is_compiled_once(cupy, monkeypatch):
+    x = sg.fvector("x")
+    assert sg.function([x], x + 1)([1, 2]).tolist() == [2, 3]
+    monkeypatch.setattr("codegen.cuda.gpu.compile_text", None)
+    y = sg.fvector("y")
+    program = sg.function([y], y + 1).compile([1, 2])
+    assert program._loaded.usage["k0_0"].registers == 32
+
+
+def test_a_failure_ends_the_capture(cupy):
+    gpu = Gpu(0)
+    with pytest.raises(ZeroDivisionError):
+        gpu.capture(lambda: 1 / 0)
+    gpu.wait()
+
+
+def test_without_cupy_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(BackendError, match=r"(?s)needs CuPy.*pip install 'symgraph\[gpu\]'.*backend='llvm'"):
+        CudaBackend().residents("0")
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "said"),
+    [(None, "0", "(?s)cudaErrorInsufficientDriver.*nvidia-smi"), (0, "0", "there is no GPU 0: there is no GPU"),
+     (2, "2", "the GPUs are numbered 0 to 1")],
+)  # fmt: skip
+def test_without_a_gpu_the_error_says_what_is_missing(monkeypatch, count, number, said):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(count))
+    with pytest.raises(BackendError, match=said):
+        CudaBackend().residents(number)
+
+
+def test_without_memory_the_error_says_so(cupy):
+    with pytest.raises(BackendError, match=r"(?s)not enough memory.*batches smaller"):
+        Gpu(0).allocate(fake_cupy.LIMIT + 1)
