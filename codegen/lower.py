@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
+from codegen.affine import conjuncts, flat_index, linear, loads_in
 from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, nest
 from symgraph import expression
@@ -289,20 +289,14 @@ def fold_form(c: Compute, terms: Terms) -> tuple[Combiner, Terms, Expr | None]:
     """How a reduction adds one more element: (combiner, terms, condition under which there is one).
 
     A sum of floating products is fused multiply-adds. A summand that is a select with zero is left out where the
-    condition fails, and its clamped indices become plain ones: what is not there is not read. Of a product this holds
-    for the border of an array only (a padded convolution with an infinite weight has no NaN there); where the condition
-    depends on data, zero times inf is NaN.
+    condition fails, and its clamped indices become plain ones: what is not there is not read.
     """
     assert c.combiner is not None
     if c.combiner is not SUM or len(terms) != 1 or not is_float(terms[0].dtype):
         return c.combiner, terms, None
-    factors = terms[0].args if terms[0].prim == "mul" else terms
-    masked = [_is_masked(f) and (len(factors) == 1 or not loads_in(f.args[:1])) for f in factors]
-    conditions = [f.args[0] for f, left_out in zip(factors, masked, strict=True) if left_out]
-    bare = tuple(f.args[1] if left_out else f for f, left_out in zip(factors, masked, strict=True))
-    cond = all_of(conditions) if conditions else None
-    if cond is not None:
-        bare = tuple(_unclamp(bare, cond))
+    cond, term = terms[0].args[:2] if _is_masked(terms[0]) else (None, terms[0])
+    factors = term.args if term.prim == "mul" else (term,)
+    bare = factors if cond is None else tuple(_unclamp(factors, cond))
     return (DOT if len(bare) == 2 else SUM), bare, cond
 
 

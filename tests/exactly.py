@@ -13,6 +13,7 @@ from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, Variable, toposort
 from symgraph.kinds import Elementwise
 from symgraph.rewrite import expand_composites
+from symgraph.types import is_float
 
 mp = mpmath.mp
 
@@ -40,6 +41,21 @@ def _log(x: Any) -> Any:
     return -mpmath.inf if x == 0 else mpmath.log(x)
 
 
+def _copysign(a: Any, b: Any) -> Any:
+    return -abs(a) if b < 0 else abs(a)
+
+
+def _mod(a: Any, b: Any) -> Any:
+    """Of the sign of ``b``, as NumPy has it."""
+    if b == 0 or not mpmath.isfinite(a):
+        return mpmath.nan
+    return a - b * mpmath.floor(a / b) if mpmath.isfinite(b) else a if a * b >= 0 else b
+
+
+def _step(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: f(x) if mpmath.isfinite(x) else x
+
+
 PRIMS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": _divide,
     "neg": lambda a: -a, "abs": abs, "sqrt": mpmath.sqrt, "exp": mpmath.exp, "log": _log,
@@ -51,17 +67,30 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "ne": lambda a, b: bool(a != b), "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
     "fma": lambda a, b, c: a * b + c, "cast": lambda x: x if isinstance(x, bool) else mpmath.mpf(x),
     "gamma": mpmath.gamma, "gammaln": lambda x: mpmath.log(abs(mpmath.gamma(x))), "digamma": mpmath.digamma,
-    "floor": mpmath.floor, "arcsinh": mpmath.asinh, "arctanh": mpmath.atanh,
+    "floor": _step(mpmath.floor), "ceil": _step(mpmath.ceil), "rint": _step(mpmath.nint),
+    "trunc": _step(lambda x: mpmath.sign(x) * mpmath.floor(abs(x))), "copysign": _copysign,
+    "exp2": lambda x: mpmath.power(2, x), "log2": lambda x: _log(x) / mpmath.log(2),
+    "log10": lambda x: _log(x) / mpmath.log(10), "tan": mpmath.tan, "arcsin": mpmath.asin, "arccos": mpmath.acos,
+    "arctan": mpmath.atan, "arctan2": mpmath.atan2, "arcsinh": mpmath.asinh, "arccosh": mpmath.acosh,
+    "arctanh": mpmath.atanh, "floordiv": lambda a, b: _step(mpmath.floor)(_divide(a, b)),
+    "mod": _mod,
 }  # fmt: skip
 
 
-def value(outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray]) -> list[np.ndarray]:
-    """The values of ``outputs`` as arrays of mpmath numbers, in the working precision."""
+def value(
+    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray],
+    rounded: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray] = lambda a, arrays: a,
+) -> list[np.ndarray]:  # fmt: skip
+    """The values of ``outputs`` as arrays of mpmath numbers, in the working precision.
+
+    ``rounded`` may change what an op makes of arrays.
+    """
     memo = {v: lifted(a) for v, a in values.items()}
     bodies = expand_composites(outputs)
     for node in toposort(bodies, memo):
         arrays = [_of(v, memo) for v in node.inputs]
-        memo.update(zip(node.outputs, _apply(node, arrays), strict=True))
+        found = [rounded(a, arrays) for a in _apply(node, arrays)]
+        memo.update(zip(node.outputs, found, strict=True))
     return [_of(v, memo) for v in bodies]
 
 
@@ -87,6 +116,8 @@ def _of(v: Variable, memo: Mapping[Variable, np.ndarray]) -> np.ndarray:
 
 
 def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    if not any(is_float(v.dtype) for v in node.inputs):
+        return [lifted(a) for a in node.op.reference(node, arrays)]
     if isinstance(node.op, Elementwise):
         body = node.op.expr(tuple(v.dtype for v in node.inputs))
         return [_map(body, arrays)]

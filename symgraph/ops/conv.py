@@ -65,13 +65,13 @@ def _tap(r: Expr, size: int, flip: bool) -> Expr:
     return size - 1 - r if flip else r
 
 
-def _inside(operand: Operand, lead: Sequence[Expr], places: Sequence[Place]) -> Expr:
-    """``operand[lead, places]``, zero where a place is outside."""
+def _inside(operand: Operand, lead: Sequence[Expr], places: Sequence[Place], factor: Expr) -> Expr:
+    """``operand[lead, places] * factor``, zero where a place is outside: what is not there has no product with inf."""
     if 0 in operand.shape:
         return const(0, operand.dtype)
-    element = operand[(*lead, *[index for index, _ in places])]
+    product = operand[(*lead, *[index for index, _ in places])] * factor
     inside = all_of([condition for _, condition in places])
-    return element if inside is None else select(inside, element, const(0, operand.dtype))
+    return product if inside is None else select(inside, product, const(0, operand.dtype))
 
 
 # ------------------------------------------------------------------------------------------------ the output
@@ -100,8 +100,8 @@ def _out_extent(x: Variable, w: Variable, k: int, n: Extent, size: Extent, attrs
 def _conv_reference(x: np.ndarray, w: np.ndarray, **attrs: Attr) -> np.ndarray:
     out = np.zeros((x.shape[0], w.shape[0], *[k.out for k in _windows(x.shape[2:], w.shape[2:], attrs)]), x.dtype)
     grouped_out = _grouped(out, 1, attrs["groups"])
-    for image, weight in _taps(x, w, attrs):
-        grouped_out += np.einsum("ngc...,gfc->ngf...", image, weight)
+    for image, at, weight in _taps(x, w, attrs):
+        grouped_out[at] += np.einsum("ngc...,gfc->ngf...", image, weight)
     return out
 
 
@@ -120,7 +120,7 @@ def conv_op(x: Operand, w: Operand, **attrs: Attr) -> Compute:
         out, c, offsets = rest[: len(kernel)], rest[len(kernel)], rest[len(kernel) + 1 :]
         places = [k.source(a, b) for k, a, b in zip(windows, out, offsets, strict=True)]
         taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
-        return _inside(x, (n, _group(f, width, attrs) * per_group + c), places) * w[f, c, *taps]
+        return _inside(x, (n, _group(f, width, attrs) * per_group + c), places, w[f, c, *taps])
 
     shape = (x.shape[0], filters, *[k.out for k in windows])
     return compute(shape, formula, over=(per_group, *kernel), combiner=SUM)
@@ -164,12 +164,11 @@ def _fitting(n: Extent, size: Extent, axis: int, attrs: Attrs) -> int:
 
 
 def _input_grad_reference(g: np.ndarray, w: np.ndarray, *sizes: np.ndarray, **attrs: Attr) -> np.ndarray:
-    image = tuple(map(int, sizes))
-    padded, inner = _padded(np.zeros((g.shape[0], w.shape[1] * attrs["groups"], *image), g.dtype), w, attrs)
+    x = np.zeros((g.shape[0], w.shape[1] * attrs["groups"], *map(int, sizes)), g.dtype)
     grouped_g = _grouped(g, 1, attrs["groups"])
-    for view, weight in _taps_of(padded, image, w, attrs):
-        view += np.einsum("ngf...,gfc->ngc...", grouped_g, weight)
-    return inner
+    for image, at, weight in _taps(x, w, attrs):
+        image += np.einsum("ngf...,gfc->ngc...", grouped_g[at], weight)
+    return x
 
 
 def _input_grad_grad(
@@ -191,7 +190,7 @@ def conv_input_grad(g: Operand, w: Operand, shape: tuple[int, ...], **attrs: Att
         taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
         group = _group(c, per_group, attrs)
         filter_ = group * width + f
-        return _inside(g, (n, filter_), places) * w[filter_, c - group * per_group, *taps]
+        return _inside(g, (n, filter_), places, w[filter_, c - group * per_group, *taps])
 
     return compute(shape, formula, over=(width, *kernel), combiner=SUM)
 
@@ -213,8 +212,8 @@ def _weight_grad_type(g: Variable, x: Variable, *sizes: Variable, **attrs: Attr)
 def _weight_grad_reference(g: np.ndarray, x: np.ndarray, *sizes: np.ndarray, **attrs: Attr) -> np.ndarray:
     w = np.zeros((g.shape[1], x.shape[1] // attrs["groups"], *map(int, sizes)), g.dtype)
     grouped_g = _grouped(g, 1, attrs["groups"])
-    for image, weight in _taps(x, w, attrs):
-        weight += np.einsum("ngfs,ngcs->gfc", _flat(grouped_g), _flat(image))
+    for image, at, weight in _taps(x, w, attrs):
+        weight += np.einsum("ngfs,ngcs->gfc", _flat(grouped_g[at]), _flat(image))
     return w
 
 
@@ -235,7 +234,7 @@ def conv_weight_grad(g: Operand, x: Operand, shape: tuple[int, ...], **attrs: At
         offsets, n, out = rest[: len(kernel)], rest[len(kernel)], rest[len(kernel) + 1 :]
         taps = [_tap(t, k, attrs["flip"]) for t, k in zip(offsets, kernel, strict=True)]
         places = [k.source(a, b) for k, a, b in zip(windows, out, taps, strict=True)]
-        return g[n, f, *out] * _inside(x, (n, _group(f, width, attrs) * per_group + c), places)
+        return _inside(x, (n, _group(f, width, attrs) * per_group + c), places, g[n, f, *out])
 
     return compute(shape, formula, over=(g.shape[0], *g.shape[2:]), combiner=SUM)
 
@@ -248,40 +247,31 @@ def _grouped(a: np.ndarray, axis: int, groups: int) -> np.ndarray:
     return a.reshape(*a.shape[:axis], groups, a.shape[axis] // groups, *a.shape[axis + 1 :])
 
 
-def _padded(x: np.ndarray, w: np.ndarray, attrs: Attrs) -> tuple[np.ndarray, np.ndarray]:
-    """``x`` with zeros around it, and the view of it in there."""
-    pads = [k.pad for k in _windows(x.shape[2:], w.shape[2:], attrs)]
-    padded = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in pads]])
-    inner = [slice(p, p + n) for p, n in zip(pads, x.shape[2:], strict=True)]
-    return padded, padded[:, :, *inner]
-
-
 def _flat(a: np.ndarray) -> np.ndarray:
     """The spatial axes of (batch, group, channel, ...) as one."""
     return a.reshape(*a.shape[:3], -1)
 
 
-def _taps(x: np.ndarray, w: np.ndarray, attrs: Attrs) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each tap: the inputs it reads (batch, group, channel, ...), and its weights (group, filter, channel)."""
-    return _taps_of(_padded(x, w, attrs)[0], x.shape[2:], w, attrs)
-
-
-def _taps_of(
-    padded: np.ndarray, image: Sequence[int], w: np.ndarray, attrs: Attrs
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    windows = _windows(image, w.shape[2:], attrs)
-    grouped_x, grouped_w = _grouped(padded, 1, attrs["groups"]), _grouped(w, 0, attrs["groups"])
-    pairs = []
+def _taps(x: np.ndarray, w: np.ndarray, attrs: Attrs) -> list[tuple[np.ndarray, Any, np.ndarray]]:
+    """For each tap: views of the inputs that it reads (batch, group, channel, ...) and of its weights (group, filter,
+    channel), and between them the outputs that read those."""
+    windows = _windows(x.shape[2:], w.shape[2:], attrs)
+    grouped_x, grouped_w = _grouped(x, 1, attrs["groups"]), _grouped(w, 0, attrs["groups"])
+    found = []
     for taps in np.ndindex(*w.shape[2:]):
-        read: Any = (..., *[_strided(k, t) for k, t in zip(windows, taps, strict=True)])
+        read, at = zip(*[_overlap(k, t) for k, t in zip(windows, taps, strict=True)], strict=True)
         weights: Any = (..., *[-1 - t if attrs["flip"] else t for t in taps])
-        pairs.append((grouped_x[read], grouped_w[weights]))
-    return pairs
+        found.append((grouped_x[..., *read], (..., *at), grouped_w[weights]))
+    return found
 
 
-def _strided(k: Window, tap: int) -> slice:
-    start = tap * k.dilation
-    return slice(start, start + (k.out - 1) * k.stride + 1, k.stride)
+def _overlap(k: Window, tap: int) -> tuple[slice, slice]:
+    """The inputs that a tap reads along an axis, without the padding, and the outputs that read them."""
+    shift = tap * k.dilation - k.pad
+    first = max(0, -(shift // k.stride))
+    count = max(0, min(k.out, (k.n - 1 - shift) // k.stride + 1) - first)
+    start = first * k.stride + shift
+    return slice(start, start + (count - 1) * k.stride + 1 if count else start, k.stride), slice(first, first + count)
 
 
 # ------------------------------------------------------------------------------------------------ checks

@@ -138,8 +138,8 @@ AFFINE = Combiner(
 def _recurrence_numpy(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
     s = np.array(b)
     rows, factors = np.moveaxis(s, axis, 0), np.moveaxis(a, axis, 0)
-    for k in range(1, len(rows)):
-        rows[k] += factors[k] * rows[k - 1]
+    for k in range(len(rows)):
+        rows[k] += factors[k] * (rows[k - 1] if k else 0)
     return s
 
 

@@ -184,14 +184,15 @@ def _softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 def _softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     """y*(g - sum(g*y)), with g counted from where y is greatest: then the sum has no term that cancels.
 
-    The sum of y is 1, so it does not matter what is taken from g.
+    The sum of y is 1, so it does not matter what is taken from g. What has no part in the sum does not spoil it: beside
+    an infinite x, whose y is NaN, the others have a slope.
     """
     if is_empty(x, axis):
         return [mul(g, y)]
     top = eq(x, max_(x, axis, keepdims=True))
     count = sum(top, axis, dtype=g.dtype, keepdims=True)
     d = sub(g, true_div(sum(switch(top, g, 0), axis, keepdims=True), count))
-    return [mul(y, sub(d, sum(mul(d, y), axis, keepdims=True)))]
+    return [mul(y, sub(d, sum(switch(eq(d, 0), 0, mul(d, y)), axis, keepdims=True)))]
 
 
 def _sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:

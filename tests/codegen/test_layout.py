@@ -118,3 +118,12 @@ def test_a_masked_factor_hides_no_nan(run):
     values = {x: np.full((3, 20), -1, "float32"), y: np.ones((3, 20), "float32")}
     values[y][1, 3] = np.inf
     assert np.isnan(run([total], values)[0]).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("run", [programs.native, programs.interpreted])
+def test_a_zero_of_a_border_that_is_a_factor_hides_no_nan(run):
+    x, y = fixed((3, 18), "x"), fixed((3, 20), "y")
+    total = (sg.pad(x, ((0, 0), (1, 1))) * y).sum(axis=1)
+    values = {x: np.ones((3, 18), "float32"), y: np.ones((3, 20), "float32")}
+    values[y][1, 0] = np.inf
+    assert np.isnan(run([total], values)[0]).tolist() == [False, True, False]

@@ -1,0 +1,198 @@
+"""What the results of a drawn graph may be.
+
+The reference computes op by op what is written. How far rounding may take a result is found by computing it again with
+every inexact value moved by a few units in its last place (Monte Carlo arithmetic, Parker 1997): what such changes do
+to it, any way of computing may do. Equal numbers move alike, so ties stay ties, and what an op only moves about is
+exact. Where a change turns a number into an infinity or NaN or flips a bool, the result says nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symgraph.graph import Variable, toposort
+from symgraph.reference import evaluate_node, value_of
+from symgraph.types import is_float
+from tests import exactly
+from tests.drawn.moves import cases
+
+RUNS = 4
+BITS = 1200, 40_000
+"""Of mpmath numbers, and where these are too few: exp(-1e4) beside 1 takes 14,427."""
+LEAST = {name: mpmath.mpf(float(np.finfo(name).smallest_subnormal)) for name in ("float32", "float64")}
+ULP = {name: max(4.0, *[c.ulp for c in many]) for name, many in cases().items()}
+MARGIN = 16.0
+"""The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A result by the reference; ``reach`` is how far from it another may be, infinite where it says nothing."""
+
+    value: np.ndarray
+    reach: np.ndarray
+
+
+def expected(outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray]) -> list[Expected]:
+    """What each output should be."""
+    exact = _run(outputs, values, None)
+    moved = [_run(outputs, values, seed) for seed in range(RUNS)]
+    return [Expected(a, _reach(a, [m[k] for m in moved])) for k, a in enumerate(exact)]
+
+
+def wrong(found: np.ndarray, e: Expected) -> np.ndarray:
+    """Where ``found`` is not what was expected."""
+    assert found.shape == e.value.shape and found.dtype == e.value.dtype
+    with np.errstate(all="ignore"):
+        same = (found == e.value) | ((found != found) & (e.value != e.value))
+        return np.asarray(~same & ~(_distance(found, e.value) <= e.reach) & ~np.isinf(e.reach))
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(a.astype("float64") - b.astype("float64")))
+
+
+def _reach(a: np.ndarray, moved: Sequence[np.ndarray]) -> np.ndarray:
+    if a.dtype.kind != "f":
+        return np.where(np.all([m == a for m in moved], axis=0), 0.0, np.inf)
+    info = np.finfo(a.dtype)
+    with np.errstate(all="ignore"):
+        far = np.max([np.where(m == a, 0, _distance(m, a)) for m in moved], axis=0)
+        unit = np.maximum(np.abs(a.astype("float64")) * float(info.eps), float(info.smallest_subnormal))
+        alike = np.all([(np.isnan(m) == np.isnan(a)) & (np.isinf(m) == np.isinf(a)) for m in moved], axis=0)
+        return np.where(~alike, np.inf, np.where(np.isfinite(a), MARGIN * (far + unit), 0.0))
+
+
+# ------------------------------------------------------------------------------------------------ Monte Carlo
+
+
+def _run(
+    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None
+) -> list[np.ndarray]:
+    memo = {v: a if seed is None else _moved(a, 1.0, seed) for v, a in values.items()}
+    for node in toposort(outputs, memo):
+        arrays = [value_of(v, memo) for v in node.inputs]
+        for v, a in zip(node.outputs, evaluate_node(node, arrays, memo), strict=True):
+            memo[v] = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed)
+    return [value_of(v, memo) for v in outputs]
+
+
+def _rounded(a: np.ndarray, inputs: Sequence[np.ndarray], ulp: float, seed: int) -> np.ndarray:
+    """The result of an op moved, but for elements that are elements of its inputs."""
+    if a.dtype.kind != "f":
+        return a
+    given = [np.abs(x).ravel() for x in inputs if x.dtype == a.dtype]
+    exact = np.isin(np.abs(a), np.concatenate(given)) if given else False
+    return np.where(exact, a, _moved(a, ulp, seed))
+
+
+def _moved(a: np.ndarray, ulp: float, seed: int) -> np.ndarray:
+    """Each number changed by up to ``ulp`` units in its last place, equal ones alike and opposite ones oppositely."""
+    if a.dtype.kind != "f":
+        return a
+    info = np.finfo(a.dtype)
+    bits = np.ascontiguousarray(np.abs(a)).view(f"uint{8 * a.itemsize}").astype("uint64")
+    hashed = (bits + np.uint64(seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    hashed = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    part = (hashed >> np.uint64(11)).astype("float64") * 2.0**-52 - 1
+    with np.errstate(all="ignore"):
+        step = a.dtype.type(ulp * info.eps) * a
+        least = np.copysign(np.where(a == 0, 0, info.smallest_subnormal * ulp), a)
+        found = a + (np.where(np.abs(step) > np.abs(least), step, least) * part.reshape(a.shape)).astype(a.dtype)
+    return np.where(np.isfinite(found), found, a)
+
+
+# ------------------------------------------------------------------------------------------------ the real answer
+
+
+def no_repair(
+    found: np.ndarray, e: Expected, at: np.ndarray, output: Variable, values: Mapping[Variable, np.ndarray]
+) -> np.ndarray:
+    """Where among ``at`` a result is not what the formula really is either: what was wrong may be repaired.
+
+    A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit.
+    """
+    bad, before = at, None
+    for bits in BITS:
+        if bad.any():
+            truth, reach = real_answer(output, values, bits)
+            near = [_is_near(found[k], truth[k], reach[k]) for k in np.ndindex(at.shape)]
+            bad = bad & ~np.reshape(near, at.shape) & ~(_limits(e, output, values) & (truth != truth))
+            if before is not None:  # a difference of equal values is what the last bits say, in any precision
+                settled = abs(truth - before) <= abs(truth) * 1e-30
+                bad &= (truth == before) | ((truth != truth) & (before != before)) | settled
+            before = truth
+    return bad
+
+
+def _limits(e: Expected, output: Variable, values: Mapping[Variable, np.ndarray]) -> np.ndarray:
+    """Where a NaN is none that came in, but made from infinities or at a singularity."""
+    if e.value.dtype.kind != "f":
+        return np.zeros(e.value.shape, bool)
+    infinite = any(np.isinf(a).any() for a in values.values() if a.dtype.kind == "f")
+    (without,) = _run([output], {v: _without_nan(a) for v, a in values.items()}, None)
+    return np.asarray(np.isnan(e.value) & (np.isnan(without) | infinite))
+
+
+def _without_nan(a: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(a), a.dtype.type(0.7), a) if a.dtype.kind == "f" else a
+
+
+def _is_near(found: Any, truth: Any, reach: Any) -> bool:
+    if found.dtype.kind != "f":
+        return bool(found == truth) or not mpmath.isfinite(reach)
+    if mpmath.isnan(truth):
+        return bool(np.isnan(found))
+    largest = float(np.finfo(found.dtype).max)
+    if not mpmath.isfinite(reach):
+        return True
+    if abs(truth) + reach >= largest:
+        return bool(abs(float(found)) * (1 + 1e-3) >= largest and (found > 0) == (truth > 0))
+    return bool(np.isfinite(found) and abs(mpmath.mpf(float(found)) - truth) <= reach)
+
+
+def real_answer(
+    output: Variable, values: Mapping[Variable, np.ndarray], bits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the value in mpmath, how far rounding what is between may take it)."""
+    with mpmath.workprec(bits):
+        (truth,) = exactly.value([output], values)
+        moved = [exactly.value([output], values, _moves(values, seed))[0] for seed in range(RUNS // 2)]
+        eps = mpmath.mpf(float(np.finfo(output.dtype).eps)) if is_float(output.dtype) else 0
+
+        def one(t: Any, *more: Any) -> Any:
+            if isinstance(t, bool | np.bool_ | int | np.integer):
+                return mpmath.mpf(0) if all(m == t for m in more) else mpmath.inf
+            if not mpmath.isfinite(t):
+                return mpmath.mpf(0)
+            if not all(map(mpmath.isfinite, more)):
+                return mpmath.inf
+            return MARGIN * (max(abs(m - t) for m in more) + abs(t) * eps + LEAST[output.dtype])
+
+        reach = np.frompyfunc(one, 1 + len(moved), 1)(truth, *moved)
+    return np.asarray(truth, "object"), np.asarray(reach, "object")
+
+
+def _moves(
+    values: Mapping[Variable, np.ndarray], seed: int
+) -> Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray]:
+    """``_rounded`` for mpmath numbers."""
+    kinds = {a.dtype for a in values.values() if a.dtype.kind == "f"}
+    step = 4 * mpmath.mpf(max(float(np.finfo(d).eps) for d in kinds)) if kinds else mpmath.mpf(0)
+
+    def one(x: Any) -> Any:
+        if not isinstance(x, mpmath.mpf) or not mpmath.isfinite(x) or not x:
+            return x
+        return x * (1 + step * random.Random(hash(abs(x)) + seed).uniform(-1, 1))
+
+    def moved(a: np.ndarray, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        given = {abs(x) for b in arrays if b.dtype == object for x in b.flat}
+        return np.asarray(np.frompyfunc(lambda x: x if abs(x) in given else one(x), 1, 1)(a))
+
+    return moved

@@ -1,0 +1,71 @@
+"""Drawn graphs of 3 to 40 ops: compiled as written, and rewritten, they give what the reference gives op by op.
+
+Wherever the reference itself is wrong, as rounding, overflow or cancellation make it, a result may be the real answer
+instead. ``DRAWN_GRAPHS`` in the environment says how many graphs a deep run draws.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+import symgraph as sg
+from symgraph.graph import Variable
+from symgraph.rewrite import PHASES, scratch_rules
+from tests.drawn import judge
+from tests.drawn.graphs import Drawn, Recipe, build, laid_out, recipes, slopes
+
+EACH = 25
+"""Graphs of a part: parts run side by side, and a part draws the same on every run."""
+QUICK = 200 // EACH
+DEEP = int(os.environ.get("DRAWN_GRAPHS", "2000")) // EACH
+
+
+def check(recipe: Recipe) -> None:
+    with scratch_rules(without=PHASES):
+        drawn = build(recipe)
+        written = slopes(drawn) if recipe.gradient else drawn.outputs
+        expected = judge.expected(written, drawn.inputs)
+        as_written = run(drawn, written, recipe)
+    rewritten = run(drawn, slopes(drawn) if recipe.gradient else drawn.outputs, recipe)
+    for how, found in (("as written", as_written), ("rewritten", rewritten)):
+        for v, a, e in zip(written, found, expected, strict=True):
+            differs = judge.wrong(a, e)
+            bad = judge.no_repair(a, e, differs, v, drawn.inputs) if differs.any() else differs
+            assert not bad.any(), f"{how}: {a[bad][:3]} for {e.value[bad][:3]}, of {v}, made by {drawn.moves}"
+
+
+def run(drawn: Drawn, outputs: Sequence[Variable], recipe: Recipe) -> list[np.ndarray]:
+    """The compiled results on inputs of drawn strides; the second call, which enters machine code, gives them again."""
+    rng = np.random.default_rng(recipe.seed)
+    with sg.using(cache="off"):
+        f = sg.function(list(drawn.inputs), list(outputs), backend="llvm", on_unused_input="ignore")
+        arrays = [laid_out(a, rng) for a in drawn.inputs.values()]
+        found, again = f(*arrays), f(*drawn.inputs.values())
+    for a, b in zip(found, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    return list(found)
+
+
+def check_part(part: int) -> None:
+    """The graphs of one part. They are not shrunk: a step less is another graph, and each try compiles twice."""
+    few = settings(
+        max_examples=EACH, database=None, deadline=None, print_blob=False, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate], report_multiple_bugs=False,
+    )  # fmt: skip
+    seed(part)(few(given(recipes())(check)))()
+
+
+@pytest.mark.parametrize("part", range(QUICK))
+def test_a_drawn_graph_is_what_the_reference_makes_of_it(part: int) -> None:
+    check_part(part)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("part", range(QUICK, QUICK + DEEP))
+def test_more_drawn_graphs_are_what_the_reference_makes_of_them(part: int) -> None:
+    check_part(part)
