@@ -8,6 +8,7 @@ import pytest
 
 import symgraph as sg
 from symgraph import initializers, ops, variables
+from tools.make_surface import PAGE, page
 
 NAMESPACES = [sg, sg.nn, sg.linalg, sg.random, sg.optim]
 ELSEWHERE = {"conv": sg.nn, "pool": sg.nn, **dict.fromkeys(["expm", "factor", "inverse", "norms"], sg.linalg)}
@@ -81,3 +82,7 @@ def test_an_import_loads_few_modules():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     others = {name.split(".")[0] for name in done.stdout.split()} - {"symgraph"}
     assert not others & {"llvmlite", "networkx", "codegen", "scipy", "cupy", "numpy", "unittest", "asyncio", "secrets"}
+
+
+def test_the_page_of_public_functions_is_current():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tools/make_surface.py"

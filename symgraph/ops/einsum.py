@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import prod
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from symgraph.coercion import as_variable, common_dtype, convert
@@ -152,16 +155,49 @@ def _check_extents(subscripts: str, terms: Sequence[Term]) -> None:
                           "axes with one label must have one extent, or 1", operands)  # fmt: skip
 
 
-def einsum(subscripts: str, *operands: Any) -> Variable:
+USUAL = 64  # what an extent that is not known yet counts as when products are put in order
+
+
+def _cheapest(terms: Sequence[Term]) -> tuple[int, int]:
+    """The two operands whose product takes the fewest multiplications, those that stand first of equal ones."""
+    sizes: dict[str, int] = {}
+    for t in terms:
+        for c in t.labels:
+            n = t.static(c)
+            sizes[c] = max(sizes.get(c, 1), USUAL if n is None else n)
+
+    def work(pair: tuple[int, int]) -> int:
+        return prod(sizes[c] for c in set(terms[pair[0]].labels + terms[pair[1]].labels))
+
+    return min(combinations(range(len(terms)), 2), key=work)
+
+
+def _interleaved(args: Sequence[Any]) -> tuple[str, list[Any]]:
+    """``(x, [0, 1], w, [1, 2], [0, 2])`` as subscripts and operands."""
+    operands, axes = list(args[: len(args) // 2 * 2 : 2]), list(args[1::2])
+    result = args[-1] if len(args) % 2 else None
+    numbers = sorted({n for part in (*axes, result or ()) for n in part if n is not Ellipsis})
+    letters = dict(zip(numbers, ascii_uppercase + ascii_lowercase, strict=False))
+
+    def spelled(part: Any) -> str:
+        return "".join("..." if n is Ellipsis else letters[n] for n in part)
+
+    written = ",".join(map(spelled, axes))
+    return written if result is None else f"{written}->{spelled(result)}", operands
+
+
+def einsum(subscripts: Any, *operands: Any) -> Variable:
     """Sums of products by Einstein's convention: ``einsum("ij,jk->ik", x, w)`` is ``x @ w``.
 
     Parameters
     ----------
-    subscripts : str
+    subscripts : str, or the first operand
         For each operand a letter for each axis, ``...`` for the rest; after ``->`` the axes of the result. Labels that
         the result leaves out are summed over. Without ``->`` those that occur once are kept, in alphabetical order.
     *operands : Variable or array_like
-        Multiplied from left to right, two at a time.
+        Multiplied two at a time, the cheapest pair first. In the form ``einsum(x, [0, 1], w, [1, 2],
+        [0, 2])`` each is followed by a list of numbers (or Ellipsis) that stand for labels; a last list is of the
+        result's.
 
     Returns
     -------
@@ -172,6 +208,9 @@ def einsum(subscripts: str, *operands: Any) -> Variable:
     ShapeError
         If the subscripts do not fit the operands, or extents with one label differ.
     """
+    if not isinstance(subscripts, str) and operands and isinstance(operands[0], list | tuple):
+        subscripts, listed = _interleaved((subscripts, *operands))
+        operands = tuple(listed)
     if not isinstance(subscripts, str) or not operands:
         raise AxisError("einsum needs subscripts and operands\nwrite einsum('ij,jk->ik', x, w)")
     dtype = common_dtype(operands)
@@ -180,8 +219,9 @@ def einsum(subscripts: str, *operands: Any) -> Variable:
     parts, result = _parse(subscripts, values)
     terms = [_distinct(convert(v, wide), part) for v, part in zip(values, parts, strict=True)]
     _check_extents(subscripts, terms)
-    total = terms[0]
-    for k, term in enumerate(terms[1:], 1):
-        total = _contract(total, term, set(result).union(*[t.labels for t in terms[k + 1 :]]))
-    total = _summed(total, set(result))
+    while len(terms) > 1:
+        first, second = _cheapest(terms)
+        b, a = terms.pop(second), terms.pop(first)
+        terms.insert(first, _contract(a, b, set(result).union(*[t.labels for t in terms])))
+    total = _summed(terms[0], set(result))
     return convert(_ordered(total, result), dtype)

@@ -132,6 +132,21 @@ def test_einsum_broadcasts_as_numpys(subscripts, shapes):
 
 
 @pytest.mark.parametrize(
+    "axes", [([0, 1], [1, 2]), ([0, 1], [1, 2], [2, 0]), ([Ellipsis, 5, 9], [9, 1]), ([0, 1], [1, 2], [])]
+)
+def test_einsum_takes_lists_of_numbers_too(axes):
+    a, b = random(3, 4), random(4, 5)
+    found = value(lambda x, y: einsum(x, axes[0], y, *axes[1:]), a, b)
+    np.testing.assert_allclose(found, np.einsum(a, axes[0], b, *axes[1:]), rtol=1e-12, atol=1e-12)
+
+
+def test_einsum_makes_the_cheapest_product_first():
+    x, w, v = (sg.tensor(n, shape=s) for n, s in (("x", (500, 400)), ("w", (400, 300)), ("v", (300,))))
+    products = [n for n in sg.graph.toposort([einsum("ij,jk,k->i", x, w, v)]) if n.op.name == "dot"]
+    assert {n.outputs[0].type.shape for n in products} == {(400, 1), (500, 1)}
+
+
+@pytest.mark.parametrize(
     ("subscripts", "count", "what"),
     [
         ("ij,jk", 1, "2 terms for 1 operands"), ("ij->ii", 1, "names an axis twice"),
