@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import limits, table
+from benchmarks import gpu, limits, table
 from benchmarks.agreement import ALLOWED, disagreement, results
 from benchmarks.cases import CASES, Case
 from benchmarks.measure import QUICK, Bench, Result, runs
@@ -392,3 +392,21 @@ def test_a_quick_run_measures_each_kind_of_case(tmp_path, capsys):
     assert ("import", "numpy") in measured and found["versions"]["numpy"] == np.__version__
     out = capsys.readouterr().out
     assert all(CASES[name].title in out for name in kinds.values())
+
+
+def test_the_script_for_gpus_runs_where_there_is_none(tmp_path, capsys):
+    file = tmp_path / "found.json"
+    chosen = "add_one_10,logistic_regression"
+    assert gpu.main(["--simulate", "--workloads", chosen, "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    assert found["machine"]["device"] == "simulate" and found["tests"]["status"] == 0
+    assert [c["workload"] for c in found["cases"]] == chosen.split(",")
+    assert all(c["distance"] <= 1 and c["seconds"] > 0 for c in found["cases"])
+    assert [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[-2:]] == chosen.split(",")
+
+
+def test_a_stage_of_a_gpu_that_has_no_time_or_fails_says_so():
+    late = gpu.Run(deadline=0.0, simulate=True, file=None)
+    assert late.stage("machine", "simulate") == {"error": "no time left"}
+    run = gpu.Run(deadline=float("inf"), simulate=True, file=None)
+    assert "KeyError" in run.stage("case", "no such workload", "symgraph", "tiny", ".")["error"]

@@ -89,7 +89,7 @@ def train(cost: Callable[..., Tensor], update: Callable[..., Any], compiled: boo
         return Step(
             torch.compile(step) if compiled else step,
             tensors(problem),
-            lambda: [p.detach().numpy().copy() for p in parameters],
+            lambda: [p.detach().cpu().numpy().copy() for p in parameters],
         )
 
     return build

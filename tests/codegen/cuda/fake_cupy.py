@@ -87,8 +87,8 @@ class Module:
         text = code.decode()
         entries = [
             f'extern "C" const char* launch_{name}(const int* extents, int together, int backwards, void** given) {{\n'
-            f"  return gpu::launch([](void** a) {{ {name}({pointers(parameters)}); }}, extents, together, backwards, given);"
-            "\n}"
+            f"  return gpu::launch([](void** a) {{ {name}({pointers(parameters)}); }},"
+            " extents, together, backwards, given);\n}"
             for name, parameters in KERNEL.findall(text)
         ]
         self.library = _loaded("\n".join(['#include "simulate.h"', text, *entries, ""]))

@@ -1,0 +1,107 @@
+"""What only a GPU can tell: it leaves the bits that the simulation leaves, and keeps its promises from call to call."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from codegen.cuda.backend import CudaExecutable
+from codegen.cuda.device import Residents
+from codegen.cuda.gpu import Gpu
+from symgraph.backend import find_backend
+from symgraph.errors import BackendError
+from tests import laws
+from tests.codegen.cuda.devices import simulated
+from tests.codegen.cuda.test_programs import NETS, trained
+from tests.programs import task_of
+from tests.test_laws import EACH
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def residents():
+    try:
+        return Residents(Gpu(0))
+    except BackendError as error:
+        pytest.skip(str(error).splitlines()[0])
+
+
+@pytest.fixture(autouse=True)
+def on_the_gpu(residents):
+    with sg.using(backend="cuda", device="0"):
+        yield
+
+
+@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_op_leaves_the_bits_of_the_simulation(case, dtype, residents):
+    inputs, y, arrays = laws.built(case, 0, dtype)
+    values = dict(zip(inputs, arrays, strict=True))
+    task, signature, given = task_of([y], values)
+    (found,) = CudaExecutable(task, signature, residents)(given, task.shared)
+    (expected,) = simulated([y], values)
+    assert laws.same_bits(found, expected), f"{found} differs from the simulation's {expected}"
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_tutorial_learns_what_it_learns_on_the_cpu(name):
+    for here, there in zip(trained(name, "llvm"), trained(name, "cuda"), strict=True):
+        # as in the simulation: sums in another order, and neighbours in a pool that all but tie
+        np.testing.assert_allclose(here, there, rtol=1e-5, atol=5e-5)
+
+
+def steps(count):
+    """What a training step gives, again and again, and what it has learnt."""
+    w = sg.shared(np.full((300, 200), 0.01, "float32"))
+    x = sg.fmatrix("x")
+    kept = sg.random.RandomStream(5).bernoulli(x.shape, p=0.5, dtype="float32")
+    cost = (sg.tanh((x * kept) @ w) ** 2).mean()
+    f = sg.function([x], cost, updates=[(w, w - sg.grad(cost, w))])
+    random = np.random.default_rng(0)
+    costs = [f(random.random((64, 300), "float32")) for _ in range(count)]
+    return np.array([*costs, *w.get_value().ravel()])
+
+
+def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
+    replayed = steps(20)
+    assert len(set(replayed[:20])) == 20
+    monkeypatch.setattr(Gpu, "capture", lambda self, work: work)
+    assert np.array_equal(replayed, steps(20))
+
+
+def test_replays_allocate_nothing():
+    import cupy
+
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.nn.softmax(x).sum(axis=0))
+    value = np.ones((100, 1000), "float32")
+    f(value)
+    held = cupy.get_default_memory_pool().used_bytes()
+    for _ in range(20):
+        f(value)
+    assert cupy.get_default_memory_pool().used_bytes() == held
+
+
+def test_threads_call_one_function():
+    x = sg.fvector("x")
+    f = sg.function([x], sg.exp(x).sum() / x.shape[0])
+    found = {}
+
+    def call(k):
+        found[k] = [f(np.full(1000 + k % 2, k, "float32")) for _ in range(20)]
+
+    threads = [threading.Thread(target=call, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for k, values in found.items():
+        np.testing.assert_allclose(values, np.exp(k), rtol=1e-5)
+
+
+def test_the_machine_says_which_gpu_it_has():
+    assert "sm_" in find_backend("cuda").machine()["device"]
