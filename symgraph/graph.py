@@ -114,10 +114,15 @@ class Variable:
         return _revive, (flatten([self]),)
 
 
+def printable(name: str) -> str:
+    """A name for a line of text: what would break the line, or speak to the terminal, is written as an escape."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()
+
+
 def label(v: Variable) -> str:
     """What to call a variable in a message."""
     if v.name:
-        return v.name
+        return printable(v.name)
     if isinstance(v, Constant):
         return str(v.data) if v.data.size == 1 else "constant"
     return f"{v.owner.op.name}(...)" if v.owner is not None else "input"

@@ -12,7 +12,7 @@ from typing import TextIO
 from symgraph.backend import Prepared, Task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
-from symgraph.graph import Apply, Attr, Constant, SharedVariable, Variable, apply, label, leaves
+from symgraph.graph import Apply, Attr, Constant, SharedVariable, Variable, apply, label, leaves, printable
 from symgraph.kinds import Elementwise
 from symgraph.rewrite import STABILIZING, rewrite
 
@@ -320,7 +320,7 @@ def _slices(node: Apply) -> list[str]:
 def _leaf_text(v: Variable) -> str:
     """A leaf in a formula: its name, or the value of a small constant."""
     if v.name:
-        return v.name
+        return printable(v.name)
     if not isinstance(v, Constant):
         return f"<{v.type}>"
     if v.data.size == 1:
@@ -372,7 +372,7 @@ def _function_lines(f: Function) -> Iterator[str]:
 
 
 def _program_lines(task: Task, p: Prepared) -> Iterator[str]:
-    types = [f"{v.name or f'{kind} {k}'} {v.type}"
+    types = [f"{printable(v.name or f'{kind} {k}')} {v.type}"
              for kind, many in (("input", p.inputs), ("shared", p.shared)) for k, v in enumerate(many)]  # fmt: skip
     yield f"compiled for {', '.join(types) or 'no inputs'}"
     new = dict(zip((*p.renewed, *p.targets), (*p.outputs[len(task.outputs) :], *p.updates), strict=True))

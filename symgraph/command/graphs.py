@@ -19,6 +19,7 @@ from symgraph.function import Function
 from symgraph.graph import Variable
 from symgraph.printing import debugprint, pprint
 from symgraph.view.bisect import Finding, bisect
+from symgraph.view.brief import counted
 from symgraph.view.collect import Graph, document, task_of
 from symgraph.view.difference import difference
 from symgraph.view.document import Document, Step
@@ -109,7 +110,7 @@ def rewrites(options: argparse.Namespace) -> int:
         as_json([{"phase": phase, "rule": s.rule, "why": s.why, "source": doc.place(s.source), "before": s.before,
                   "after": s.after} for phase, s in steps])  # fmt: skip
         return 0
-    say(f"{doc.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}")
+    say(f"{doc.title}: {counted(len(steps), 'step')}")
     for number, (phase, step) in enumerate(steps, 1):
         _show_step(doc, number, phase, step)
         if options.step and number < len(steps) and not _go_on():

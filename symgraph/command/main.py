@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from symgraph.command import graphs, machine, programs
 from symgraph.command.errors import UsageError
 from symgraph.errors import SymgraphError
+from symgraph.view.collect import ORDER
 
 TARGET = "FILE.py:NAME, package.module:NAME, or a graph saved as JSON; NAME may be an expression, several, a function \
 of symgraph.function, or a Python function of no arguments that gives one"
@@ -56,7 +57,8 @@ def _on_target(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _graph_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     draw = _on_target(_command(commands, "draw", graphs.draw, "draw a graph and every step of the compiler"))
     draw.add_argument("-o", "--output", required=True, metavar="FILE", help=FORMS)
-    draw.add_argument("--phase", help="the graph at the end of this phase, for forms that show one")
+    phases = ", ".join(ORDER)
+    draw.add_argument("--phase", help=f"the graph at the end of this phase, for forms that show one: {phases}")
     draw.add_argument("--time", action="store_true", help="measure the parts, for the heat of the page")
     draw.add_argument("-n", "--runs", type=positive, default=50, help="of a measurement, default %(default)s")
     draw.add_argument("--inputs", metavar="FILE.npz", help="arrays to measure with")
@@ -76,7 +78,7 @@ def _graph_commands(commands: argparse._SubParsersAction) -> None:  # type: igno
 def _program_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     code = _on_target(_command(commands, "code", programs.code, "show the code of the kernels under the user's lines"))
     code.add_argument("--kernel", metavar="K", help="one of them")
-    code.add_argument("--kind", help="kernel (default), llvm, optimized, assembly or graph")
+    code.add_argument("--kind", help="kernel (default) or graph; llvm, optimized or assembly; cuda of a GPU")
     _on_target(_command(commands, "memory", programs.memory, "show the live ranges of buffers and the peak"))
     profile = _on_target(_command(commands, "profile", programs.profile, "measure each kernel"))
     profile.add_argument("-n", "--runs", type=positive, default=200, help="default %(default)s")

@@ -13,6 +13,7 @@ from symgraph.command.output import as_json, head, say, table
 from symgraph.command.target import find
 from symgraph.command.values import Compiled, compiled
 from symgraph.errors import BackendError, DataError, IndexOutOfRange
+from symgraph.graph import printable
 from symgraph.view.checks import check
 from symgraph.view.lifetimes import lifetimes
 from symgraph.view.profile import Profile, profile_program, read_profile, slower
@@ -117,9 +118,9 @@ def check_(options: argparse.Namespace) -> int:
                  "problems": [vars(p) for p in problems], "failed": failed})  # fmt: skip
         return int(failed)
     for k, v in enumerate(task.inputs):
-        say(f"input {v.name or k}: {v.type}")
+        say(f"input {printable(v.name or str(k))}: {v.type}")
     for k, v in enumerate(task.outputs):
-        say(f"output {v.name or k}: {v.type}")
+        say(f"output {printable(v.name or str(k))}: {v.type}")
     for p in problems:
         say(f"{'FAILED' if p.fatal else 'note'} {p.kind}: {p.text}" + (f", {p.place}" if p.place else ""))
     if not problems:

@@ -26,8 +26,9 @@ from symgraph.view.collect import Graph
 from symgraph.view.document import Document
 from symgraph.view.plain import read
 
-OURS = (str(Path(__file__).parent), "<frozen importlib")
-"""Files whose frames are no part of a user's traceback."""
+OURS = (*(str(Path(__file__).parents[2] / package / "_")[:-1] for package in ("symgraph", "codegen")),
+        "<frozen importlib", str(importlib.__file__))  # fmt: skip
+"""Files whose frames are no part of a user's traceback: errors of ours say in words where and what."""
 
 WANTED = "name an expression, a list of them, or a function of symgraph.function"
 

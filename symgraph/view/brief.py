@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from symgraph.graph import Apply, Constant, Variable
+from symgraph.graph import Apply, Constant, Variable, printable
 from symgraph.printing import in_terms_of
 
 DEPTH = 5
@@ -31,7 +31,7 @@ def of_node(node: Apply, leaves: Names = NONE) -> str:
 def called(v: Variable, leaves: Names = NONE) -> str:
     """A few characters for a variable; ``leaves`` says what to call those without a name."""
     if v.name or v in leaves:
-        return v.name or leaves[v]
+        return printable(v.name or leaves[v])
     return f"{v.owner.op.name}(…)" if v.owner is not None else "constant" if isinstance(v, Constant) else "input"
 
 
@@ -70,6 +70,11 @@ def of_value(v: Variable) -> str:
 def ops_near(node: Apply) -> set[str]:
     """The ops of the next levels below a node."""
     return {v.owner.op.name for u in node.inputs for v in _upper(u) if v.owner is not None}
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things."""
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from symgraph.backend import Executable, Part, Task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
-from symgraph.graph import Apply, Constant, SharedVariable, Variable, leaves
+from symgraph.graph import Apply, Constant, SharedVariable, Variable, leaves, printable
 from symgraph.origin import Origin
 from symgraph.printing import in_terms_of
 from symgraph.rewrite import EXPAND, PHASES, RULES, STABILIZING, rewrite
@@ -80,6 +80,7 @@ def labels_of(task: Task) -> list[str]:
     single = len(task.outputs) == 1
     labels = [v.name or ("output" if single else f"output {k}") for k, v in enumerate(task.outputs)]
     labels += [f"new {target.name or f'shared {task.shared.index(target)}'}" for target, _ in task.updates]
+    labels = [printable(label) for label in labels]
     return [label if labels.count(label) == 1 else f"{label} #{k}" for k, label in enumerate(labels)]
 
 

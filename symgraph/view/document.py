@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from symgraph.errors import ArgumentError
-from symgraph.graph import Attr
+from symgraph.graph import Attr, printable
 from symgraph.types import TensorType
 
 Ref = tuple[int, int]
@@ -97,7 +97,7 @@ class Node:
     @property
     def title(self) -> str:
         """The op, or the leaf's name or value."""
-        return self.op or self.name or self.value or self.kind
+        return printable(self.op or self.name or self.value or self.kind)
 
 
 @dataclass(frozen=True)

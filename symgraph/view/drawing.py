@@ -56,7 +56,8 @@ class Drawn:
             If there is no such form or phase.
         """
         if form not in WRITERS:
-            raise ArgumentError(f"draw: there is no form {form!r}\nknown are {', '.join(WRITERS)}")
+            found = f"there is no form {form!r}" if form else "the suffix of the file must name a form"
+            raise ArgumentError(f"draw: {found}\nknown are {', '.join(WRITERS)}")
         self.document.state(self.phase)
         return WRITERS[form](self.document, self.phase)
 

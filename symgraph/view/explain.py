@@ -9,8 +9,8 @@ from html import escape
 from symgraph.errors import SymgraphError
 from symgraph.function import Function
 from symgraph.gradient import grad
-from symgraph.graph import Apply, Constant, Variable, leaves, toposort
-from symgraph.pattern import Pattern, walk
+from symgraph.graph import Apply, Constant, Variable, leaves, printable, toposort
+from symgraph.pattern import walk
 from symgraph.printing import pprint
 from symgraph.rewrite import EXPAND, RULES, STABILIZING, Rule, rewrite, rules_for
 from symgraph.types import is_float
@@ -119,7 +119,7 @@ class Explanation:
     results: tuple[Result, ...]
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.title}: {_counted(len(self.steps), 'rewrite')}", *self._steps(), *self._rest()])
+        return "\n".join([f"{self.title}: {brief.counted(len(self.steps), 'rewrite')}", *self._steps(), *self._rest()])
 
     def plain(self) -> dict[str, object]:
         """The same as dicts and lists, for JSON."""
@@ -204,7 +204,7 @@ def _gradients(outputs: Sequence[Variable]) -> Iterator[Result]:
             (stable,) = rewrite([grad(outputs[0], v)], STABILIZING)
         except SymgraphError:
             continue
-        yield _result(f"gradient by {v.name or 'an unnamed input'}", stable)
+        yield _result(f"gradient by {printable(v.name or 'an unnamed input')}", stable)
 
 
 # ------------------------------------------------------------------------------------------------ what was done
@@ -244,16 +244,12 @@ def _effect(doc: Document, before: State, after: State) -> str:
     work = [[doc.nodes[k].flops for k in s.inputs] for s in (before, after)]
     said = []
     if ops[1] < ops[0]:
-        said.append(f"{_counted(ops[0] - ops[1], 'op')} fewer")
+        said.append(f"{brief.counted(ops[0] - ops[1], 'op')} fewer")
     if not any(None in w for w in work):
         saved = sum(n or 0 for n in work[0]) - sum(n or 0 for n in work[1])
         if saved > 0:
-            said.append(f"{_counted(saved, 'operation')} less")
+            said.append(f"{brief.counted(saved, 'operation')} less")
     return ", ".join(said)
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 # ------------------------------------------------------------------------------------------------ what was not
@@ -309,7 +305,7 @@ def _looked(rule: Rule, node: Apply, around: set[str]) -> bool:
     if rule.left is None or rule.left.op != node.op.name:
         return False
     wanted = {p.op for p in walk(rule.left) if p.op} - {node.op.name}
-    numbers = any(not isinstance(p, Pattern) for p in rule.left.inputs)
-    if numbers and not any(isinstance(_under_axes(v), Constant) for v in node.inputs):
+    numbers = [p for p in rule.left.inputs if isinstance(p, int | float)]
+    if not all(any(_is(p)(v) for v in node.inputs) for p in numbers):
         return False
     return bool(wanted) and wanted <= around and rule.apply(node) is None

@@ -8,6 +8,7 @@ from typing import Any
 
 from symgraph.backend import Executable, Storage
 from symgraph.graph import Variable, label
+from symgraph.view.brief import counted
 from symgraph.view.collect import unnamed
 
 WIDEST = 60  # characters of the chart
@@ -83,7 +84,7 @@ class Lifetimes:
         most = max(alive, default=0)
         where = f" during {self.parts[alive.index(most)]}" if most else ""
         kept = sum(s.bytes for s in self.storages if s.kind == "arena")
-        yield f"{self.title}: {len(self.storages)} storages, {len(self.parts)} parts"
+        yield f"{self.title}: {counted(len(self.storages), 'storage')}, {counted(len(self.parts), 'part')}"
         if not kept:
             yield "nothing is kept between the parts"
             return

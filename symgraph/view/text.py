@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from symgraph.view.brief import counted
 from symgraph.view.document import Document, Node, State
 from symgraph.view.frames import by_kernel, caption, type_text
 
@@ -14,11 +15,12 @@ def listing(doc: Document, phase: str | None = None) -> str:
     grouping = by_kernel(doc) if phase is None else {}
     ops = [k for k in state.inputs if doc.nodes[k].kind == "op"]
     number = {k: f"%{n}" for n, k in enumerate(ops)}
-    lines = [f"{doc.title}: {len(ops)} ops" + (f", {len(doc.groups)} parts" if doc.groups and grouping else "")]
+    parts = f", {counted(len(doc.groups), 'part')}" if doc.groups and grouping else ""
+    lines = [f"{doc.title}: {counted(len(ops), 'op')}{parts}"]
     for k in state.inputs:
         node = doc.nodes[k]
         if node.kind in ("input", "shared"):
-            lines.append(f"  {f'{node.kind} {node.name}' if node.name else node.title}: {type_text(node)}")
+            lines.append(f"  {f'{node.kind} {node.title}' if node.name else node.title}: {type_text(node)}")
     part = ""
     for k in ops:
         if grouping and grouping.get(k, "") != part:

@@ -303,6 +303,7 @@ def test_a_target_may_be_an_expression_several_or_a_function_or_give_one(user, n
         (["print", "user.json"], "user.json is no saved graph"),
         (["print", "stops.py:x"], "SystemExit(7)"),
         (["draw", "user.py:y", "-o", "nosuch/y.html"], "nosuch/y.html cannot be written: No such file"),
+        (["draw", "user.py:y", "-o", "y"], "the suffix of the file must name a form\nknown are html"),
         (["draw", "user.py:y", "-o", "y.gif"], "there is no form 'gif'\nknown are html"),
         (["draw", "user.py:y", "-o", "y.svg", "--phase", "nosuch"], "has no phase 'nosuch'\nit has written"),
         (["memory", "user.py:picked"], "extents of v are not known: it is float64 (?,)\ngive them, e.g. --shapes v=64"),
@@ -339,6 +340,25 @@ def test_an_error_in_the_module_shows_the_frames_of_its_own_code_alone(user, wor
     done = run(*words)
     assert done.status == 2 and "Traceback" in done.err and line in done.err
     assert "symgraph/command" not in done.err and "importlib" not in done.err
+
+
+def test_an_error_of_ours_shows_the_user_s_line_and_its_words_alone(user):
+    Path("shapes.py").write_text("import symgraph as sg\n\ny = sg.ones((2, 3)) @ sg.ones((2, 3))\n")
+    for name in ("shapes.py:y", "shapes:y"):
+        done = run("print", name)
+        sys.modules.pop("shapes", None)
+        assert done.status == 2 and done.err.count("  File ") == 1 and 'shapes.py", line 3' in done.err
+        assert "inner sizes differ" in done.err
+
+
+def test_a_name_neither_breaks_a_line_nor_speaks_to_the_terminal(user):
+    Path("named.py").write_text("import symgraph as sg\n\ny = sg.exp(sg.vector('a\\n\\x1b[31mb')).sum()\n")
+    for words in (["print"], ["print", "--pretty"], ["explain"], ["rewrites"], ["memory"], ["check"], ["code"]):
+        shapes = ["--shapes", "a\n\x1b[31mb=3"] if words[0] in ("memory", "check", "code") else []
+        done = run(words[0], "named.py:y", *words[1:], *shapes)
+        assert done.status == 0 and "\x1b" not in done.out and "\nb" not in done.out, words
+        sys.modules.pop("named", None)
+    assert "a\\n\\x1b[31mb" in run("print", "named.py:y", "--pretty").out
 
 
 def test_it_is_a_module_and_plain_where_it_is_no_terminal(user):
