@@ -18,11 +18,15 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "gallery"
 EXAMPLE = "docs/gallery/example.py"
 LONGEST = 40  # lines of an output that the page shows
+WHOLE = ("explain",)  # commands whose end says what the rest comes to
 
 SECTIONS = [
     ("Draw it", f"symgraph draw {EXAMPLE}:train -o docs/gallery/train.svg --shapes x=64x784,y=64x10",
      "SVG and PNG, Graphviz's and Mermaid's languages, JSON that can be read back, and text come from one layout."),
-    ("Say what happened, and why", f"symgraph explain {EXAMPLE}:cost", ""),
+    ("Say what happened, and why", f"symgraph explain {EXAMPLE}:cost",
+     "Each rewrite with its rule, its reason and the line it was made at; formulas that have a name; and what came of "
+     "it. What keeps digits hides the meaning, so a formula is also shown as one of real numbers: here the gradient is "
+     "the softmax minus the target."),
     ("The formula, or the tree", f"symgraph print {EXAMPLE}:cost --pretty", ""),
     ("", f"symgraph print {EXAMPLE}:cost", ""),
     ("Every rewrite", f"symgraph rewrites {EXAMPLE}:train",
@@ -65,7 +69,8 @@ def output(command: str) -> str:
         status = main(shlex.split(command)[1:])
     assert status == 0, f"{command} exits with {status}"
     lines = [line[:160] for line in out.getvalue().rstrip().splitlines()]
-    return "\n".join([*lines[:LONGEST], "..."] if len(lines) > LONGEST else lines)
+    cut = len(lines) > LONGEST and shlex.split(command)[1] not in WHOLE
+    return "\n".join([*lines[:LONGEST], "..."] if cut else lines)
 
 
 def page() -> str:
