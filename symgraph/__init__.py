@@ -56,7 +56,7 @@ from symgraph.ops.square import *
 from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
 from symgraph.rewrite import rule
-from symgraph.show import draw, explain
+from symgraph.show import accuracy, draw, explain
 from symgraph.testing import verify_grad
 from symgraph.types import TensorType
 from symgraph.variables import *
@@ -75,7 +75,7 @@ __all__ = [
     # settings
     "configure", "using", "floatX",
     # files, text, tests
-    "save", "load", "pprint", "debugprint", "draw", "explain", "verify_grad",
+    "save", "load", "pprint", "debugprint", "draw", "explain", "accuracy", "verify_grad",
     # errors
     "SymgraphError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError", "GradientError",
     "IndexOutOfRange", "LinAlgError", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",

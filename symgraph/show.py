@@ -7,15 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from symgraph.errors import BackendError
 from symgraph.function import Function
 from symgraph.graph import Variable
 from symgraph.op import attach
 
 if TYPE_CHECKING:
     from symgraph.view import Document, Drawn
+    from symgraph.view.accuracy import Accuracy
     from symgraph.view.explain import Explanation
 
-__all__ = ["draw", "explain"]
+__all__ = ["accuracy", "draw", "explain"]
 
 
 def draw(
@@ -71,6 +73,47 @@ def explain(
         Prints as text; ``steps``, ``left`` and ``results`` hold the same as data.
     """
     found: Explanation = _view("explain").explain(what)
+    return found
+
+
+def accuracy(expression: Variable, at: Mapping[Variable | str, Any]) -> Accuracy:
+    """Say how many digits of a formula are right, as it is written and as it is compiled, and which rule repaired it.
+
+    Parameters
+    ----------
+    expression : Variable, float
+        Read as it stands: a gradient taken by ``grad`` is repaired already.
+    at : dict
+        For each input, or its name: a range ``(low, high)``, of which points of every magnitude are taken; an array of
+        the input's rank; or such arrays along a first axis, one a sample.
+
+    Returns
+    -------
+    Accuracy
+        Prints as a table of regions; ``plot()`` draws it, ``regions`` and the arrays hold the same as data.
+
+    Raises
+    ------
+    ArgumentError
+        If the expression is no float, or an input has no samples that fit.
+    BackendError
+        If mpmath is not installed.
+
+    Notes
+    -----
+    As written, ops are evaluated one by one by NumPy; as compiled, by a function of the default backend. The real value
+    is found by mpmath in 60 digits, or as many more as it takes until 20 of them stay.
+
+    Examples
+    --------
+    >>> x = vector("x")
+    >>> print(accuracy(log(1 + exp(x)), {x: (-1e3, 1e3)}))
+    """
+    try:
+        view = _view("accuracy")
+    except ImportError as error:
+        raise BackendError(f"accuracy needs mpmath: {error}\npip install mpmath") from error
+    found: Accuracy = view.accuracy(expression, at)
     return found
 
 

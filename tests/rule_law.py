@@ -26,7 +26,7 @@ from symgraph.pattern import Pattern, walk
 from symgraph.reference import evaluate
 from symgraph.rewrite import PHASES, Rule, expand_composites, scratch_rules
 from symgraph.types import TensorType
-from tests import exactly
+from symgraph.view import exactly
 from tests.laws import same_bits
 
 ULP = 4.0

@@ -19,7 +19,7 @@ import numpy as np
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate_node, value_of
 from symgraph.types import is_float
-from tests import exactly
+from symgraph.view import exactly
 from tests.drawn.moves import cases
 
 RUNS = 4

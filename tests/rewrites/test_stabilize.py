@@ -15,7 +15,7 @@ import symgraph.rewrites
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate
 from symgraph.rewrite import Step, expand_composites, rewrite
-from tests import exactly
+from symgraph.view import exactly
 
 assert symgraph.rewrites
 Formula = Callable[..., Variable]

@@ -11,7 +11,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, Variable, toposort
-from symgraph.kinds import Elementwise
+from symgraph.kinds import Declared, Elementwise
 from symgraph.rewrite import expand_composites
 from symgraph.types import is_float
 
@@ -128,6 +128,7 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(arrays[0]), "object")]
     if node.op.name == "sum_to":
         return [_sum_to(*arrays)]
+    assert isinstance(node.op, Declared)
     return [np.asarray(node.op.numpy(*arrays, **node.attrs))]  # the reference itself rounds to the node's dtype
 
 

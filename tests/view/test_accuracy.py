@@ -1,0 +1,88 @@
+"""The accuracy report: digits of both forms against real arithmetic, and the rule that made the difference."""
+
+from __future__ import annotations
+
+import sys
+
+import mpmath
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.errors import ArgumentError, BackendError
+from symgraph.view.accuracy import digits_right
+
+
+def test_a_formula_that_overflows_and_cancels_is_told_with_what_repairs_it():
+    x = sg.vector("x", dtype="float64")
+    report = sg.accuracy(sg.log(1 + sg.exp(x)), {x: (-1000, 1000)})
+    bad = [r for r in report.regions if r.written < 1]
+    assert [r.rules for r in bad] == [("log1p_from_log",), ("log1p_of_exp",)]
+    assert bad[0].high <= -10 and bad[1].low > 700
+    assert all(r.compiled > 15 for r in report.regions)
+    assert not any(r.rules for r in report.regions if r not in bad)
+
+
+def test_a_formula_that_is_right_as_written_needs_no_rule():
+    x = sg.scalar("x", dtype="float32")
+    (region,) = sg.accuracy(sg.tanh(x), {"x": (-3.0, 3.0)}).regions
+    assert region.rules == () and min(region.written, region.compiled) > 6
+    assert (region.low, region.high) == (-3, 3)
+
+
+def test_samples_are_one_array_or_several_along_a_first_axis():
+    x = sg.vector("x", dtype="float64")
+    norm = sg.sqrt((x**2).sum())
+    report = sg.accuracy(norm, {x: [[3.0, 4.0], [3e200, 4e200]]})
+    assert report.points.tolist() == [0, 1]  # their numbers
+    np.testing.assert_allclose(report.compiled, [5, 5e200], rtol=4e-16)  # two roundings
+    assert report.written_digits[1] == 0 < report.compiled_digits[1]
+    np.testing.assert_array_equal(report.written, [5, np.inf])
+    assert sg.accuracy(norm, {x: [3.0, 4.0]}).exact.tolist() == [5]
+
+
+def test_two_inputs_may_have_samples_of_their_own():
+    x, y = sg.scalar("x", dtype="float64"), sg.scalar("y", dtype="float64")
+    report = sg.accuracy(sg.log(sg.exp(x) + sg.exp(y)), {x: [1.0, 800.0, -800.0], y: 0.0})
+    assert report.points.tolist() == [-800, 1, 800] and (report.compiled_digits > 15).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_digits_are_those_of_the_relative_error(dtype):
+    exact = np.array([mpmath.mpf(v) for v in ("1", "1", "1", "0", "nan", "inf", "1e-330", "1e400")], "object")
+    found = np.array([1, 1.01, np.inf, 0, 2, np.inf, 0, np.inf], dtype)
+    digits = digits_right(found, exact)
+    full = -np.log10(np.finfo(dtype).eps)
+    np.testing.assert_allclose(digits, [full, 2, 0, full, np.nan, full, full, full], atol=1e-4)
+
+
+def test_the_table_has_a_row_for_each_region_and_the_plot_both_curves(tmp_path):
+    x = sg.vector("x", dtype="float64")
+    report = sg.accuracy(1 - sg.cos(x), {x: (0, 1)})
+    lines = str(report).splitlines()
+    assert len(lines) == 2 + len(report.regions) and "one_minus_cosine" in lines[3]
+    figure = report.plot(tmp_path / "digits.png")
+    assert (tmp_path / "digits.png").stat().st_size > 0
+    drawn = [line.get_ydata() for line in figure.axes[0].get_lines()]
+    np.testing.assert_array_equal(drawn, [report.written_digits, report.compiled_digits])
+
+
+def test_what_does_not_fit_is_said():
+    x, y = sg.vectors("x y")
+    for at, message in [({x: [1.0]}, "y has no samples"), ({"z": [1.0], x: [1.0]}, "no samples|no input")]:
+        with pytest.raises(ArgumentError, match=message):
+            sg.accuracy(x + y, at)
+    with pytest.raises(ArgumentError, match="axes"):
+        sg.accuracy(sg.exp(x), {x: np.ones((2, 2, 2))})
+    with pytest.raises(ArgumentError, match="samples"):
+        sg.accuracy(x + y, {x: np.ones((2, 3)), y: np.ones((4, 3))})
+    with pytest.raises(ArgumentError, match="float"):
+        sg.accuracy(sg.eq(x, y), {x: [1.0], y: [1.0]})
+
+
+def test_without_mpmath_it_says_what_to_install(monkeypatch):
+    for name in ("symgraph.view.accuracy", "symgraph.view.exactly"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    with pytest.raises(BackendError, match="pip install mpmath"):
+        sg.accuracy(sg.scalar("x"), {"x": 1.0})
