@@ -23,5 +23,6 @@ def open_device(name: str) -> Device:
     if name.isdecimal():
         return Gpu(int(name))
     raise BackendError(
-        f"there is no device {name!r}\nname a GPU by its number; {SIMULATE!r} is the test device, which needs none"
+        f"there is no device {name!r}\nname a GPU by its number in SYMGRAPH_DEVICE; {SIMULATE!r} is the test device, "
+        "which needs none"
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,17 @@ def test_no_rewrite_of_a_tutorial_changes_its_results(name, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ one by one
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="the test device needs a C++ compiler")
+def test_code_shows_cuda_c_under_the_user_s_lines(user):
+    with sg.using(device="simulate"):
+        text = run("code", "user.py:f", "--backend", "cuda", "--kind", "cuda")
+        (part, *_) = run("code", "user.py:f", "--backend", "cuda", "--kind", "cuda", "--json").data
+        assert run("code", "user.py:f", "--backend", "cuda").out.startswith("; k0\n; user.py:6:")
+        assert run("code", "user.py:f", "--backend", "cuda", "--kind", "llvm").status == 2
+    assert text.status == 0 and text.out.startswith("; k0\n; user.py:6:   y = sg.log(1 + sg.exp(x)).sum()\n")
+    assert "__global__" in part["code"] and part["code"].rstrip() in text.out and part["kind"] == "cuda"
 
 
 def test_explain_says_what_was_left_alone_and_why():
