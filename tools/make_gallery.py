@@ -32,7 +32,7 @@ SECTIONS = [
     ("Every rewrite", f"symgraph rewrites {EXAMPLE}:train",
      "`--check inputs.npz` evaluates the graph after each of them, and names the first that changes a result."),
     ("The code of a kernel, under the lines it computes", f"symgraph code {EXAMPLE}:train --kernel k0",
-     "`--kind llvm`, `optimized` and `assembly` go further down. `--backend cuda --kind cuda` shows the CUDA C for a GPU; "
+     "`--kind llvm`, `optimized` and `assembly` go further down. `--backend cuda --kind cuda` shows CUDA C for a GPU; "
      "without one, with a C++ compiler, `SYMGRAPH_DEVICE=simulate` lets it be seen too."),
     ("Where the memory goes", f"symgraph memory {EXAMPLE}:train", ""),
     ("Where the time goes", f"symgraph profile {EXAMPLE}:train -n 200",
