@@ -166,6 +166,8 @@ class Variable:
         """The running product along ``axis``: each element times all before it; its gradient is right at zeros."""
     def dot(self, w: Any) -> Variable:
         """The dot product: sum over the last axis of ``x`` and the last but one of ``w`` (the only one of a vector)."""
+    @property
+    def mT(self) -> Variable: ...
     def __matmul__(self, w: Any) -> Variable:
         """The matrix product ``x @ w``; leading axes are stacks of matrices and broadcast."""
     def __rmatmul__(self, other: Any) -> Variable: ...
@@ -190,9 +192,9 @@ class Variable:
         """The index of the first least element along one axis, or into the flattened array; a NaN counts as least."""
     def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
         """The arithmetic mean along ``axis``; NaN of no elements."""
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
         """mean((x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n."""
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
         """sqrt(var(x)) along ``axis``; its gradient is 0 where all elements are equal."""
     def norm(self, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
         """sum(|x|**ord)**(1/ord) along ``axis``: the length of vectors; its gradient at 0 is 0."""

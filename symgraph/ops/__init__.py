@@ -47,4 +47,6 @@ _MATRICES = (expm, factor, inverse, norms)
 """Families that NumPy has in ``numpy.linalg``."""
 
 interop.publish({n: getattr(module, n) for module in FAMILIES if module not in _MATRICES for n in module.__all__})
+_PRODUCTS = (square.matrix_power, linalg.outer, linalg.tensordot, linalg.matmul)
+interop.publish({f"linalg.{f.__name__}": f for f in _PRODUCTS})
 interop.publish({f"linalg.{n}": getattr(module, n) for module in _MATRICES for n in module.__all__})

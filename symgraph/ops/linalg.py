@@ -17,7 +17,7 @@ from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
 from symgraph.graph import Apply, Variable, describe, label
 from symgraph.kinds import structured
-from symgraph.op import GradResult, attach
+from symgraph.op import GradResult, attach, attach_property
 from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
@@ -84,6 +84,15 @@ def _repeated(index: Sequence[Expr], shape: Sequence[int]) -> list[Expr]:
 def swapped(x: Variable) -> Variable:
     """``x`` with its last two axes exchanged."""
     return permute(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _stack(x: Variable) -> Variable:
+    if x.ndim < 2:
+        raise ShapeError(
+            layout(f"{label(x)}.mT: {x.type} has no rows and columns", [describe(x)], here_excerpt(),
+                   "give it two axes, x[None]")
+        )  # fmt: skip
+    return x
 
 
 def plain(x: Variable) -> Variable:
@@ -325,5 +334,6 @@ def outer(x: Any, w: Any) -> Variable:
 
 
 attach("dot", dot)
+attach_property("mT", lambda x: swapped(_stack(x)))
 attach("__matmul__", matmul)
 attach("__rmatmul__", lambda x, other: matmul(other, x))

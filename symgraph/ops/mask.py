@@ -8,6 +8,7 @@ selected belongs at the place that has k selected ones before it.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -117,6 +118,8 @@ def everywhere(
 
     None unless ``y`` is computed element by element from selections by one mask, and ``axes`` hold their axis.
     """
+    if not _selects(y):
+        return None
     found, opaque = _selections(y, owner)
     target = next((n for n in found if n.attrs["axis"] in axes and n.outputs[0].ndim == y.ndim), None)
     values = None if target is None else _lifted(y, target, opaque)
@@ -128,6 +131,24 @@ def everywhere(
     over = (*[a for a in axes if a < axis], *whole, *[a + wider for a in axes if a > axis])
     chosen = broadcast_like(_over(mask, values, axis), values)
     return ew.switch(chosen, values, constant(fill, values.dtype)), over
+
+
+_known: weakref.WeakKeyDictionary[Variable, bool] = weakref.WeakKeyDictionary()
+"""Whether a selection is somewhere in what a variable is computed from element by element: asked of every sum."""
+
+
+def _selects(y: Variable) -> bool:
+    pending = [y]
+    while pending:
+        v = pending[-1]
+        inner = v.owner.inputs if v.owner is not None and isinstance(v.owner.op, Elementwise) else ()
+        unknown = [i for i in inner if i not in _known]
+        if unknown:
+            pending += unknown
+            continue
+        _known[v] = is_selected(v) or any(_known[i] for i in inner)
+        pending.pop()
+    return _known[y]
 
 
 def _selections(y: Variable, owner: Owner) -> tuple[list[Apply], list[Variable]]:

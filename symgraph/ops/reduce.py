@@ -277,7 +277,7 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -
     return convert(true_div(_sum(wide(v), axes, keepdims), count(v, axes)), v.dtype)
 
 
-def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
     """mean((x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n.
 
     Parameters
@@ -289,18 +289,25 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
         Delta degrees of freedom: 0 for the population, 1 for the unbiased estimate from a sample.
     keepdims : bool
         Whether reduced axes stay, with extent 1.
+    dtype : float dtype, optional
+        What is computed in: that of ``x`` by default, floatX for integers.
 
     Returns
     -------
-    Variable, float, ``axis`` removed.
+    Variable, ``dtype``, ``axis`` removed.
+
+    Raises
+    ------
+    DTypeError
+        If ``dtype`` is no float dtype.
     """
-    v = floating(x)
+    v = floating(x) if dtype is None else convert(x, _float_dtype("var", dtype))
     axes = normalize_axis(axis, v.ndim, "var", v)
     total = _sum(sqr(_centred(v, axes)), axes, keepdims)
     return convert(true_div(total, _freedom(v, axes, ddof)), v.dtype)
 
 
-def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
     """sqrt(var(x)) along ``axis``; its gradient is 0 where all elements are equal.
 
     Parameters
@@ -312,15 +319,29 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
         Delta degrees of freedom: 0 for the population, 1 for the unbiased estimate from a sample.
     keepdims : bool
         Whether reduced axes stay, with extent 1.
+    dtype : float dtype, optional
+        What is computed in: that of ``x`` by default, floatX for integers.
 
     Returns
     -------
-    Variable, float, ``axis`` removed.
+    Variable, ``dtype``, ``axis`` removed.
+
+    Raises
+    ------
+    DTypeError
+        If ``dtype`` is no float dtype.
     """
-    v = floating(x)
+    v = floating(x) if dtype is None else convert(x, _float_dtype("std", dtype))
     axes = normalize_axis(axis, v.ndim, "std", v)
     length = _euclid(_centred(v, axes), axis=axes, keepdims=bool(keepdims))
     return convert(true_div(length, sqrt(convert(as_variable(_freedom(v, axes, ddof)), length.dtype))), v.dtype)
+
+
+def _float_dtype(name: str, dtype: Any) -> str:
+    kind = canonical(dtype)
+    if not is_float(kind):
+        raise DTypeError(layout(f"{name}: dtype is {kind}", [], here_excerpt(), "give a float dtype"))
+    return kind
 
 
 def _centred(v: Variable, axes: tuple[int, ...]) -> Variable:

@@ -7,6 +7,7 @@ from symgraph.rewrites import (
     hyperbolic,
     layout,
     logarithms,
+    matrices,
     norms,
     powers,
     selections,
@@ -17,6 +18,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "hyperbolic", "layout", "logarithms", "norms", "powers", "selections", "special", "specialize",
-    "stabilize", "views",
+    "canonicalize", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers", "selections", "special",
+    "specialize", "stabilize", "views",
 ]  # fmt: skip

@@ -144,6 +144,33 @@ def test_gradients_that_do_not_exist_say_what_to_pass():
         sg.grad(sg.linalg.qr(x, "complete")[0].sum(), x)
 
 
+def test_the_logarithm_of_a_determinant_neither_overflows_nor_vanishes():
+    x = sg.matrix("x")
+    outputs = [sg.log(sg.linalg.det(x)), sg.log(sg.abs(sg.linalg.det(-x))), sg.grad(sg.log(sg.linalg.det(x)), x)]
+    f = sg.function([x], outputs)
+    for scale in (1e3, 1e-3):
+        a = scale * np.eye(201)
+        plain, absolute, slope = f(a)
+        np.testing.assert_allclose([plain, absolute], 201 * np.log(scale), 1e-12)
+        np.testing.assert_allclose(slope, np.eye(201) / scale, 1e-12, 1e-12)
+    assert np.isnan(f(np.diag([1.0, -1.0]))[0]) and f(np.zeros((0, 0)))[0] == 0
+
+
+@pytest.mark.parametrize("build", [lambda a, b: sg.linalg.inv(a) @ b, lambda a, b: b.T @ sg.linalg.inv(a)])
+def test_a_product_with_an_inverse_is_the_solution_of_a_system(build):
+    """The error of a product with the inverse grows with the condition; that of a system's residual does not."""
+    hilbert = 1 / (np.arange(9)[:, None] + np.arange(9) + 1)
+    b = np.arange(9.0)
+    a, v = sg.matrix("a"), sg.vector("b")
+    x = sg.function([a, v], build(a, v))(hilbert, b)
+    assert np.abs(hilbert @ x - b).max() < 1e-15 * np.abs(hilbert).sum() * np.abs(x).max()
+    stacked = sg.tensor3("s")
+    f = sg.function([stacked, a], [sg.linalg.inv(stacked) @ a, a @ sg.linalg.inv(stacked)])
+    s = np.stack([SQUARE, 2 * SQUARE])
+    for found, expected in zip(f(s, SQUARE), (np.linalg.inv(s) @ SQUARE, SQUARE @ np.linalg.inv(s)), strict=True):
+        np.testing.assert_allclose(found, expected, 1e-12, 1e-12)
+
+
 def test_jacobians_are_those_of_each_element():
     x = sg.matrix("x")
     found = sg.jacobian(sg.linalg.inv(x).flatten(), x).eval({x: SQUARE})
@@ -153,4 +180,5 @@ def test_jacobians_are_those_of_each_element():
 
 def test_numpys_own_functions_mean_these():
     x = sg.matrix("x")
+    assert np.linalg.matrix_power(x, 2) is sg.linalg.matrix_power(x, 2) and x.mT is x.T
     assert np.linalg.inv(x) is sg.linalg.inv(x) and np.linalg.norm(x, "fro") is sg.linalg.norm(x, "fro")

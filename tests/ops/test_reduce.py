@@ -191,3 +191,15 @@ def test_counting_needs_the_number_of_bins_and_integers() -> None:
 def test_a_value_beyond_the_bins_is_an_error_when_called(bad: int) -> None:
     with pytest.raises(IndexOutOfRange, match="a value is negative or beyond the last bin"):
         value(lambda x: sg.bincount(x, minlength=3), np.array([0, bad]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_variances_are_computed_in_the_dtype_given(dtype):
+    x = sg.imatrix("x")
+    a = np.random.default_rng(0).integers(-9, 9, (3, 5)).astype("int32")
+    for name in ("var", "std"):
+        (found,) = evaluate([getattr(x, name)(axis=1, dtype=dtype)], {x: a})
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, getattr(a, name)(axis=1, dtype=dtype), rtol=1e-6)
+        with pytest.raises(sg.DTypeError, match=f"{name}: dtype is int64"):
+            getattr(sg, name)(x, dtype="int64")
