@@ -75,13 +75,13 @@ class CudaExecutable:
         self.prepared: Prepared = self._timed("rewrite", lambda: prepare(task, signature))
         self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, schedule))
         self.module: Module = self._timed("emit", lambda: emit(self.program.kernels))
-        self._loaded = self._timed("load", lambda: self.device.load(self.module))
-        self._memory = _allocated(self.program, self.device)
-        self._places = _places(self.program, self._memory)
-        for k, a in enumerate(constant_data(self.program.constants)):
-            self.device.write(self._places[f"c{k}"], a)
+        with residents.lock:
+            self._loaded = self._timed("load", lambda: self.device.load(self.module))
+            self._memory = _allocated(self.program, self.device)
+            self._places = _places(self.program, self._memory)
+            for k, a in enumerate(constant_data(self.program.constants)):
+                self.device.write(self._places[f"c{k}"], a)
         self._captured: tuple[tuple[int, ...], list[Callable[[], None]]] | None = None
-        self._lock = threading.Lock()
 
     @property
     def device(self) -> Device:
@@ -98,7 +98,7 @@ class CudaExecutable:
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """Inputs in, the captured steps, outputs out."""
-        with self._lock:
+        with self.residents.lock:
             self._give(inputs, shared)
             for section in self._sections(shared):
                 section()
@@ -175,14 +175,14 @@ class CudaExecutable:
     def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
         """Seconds of each part, a row a run; shared variables keep their values."""
         held = [s.get_value() for s in shared]
-        with self._lock:
-            found = np.zeros((runs, len(self.program.steps)))
-            for run in range(runs):
+        found = np.zeros((runs, len(self.program.steps)))
+        for run in range(runs):
+            with self.residents.lock:
                 self._give(inputs, shared)
                 for k, step in enumerate(self.program.steps):
                     found[run, k] = self.device.seconds(lambda step=step: self._do([step]))  # type: ignore[misc]
-                for s, value in zip(shared, held, strict=True):
-                    s.set_value(value)
+            for s, value in zip(shared, held, strict=True):
+                s.set_value(value)
         return found
 
     # ------------------------------------------------------------------------------------------------ describing

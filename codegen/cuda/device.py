@@ -6,8 +6,9 @@ Addresses are integers. A device has one stream: what is asked for is done in or
 
 from __future__ import annotations
 
+import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -83,22 +84,32 @@ class Device(Protocol):
 class Resident:
     """The value of a shared variable while a device has it: ``SharedVariable.away``."""
 
-    def __init__(self, device: Device, dtype: str, shape: tuple[int, ...]) -> None:
-        self.device, self.dtype, self.shape = device, np.dtype(dtype), shape
-        self.memory = device.allocate(max(int(np.prod(shape)), 1) * self.dtype.itemsize)
+    def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
+        self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
+        self.memory = owner.device.allocate(max(int(np.prod(shape)), 1) * self.dtype.itemsize)
 
     def fetch(self) -> np.ndarray:
         """The value as an array of the host."""
         value = np.empty(self.shape, self.dtype)
-        self.device.read(self.memory.address, value)
+        with self.owner.lock:
+            self.owner.device.read(self.memory.address, value)
         return value
 
 
 class Residents:
-    """The shared variables that have memory on a device. They keep it when the host has their value for a while."""
+    """The shared variables that have memory on a device. They keep it when the host has their value for a while.
+
+    Attributes
+    ----------
+    device : Device
+    lock : RLock
+        Of the device: it has one stream, and what one thread captures must be nobody else's. Who takes locks of shared
+        variables takes them before.
+    """
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.lock = threading.RLock()
         self._held: weakref.WeakKeyDictionary[SharedVariable, Resident] = weakref.WeakKeyDictionary()
 
     def address(self, s: SharedVariable) -> int:
@@ -108,11 +119,7 @@ class Residents:
             return held.memory.address
         value = s.get_value(borrow=True)
         if held is None or held.shape != value.shape:
-            held = self._held[s] = Resident(self.device, s.dtype, value.shape)
+            held = self._held[s] = Resident(self, s.dtype, value.shape)
         self.device.write(held.memory.address, value)
         s.lend(held)
         return held.memory.address
-
-
-Opener = Callable[[str], Device]
-Openers = Mapping[str, Opener]

@@ -1,5 +1,8 @@
 """Whole functions on the device that simulates a GPU: what the CPU gives, and shared variables that stay over there."""
 
+import threading
+from contextvars import copy_context
+
 import numpy as np
 import pytest
 
@@ -165,3 +168,56 @@ def test_what_only_the_host_computes_stands_between_captured_sections():
         np.testing.assert_allclose(f(scale * value), found, rtol=1e-6)
     with pytest.raises(LinAlgError, match="test_backend.py"):
         f(np.full((2, 2), -1, "float32"))
+
+
+def test_threads_call_functions_of_one_device_and_ask_for_values_meanwhile():
+    s, x = shared(0, 0), sg.fvector("x")
+    add = sg.function([x], (x * s).sum(), updates=[(s, s + x)])
+    look = sg.function([x], sg.exp(x).sum())
+    failed = []
+
+    def work(k):
+        try:
+            for n in range(10):
+                add(np.ones(2, "float32"))
+                found = look(np.zeros(n % 3 + k, "float32"))
+                assert found == n % 3 + k, f"{found} of {n % 3 + k}"
+                s.get_value()
+        except BaseException as error:
+            failed.append(error)
+
+    # a thread has settings of its own
+    threads = [threading.Thread(target=copy_context().run, args=(work, k)) for k in range(1, 4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed and s.get_value().tolist() == [30, 30]
+
+
+def test_what_one_thread_captures_is_nobody_elses(monkeypatch):
+    s = shared(1, 2)
+    sg.function([], updates=[(s, s + 1)])()
+    found = []
+
+    def ask():
+        try:
+            found.append(s.get_value().tolist())
+        except BackendError as error:
+            found.append(error)
+
+    other = threading.Thread(target=ask)
+    plain = SimulatedDevice.capture
+
+    def capture(device, work):
+        def with_company():
+            other.start()
+            other.join(0.2)
+            work()
+
+        return plain(device, with_company)
+
+    monkeypatch.setattr(SimulatedDevice, "capture", capture)
+    assert sg.function([], sg.constant(np.ones(2, "float32")) + shared(1, 1))().tolist() == [2, 2]
+    other.join()
+    assert found == [[2, 3]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_threads_call_one_function():
     def call(k):
         found[k] = [f(np.full(1000 + k % 2, k, "float32")) for _ in range(20)]
 
-    threads = [threading.Thread(target=call, args=(k,)) for k in range(6)]
+    threads = [threading.Thread(target=copy_context().run, args=(call, k)) for k in range(6)]
     for t in threads:
         t.start()
     for t in threads:
