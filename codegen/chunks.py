@@ -33,16 +33,25 @@ ALIGNED = 64  # turns: long chunks begin at multiples of it, so that vectors lie
 
 
 def chunked(whole: Nest, least: int, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
-    """Nests that do what ``whole`` does, and the buffers between them; itself if it does less than ``least``."""
-    cut = _cut(whole, names) if work(whole) >= least else None
-    if cut is None:
+    """Nests that do what ``whole`` does, and the buffers between them.
+
+    Itself if it does less than ``least``, or has results enough for all threads.
+    """
+    wanted = work(whole) >= least and prod(n for _, n in whole.axes) < RESULTS
+    return cut(whole, CHUNKS, names) if wanted else ([whole], [])
+
+
+def cut(whole: Nest, most: int, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
+    """Nests of at most ``most`` chunks and of their merge, and the buffers between; ``whole`` if it is no reduction."""
+    found = _cut(whole, most, names)
+    if found is None:
         return [whole], []
-    count, rest = divmod(cut.extent, cut.turns)
+    count, rest = divmod(found.extent, found.turns)
     p = "p" + next(names)
-    parts = [cut.part(expression.axis(p), cut.turns, ((p, count),))]
+    parts = [found.part(expression.axis(p), found.turns, ((p, count),))]
     if rest:
-        parts.append(cut.part(const(count, INDEX), rest))
-    return [*parts, cut.merged()], list(cut.buffers)
+        parts.append(found.part(const(count, INDEX), rest))
+    return [*parts, found.merged()], list(found.buffers)
 
 
 def work(whole: Nest) -> int:
@@ -50,10 +59,10 @@ def work(whole: Nest) -> int:
     return whole.turns * max(1, arithmetic([e for s in whole.steps for e in s.exprs]))
 
 
-def _cut(whole: Nest, names: Iterator[str]) -> _Cut | None:
-    """How to cut a nest that is one accumulation to few results: along its longest loop."""
+def _cut(whole: Nest, most: int, names: Iterator[str]) -> _Cut | None:
+    """How to cut a nest that is one accumulation: along its longest loop."""
     loops = [s for s in whole.core if isinstance(s, Loop)]
-    if not whole.independent or len(loops) != 1 or len(whole.steps) != 1 or _results(whole) >= RESULTS:
+    if not whole.independent or len(loops) != 1 or len(whole.steps) != 1:
         return None
     allocs = [s.buffer for s in whole.core if isinstance(s, Alloc)]
     axis, extent = max(whole.sequential, key=lambda a: a[1])
@@ -61,19 +70,15 @@ def _cut(whole: Nest, names: Iterator[str]) -> _Cut | None:
     plain = len(axes) == len(whole.sequential) and not any(isinstance(s, Store) for s in walk(body))
     if not plain or extent < 2 or [b.name for b in allocs] != list(whole.steps[0].buffers):
         return None
-    turns = _chunk(extent)
+    turns = _chunk(extent, most)
     shape = (-(-extent // turns), *[n for _, n in whole.axes])
     buffers = tuple(Buffer(f"work{next(names)}", b.dtype, (prod(shape),)) for b in allocs)
     return _Cut(whole, loops[0], axis, extent, turns, shape, buffers, names)
 
 
-def _results(whole: Nest) -> int:
-    return prod(n for _, n in whole.axes)
-
-
-def _chunk(extent: int) -> int:
+def _chunk(extent: int, most: int) -> int:
     """Turns of a chunk; of some candidates the one that leaves fewest over."""
-    least = -(-extent // CHUNKS)
+    least = -(-extent // most)
     step = ALIGNED if least > ALIGNED else 1
     first = -(-least // step) * step
     return min(range(first, max(2 * least, first + 1), step)[:CHUNKS], key=lambda n: extent % n)

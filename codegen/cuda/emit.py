@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 
-from codegen.affine import flat_index
+from codegen.affine import Linear, flat_index, linear
 from codegen.cuda.spell import PRELUDE, TYPES, literal, spell
 from codegen.kernel import (
     Accumulate,
@@ -41,7 +41,7 @@ from codegen.numerics import BASIC, expansion
 from codegen.numerics.half import touches_half, widened
 from codegen.ranges import Span, span
 from codegen.unroll import inline_calls
-from symgraph.expression import INDEX, Expr, apply, axis, kind_of, load, toposort
+from symgraph.expression import INDEX, Expr, apply, axis, const, kind_of, load, rename, toposort
 
 _DIMENSIONS = ("x", "y", "z")
 _NARROW = 2**31 - 1
@@ -128,6 +128,7 @@ class _Terms:
         self.reads: dict[Expr, frozenset[str]] = {}
         self.ranges: dict[str, Span] = {}
         self.buffers: dict[str, Buffer] = {}
+        self.lanes = 1  # of the vector loop around the current term
 
     def line(self, text: str) -> None:
         self.lines.append("  " * len(self.scopes) + text)
@@ -189,7 +190,11 @@ class _Terms:
 
     def place(self, e: Expr) -> Expr:
         """The flat index of a load."""
-        return flat_index(e.args, self.buffers[str(e.value)].shape)
+        return self.flat(str(e.value), e.args)
+
+    def flat(self, name: str, at: Sequence[Expr]) -> Expr:
+        """The flat index of an element."""
+        return flat_index(at, self.buffers[name].shape)
 
     def compute(self, e: Expr) -> None:
         """Write a term whose needs are known."""
@@ -216,7 +221,7 @@ class _Terms:
 
     def text(self, e: Expr) -> str:
         if e.prim == "load":
-            return self.element(str(e.value), self.place(e))
+            return self.loaded(str(e.value), self.place(e))
         args = [self.value(a) for a in e.args]
         if self.is_plain_division(e):
             return f"{args[0]} {'/' if e.prim == 'floordiv' else '%'} {args[1]}"
@@ -227,6 +232,19 @@ class _Terms:
     def element(self, name: str, place: Expr) -> str:
         """An element of a buffer; storage without an extent is a plain variable."""
         return f"{name}[{self.value(place)}]" if self.buffers[name].shape else name
+
+    def loaded(self, name: str, place: Expr) -> str:
+        """An element that is read; of the piece around it where lanes read their neighbours."""
+        form = linear(place)
+        base = Linear(form.terms, form.offset - form.offset % self.lanes)
+        if self.lanes == 1 or self.buffers[name].space != "global" or not is_multiple(base, self.lanes):
+            return self.element(name, place)
+        piece = load(name, (base.expr(),), f"{self.lanes} of {self.buffers[name].dtype}")
+        if self.find(piece) is None:
+            kind = f"Lanes<{TYPES[self.buffers[name].dtype]}, {self.lanes}>"
+            self.reads[piece] = frozenset([name])
+            self.bind(piece, self.named(kind, f"*(const {kind}*)({name} + {self.value(base.expr())})"))
+        return f"{self.find(piece)}.at[{form.offset % self.lanes}]"
 
     def rare(self, e: Expr) -> None:
         """A slow path that is only computed where it is chosen."""
@@ -344,6 +362,9 @@ class _GlobalFunction(_Terms):
     def loop(self, s: Loop) -> None:
         if s.kind == "parallel":
             raise KernelError(f"threads of a GPU have no parallel loops\n  in: {show_statement(s)}")
+        if s.kind == "vector":
+            self.vector(s)
+            return
         self.forget(writes(s.body))
         self.ranges[s.index] = (0, max(s.extent - 1, 0))
         if s.extent == 1:
@@ -356,12 +377,42 @@ class _GlobalFunction(_Terms):
             self.bind(axis(s.index), s.index)
             self.body(s.body)
 
+    def vector(self, s: Loop) -> None:
+        """Each statement for all lanes before the next; what lies side by side is moved in one piece."""
+        for store in s.body:
+            if not isinstance(store, Store):
+                raise KernelError(f"vectors of a GPU are for maps\n  in: {show_statement(store)}")
+            self.lanes = s.extent
+            turns = [rename((*store.at, store.expr), {s.index: const(k, INDEX)}) for k in range(s.extent)]
+            values = [self.value(expr) for *_, expr in turns]
+            places = [self.flat(store.buffer, at) for *at, _ in turns]
+            self.lanes = 1
+            self.put_lanes(store.buffer, places, values)
+
+    def put_lanes(self, name: str, places: Sequence[Expr], values: Sequence[str]) -> None:
+        """Values at places, in one piece if these begin at a multiple of their number and are neighbours."""
+        n, dtype = len(places), self.buffers[name].dtype
+        first, *others = (linear(p) for p in places)
+        neighbours = all(p.terms == first.terms and p.offset == first.offset + k for k, p in enumerate(others, 1))
+        if neighbours and is_multiple(first, n):
+            kind = f"Lanes<{TYPES[dtype]}, {n}>"
+            self.line(f"*({kind}*)({name} + {self.value(places[0])}) = {kind}{{{{{', '.join(values)}}}}};")
+        else:
+            for place, value in zip(places, values, strict=True):
+                self.line(f"{name}[{self.value(place)}] = {value};")
+        self.forget(frozenset([name]))
+
     def put(self, pairs: Sequence[tuple[str, Expr]], at: tuple[Expr, ...]) -> None:
         """Each buffer's element ``at`` becomes its term; all terms are read before the first write."""
-        ready = [(self.element(name, flat_index(at, self.buffers[name].shape)), self.value(e)) for name, e in pairs]
+        ready = [(self.element(name, self.flat(name, at)), self.value(e)) for name, e in pairs]
         for target, text in ready:
             self.line(f"{target} = {text};")
         self.forget(frozenset(name for name, _ in pairs))
+
+
+def is_multiple(form: Linear, n: int) -> bool:
+    """Whether an index is a multiple of ``n``."""
+    return form.offset % n == 0 and all(factor % n == 0 for _, factor in form.terms)
 
 
 def _in_registers(buffers: Sequence[Buffer]) -> int:

@@ -1,5 +1,8 @@
 // What kernels call beside operators: total forms of what C leaves open, and half precision kept as bits.
 
+// Neighbours that memory gives and takes in one piece.
+template <class T, int n> struct __align__(sizeof(T) * n) Lanes { T at[n]; };
+
 template <class T> __device__ __forceinline__ T maximum(T a, T b) { return a > b || a != a ? a : b; }
 template <class T> __device__ __forceinline__ T minimum(T a, T b) { return a < b || a != a ? a : b; }
 

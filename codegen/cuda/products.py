@@ -43,6 +43,7 @@ from symgraph.formula import DOT, Axis
 
 DEPTH = 16  # of the tiles in shared storage, along k
 LEAST = 8  # extent of each of m, n and k from which tiles are worth their barriers
+SHARE = 256  # of k, at least, where it is cut
 RESULTS = 512  # of a product from which on there are
 PROCESSORS = 128  # that want a block each; the number says what a tile is worth, not what a result is
 
@@ -126,6 +127,14 @@ def choose(product: Product) -> Tile:
         return max(blocks, PROCESSORS) * t.m * t.n * (1 + 1 / t.rows + 1 / t.columns)
 
     return min(TILES, key=cost)
+
+
+def shares(product: Product) -> int:
+    """Into how many sums k is cut, so that all processors have a block; one where that is not worth a merge."""
+    z, m, n, k = product.extents
+    t = choose(product)
+    blocks = z * -(-m // t.m) * -(-n // t.n)
+    return max(1, min(2 * PROCESSORS // blocks, k // SHARE))
 
 
 def product(found: Product, names: Iterator[str]) -> Bound:

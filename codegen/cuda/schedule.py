@@ -1,5 +1,6 @@
 """Scheduling for a GPU: the loops of a kernel bound to blocks and threads.
 
+    vectors    a thread for a few neighbours of a large map, which memory gives and takes in one piece
     each       a thread for each result, neighbours side by side in memory
     product    tiles of a sum of products, in shared storage and registers (``codegen.cuda.products``)
     rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
@@ -15,18 +16,23 @@ from dataclasses import replace
 from itertools import count
 from math import gcd, prod
 
-from codegen.affine import Linear, linear
+from codegen.affine import Linear, linear, loads_in
 from codegen.blocks import blocked
-from codegen.cuda.products import find_product, product
+from codegen.chunks import cut
+from codegen.cuda.products import find_product, product, shares
 from codegen.cuda.rows import rows, wants_rows
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
-from codegen.kernel import If, Kernel, Loop, nest
+from codegen.kernel import Buffer, If, Kernel, Loop, Store, nest
 from codegen.ranges import Span, simplify, span
 from codegen.schedule import split_nests
 from codegen.tiles import Machine, Nest
 from symgraph.expression import Expr, axis
+from symgraph.types import SIZES
 
 CHUNKED = 1 << 16  # operations from which a reduction to few results is cut into chunks
+LARGE = 1 << 18  # elements of a map that keep a GPU busy with several for each thread
+BYTES = 16  # that one access of a thread moves at most
+MOST_LANES = 4
 GPU = Machine(vector_bytes=4, registers=255)  # one lane: threads are the lanes
 
 
@@ -34,9 +40,17 @@ def schedule(kernel: Kernel, machine: Machine = GPU) -> Kernel:
     """The kernel as nests of block loops around thread loops."""
     names = (f"_{n}" for n in count())
     plain, nests = split_nests(kernel, CHUNKED, names)
-    made = [_bound(n, names) for n in nests]
-    buffers = (*plain.buffers, *(b for m in made for b in m.buffers))
+    cuts = [_shared(n, names) for n in nests]
+    made = [_bound(n, names) for parts, _ in cuts for n in parts]
+    buffers = (*plain.buffers, *(b for _, between in cuts for b in between), *(b for m in made for b in m.buffers))
     return simplify(blocked(replace(plain, buffers=buffers, body=tuple(m.loop for m in made)), machine, names))
+
+
+def _shared(whole: Nest, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
+    """Products of few tiles and long sums, cut along the sums."""
+    found = find_product(whole)
+    parts = shares(found) if found is not None else 1
+    return cut(whole, parts, names) if parts > 1 else ([whole], [])
 
 
 def _bound(whole: Nest, names: Iterator[str]) -> Bound:
@@ -45,7 +59,10 @@ def _bound(whole: Nest, names: Iterator[str]) -> Bound:
     found = find_product(whole)
     if found is not None:
         return product(found, names)
-    return rows(whole, names) if wants_rows(whole) else each(whole, names)
+    if wants_rows(whole):
+        return rows(whole, names)
+    width = lanes(whole)
+    return vectors(whole, width, names) if width > 1 else each(whole, names)
 
 
 def each(whole: Nest, names: Iterator[str]) -> Bound:
@@ -61,6 +78,30 @@ def each(whole: Nest, names: Iterator[str]) -> Bound:
     if blocks * threads > total:
         body = (If(i < total, body),)
     return Bound(Loop(block, blocks, "block", (Loop(thread, threads, "thread", body),)), kept)
+
+
+# ------------------------------------------------------------------------------------------------ vectors
+
+
+def lanes(whole: Nest) -> int:
+    """Neighbours that one thread of a large map does: so many of the widest elements as one access moves."""
+    maps = [s for s in whole.core if isinstance(s, Store)]
+    if len(maps) < len(whole.core) or not whole.axes or prod(n for _, n in whole.axes) < LARGE:
+        return 1
+    terms = [e for s in maps for e in (*loads_in((s.expr,)), s.expr)]
+    width = min(MOST_LANES, BYTES // max(SIZES[e.dtype] for e in terms))
+    name, extent = whole.axes[-1]
+    side_by_side = any(linear(i).stride(name) == 1 for i in whole.accesses)
+    return width if side_by_side and extent % width == 0 else 1
+
+
+def vectors(whole: Nest, width: int, names: Iterator[str]) -> Bound:
+    """``width`` neighbours along the last axis by each thread."""
+    name, extent = whole.axes[-1]
+    lane = "lane" + next(names)
+    places = {name: axis(name) * width + axis(lane)}
+    core = (Loop(lane, width, "vector", placed(whole.core, places)),)
+    return each(Nest((*whole.axes[:-1], (name, extent // width)), core, whole.independent), names)
 
 
 # ------------------------------------------------------------------------------------------------ scatters

@@ -16,6 +16,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __shared__ static __attribute__((section("gpu_shared")))
+#define __align__(n) __attribute__((aligned(n)))
 #define HALF_DEFINED
 
 // The few functions of <math.h> by which the compiler knows them: that header is slow to read.
@@ -40,8 +41,6 @@ extern "C" __attribute__((weak, visibility("hidden"))) char __start_gpu_shared[]
 
 struct dim3 { int x, y, z; };
 static dim3 blockIdx, threadIdx;
-
-struct alignas(16) float4 { float x, y, z, w; };
 
 template <class To, class From> static inline To same_bits(From from) {
   To to;

@@ -10,6 +10,13 @@ from tests.codegen.cuda.devices import interpreted_for_gpu, simulated
 from tests.programs import by_reference
 from tests.test_laws import EACH, EACH_ELEMENTWISE
 
+
+@pytest.fixture(autouse=True)
+def vectors(monkeypatch):
+    """Small maps too are done by several neighbours in a thread."""
+    monkeypatch.setattr("codegen.cuda.schedule.LARGE", 8)
+
+
 SAMPLE = EACH[::15]
 
 

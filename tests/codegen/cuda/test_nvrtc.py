@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 import struct
 from collections.abc import Iterator
 
@@ -162,3 +164,29 @@ def test_what_a_kernel_puts_off_to_memory_is_read_from_the_log():
     array = 'extern "C" __global__ void k(float* x, int n) { float a[99]; for (int i = 0; i < 99; ++i) a[i] = x[i * n];'
     usage = nvrtc.compile_text(array + " for (int i = 0; i < n; ++i) x[i] = a[(i * i) % 99]; }", "sm_80").usage["k"]
     assert usage.stack >= 4 * 99 and usage.registers > 0
+
+
+def ptx(text: str) -> str:
+    """What the compiler gives its assembler."""
+    lib, handle = nvrtc.library(), ctypes.c_void_p()
+    assert lib.nvrtcCreateProgram(ctypes.byref(handle), text.encode(), b"m.cu", 0, None, None) == 0
+    options = [b"--gpu-architecture=compute_90", *[o.encode() for o in nvrtc.OPTIONS[:-1]]]
+    assert lib.nvrtcCompileProgram(handle, len(options), (ctypes.c_char_p * len(options))(*options)) == 0
+    found = nvrtc._taken(lib.nvrtcGetPTXSize, lib.nvrtcGetPTX, handle).decode()
+    assert lib.nvrtcDestroyProgram(ctypes.byref(handle)) == 0
+    return found
+
+
+def test_large_maps_move_sixteen_bytes_at_a_time():
+    x, y = sg.fmatrices("x y")
+    value = np.ones((1024, 1024), "float32")
+    text = ptx(program([sg.exp(x) * y + 1], {x: value, y: value}).text())
+    assert len(re.findall(r"ld\.global(\.nc)?\.v4\.(f|b|u)32", text)) == 2
+    assert len(re.findall(r"st\.global\.v4\.(f|b|u)32", text)) == 1
+
+
+def test_no_product_is_added_without_rounding_unless_the_kernel_says_so():
+    x, y = sg.fmatrices("x y")
+    value = np.ones((32, 32), "float32")
+    assert "fma.rn.f32" not in ptx(program([x * y + x], {x: value, y: value}).text())
+    assert "fma.rn.f32" in ptx(program([x @ y], {x: value, y: value}).text())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from codegen.affine import flat_index
-from codegen.cuda.products import TILES, Tile, choose, find_product
+from codegen.cuda.products import TILES, Tile, choose, find_product, shares
 from codegen.cuda.schedule import schedule
 from codegen.interpret import run
 from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, Store, check, nest
@@ -79,6 +79,24 @@ def test_every_tile_is_the_product(tile, condition, monkeypatch):
     arrays = held(*size)
     run_kernels([schedule(product_kernel(*size, condition))], [arrays])
     assert_same_bits(arrays["y"], expected(*size, arrays, condition))
+
+
+@pytest.mark.parametrize("k", [2048, 3001])
+@pytest.mark.parametrize("condition", [False, True])
+def test_long_sums_of_few_tiles_are_shared_by_many_blocks(k, condition):
+    size = (1, 40, 30, k)
+    kernel = product_kernel(*size, condition)
+    assert shares(found_in(kernel)) == k // 256
+    scheduled = schedule(kernel)
+    check(scheduled)
+    arrays = {**held(*size), **{b.name: np.zeros(b.shape, F) for b in scheduled.buffers if b not in kernel.buffers}}
+    run_kernels([scheduled], [arrays])
+    assert_same_bits(arrays["y"], expected(*size, arrays, condition))
+
+
+def test_large_products_are_not_cut():
+    assert shares(found_in(product_kernel(1, 4096, 4096, 64))) == 1
+    assert shares(found_in(product_kernel(1, 2048, 2048, 4096))) == 1
 
 
 @pytest.mark.deep

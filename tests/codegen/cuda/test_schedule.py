@@ -1,9 +1,11 @@
 """The laws of scheduling for a GPU: a scheduled kernel obeys the loop IR and keeps the bits of the plain one."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import symgraph as sg
 from codegen.affine import linear
 from codegen.cuda.schedule import distinct, schedule
 from codegen.interpret import run
@@ -12,9 +14,10 @@ from symgraph.expression import axis, const, load
 from symgraph.formula import SUM
 from tests.codegen import samples
 from tests.codegen.computes import contractions, maps, reductions, scans, scatters
-from tests.codegen.cuda.devices import run_kernels
+from tests.codegen.cuda.devices import interpreted_for_gpu, run_kernels, simulated
 from tests.codegen.legal import legalize
 
+F = "float32"
 KINDS = {"maps": maps, "reductions": reductions, "contractions": contractions, "scans": scans, "scatters": scatters}
 drawn_kernels = st.one_of(*[kind() for kind in KINDS.values()])
 
@@ -40,6 +43,28 @@ def test_a_schedule_keeps_the_bits_in_any_order_of_blocks_and_threads(kind, data
     check(scheduled)
     assert scheduled == schedule(plain)
     assert_kept(left_by(scheduled, drawn, seed=3), left_by(plain, drawn))
+
+
+def large_maps():
+    """Maps by several neighbours in a thread."""
+    x, b, wide = sg.fmatrix("x"), sg.fvector("b"), sg.dmatrix("w")
+    outputs = [sg.exp(x) + b, (x + b).T, x > 0, x[:, ::-1] * 2, wide + x, sg.sin(1e9 * x), x.astype("float16"), x + x.T]
+    random = np.random.default_rng(0)
+    return outputs, {x: random.random((24, 24), F), b: random.random(24, F), wide: random.random((24, 24))}
+
+
+def test_neighbours_of_a_large_map_move_in_one_piece(monkeypatch):
+    monkeypatch.setattr("codegen.cuda.schedule.LARGE", 1)
+    outputs, values = large_maps()
+    for found, wanted in zip(simulated(outputs, values), interpreted_for_gpu(outputs, values), strict=True):
+        samples.assert_same_bits(found, wanted)
+    s = sg.shared(np.arange(64, dtype=F))
+    with sg.using(backend="cuda", device="simulate"):
+        f = sg.function([], updates=[(s, s[::-1] + s)])
+        f()
+        text = next(iter(f.programs.values())).code("cuda")
+    assert (s.get_value() == 63).all()
+    assert text.count("*(const Lanes<float, 4>*)(sh0") == 2 and text.count(" = Lanes<float, 4>{{") == 1
 
 
 @pytest.mark.deep
