@@ -28,6 +28,7 @@ BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
     "llvm": "codegen.llvm.backend:LlvmBackend",
     "cuda": "codegen.cuda.backend:CudaBackend",
+    "auto": "symgraph.backend:AutoBackend",
 }
 
 
@@ -316,6 +317,31 @@ def store_of(name: str) -> Store | None:
 def register_backend(name: str, path: str) -> None:
     """Make the class at ``"module:Class"`` available as ``backend=name``."""
     BACKENDS[name] = path
+
+
+class AutoBackend:
+    """The GPU where there is one that can be used, else the processor."""
+
+    @cached_property
+    def chosen(self) -> str:
+        """The name of the backend that is used."""
+        try:
+            machine_of("cuda")
+        except BackendError:
+            return "llvm"
+        return "cuda"
+
+    def compile(self, task: Task, signature: Signature) -> Executable:
+        """By the backend chosen."""
+        return find_backend(self.chosen).compile(task, signature)
+
+    def machine(self) -> Mapping[str, str]:
+        """What the backend chosen says, and its name."""
+        return {"backend": self.chosen, **machine_of(self.chosen)}
+
+    def store(self) -> Store | None:
+        """That of the backend chosen."""
+        return store_of(self.chosen)
 
 
 # ------------------------------------------------------------------------------------------------ numpy

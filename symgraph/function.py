@@ -112,7 +112,8 @@ def function(
     no_default_updates : bool
         Do not advance random streams and other shared variables with a default update.
     backend : str, optional
-        "llvm" (default), "numpy", ...; see ``symgraph.backend.BACKENDS``.
+        "llvm" (default), "cuda" for a GPU, "auto" for a GPU where there is one, "numpy", ...; see
+        ``symgraph.backend.BACKENDS``.
     profile : bool
         Count calls and their seconds in ``f.usage``.
 

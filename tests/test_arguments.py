@@ -6,12 +6,12 @@ from numpy.lib.stride_tricks import as_strided
 
 import symgraph as sg
 
-BACKENDS = ["numpy", "llvm"]
+BACKENDS = ["numpy", "llvm", pytest.param("cuda", marks=pytest.mark.deep)]
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
-    with sg.using(backend=request.param):
+    with sg.using(backend=request.param, device="simulate"):
         yield request.param
 
 

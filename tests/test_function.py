@@ -5,12 +5,12 @@ import pytest
 
 import symgraph as sg
 
-BACKENDS = ["numpy", "llvm"]
+BACKENDS = ["numpy", "llvm", pytest.param("cuda", marks=pytest.mark.deep)]
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
-    with sg.using(backend=request.param):
+    with sg.using(backend=request.param, device="simulate"):
         yield request.param
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from codegen.cache import Cache
 from codegen.cuda.device import Device, Memory, Residents
 from codegen.cuda.emit import Module, emit
 from codegen.cuda.open import open_device
@@ -52,6 +53,10 @@ class CudaBackend:
             if name not in self._residents:
                 self._residents[name] = Residents(open_device(name))
             return self._residents[name]
+
+    def store(self) -> Cache:
+        """The compiled modules on disk."""
+        return Cache(config.settings().cache)
 
     def machine(self) -> dict[str, str]:
         """What is compiled for."""

@@ -8,7 +8,7 @@ import pytest
 import symgraph as sg
 from codegen.cuda.backend import CudaBackend
 from codegen.cuda.gpu import Gpu
-from symgraph.backend import BACKENDS, _load
+from symgraph.backend import BACKENDS, _load, machine_of, store_of
 from symgraph.errors import BackendError
 from tests.codegen.cuda import fake_cupy
 
@@ -72,6 +72,18 @@ def test_without_a_gpu_the_error_says_what_is_missing(monkeypatch, count, number
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(count))
     with pytest.raises(BackendError, match=said):
         CudaBackend().residents(number)
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, "cuda"), (0, "llvm"), (None, "llvm")])
+def test_auto_is_the_gpu_where_there_is_one(cupy, monkeypatch, count, chosen):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(count))
+    assert machine_of("auto")["backend"] == chosen
+    x = sg.fvector("x")
+    f = sg.function([x], x * 2, backend="auto")
+    assert f([1, 2]).tolist() == [2, 4]
+    assert store_of("auto").folder == store_of(chosen).folder
+    (program,) = f.programs.values()
+    assert chosen in type(program).__name__.lower()
 
 
 def test_without_memory_the_error_says_so(cupy):

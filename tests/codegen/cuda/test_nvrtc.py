@@ -68,10 +68,10 @@ def rows_and_scatters():
     return program(outputs, {x: np.ones((300, 1000), "float32"), k: np.arange(5)})
 
 
-def products():
+def products(tiles=TILES):
     """Each tile."""
     kernels = []
-    for n, tile in enumerate(TILES):
+    for n, tile in enumerate(tiles):
         for condition in (False, True):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("codegen.cuda.products.TILES", (tile,))
@@ -92,9 +92,11 @@ def functions(dtype):
 
 
 FAMILIES = {
-    "a net": a_net, "rows and scatters": rows_and_scatters, "products": products,
+    "a net": a_net, "rows and scatters": rows_and_scatters, "the largest tile": lambda: products(TILES[:1]),
     "functions of float32": lambda: functions("float32"),
 }  # fmt: skip
+
+MORE = {"products": products, "functions of float64": lambda: functions("float64")}
 
 
 def sections(elf: bytes) -> Iterator[tuple[str, bytes]]:
@@ -141,10 +143,9 @@ def test_a_family_fits(family):
 
 @pytest.mark.deep
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("family", [*FAMILIES, "functions of float64"])
+@pytest.mark.parametrize("family", [*FAMILIES, *MORE])
 def test_a_family_fits_each_architecture(family, architecture):
-    made = FAMILIES[family]() if family in FAMILIES else functions("float64")
-    check(made, architecture)
+    check({**FAMILIES, **MORE}[family](), architecture)
 
 
 @pytest.mark.deep
