@@ -36,6 +36,7 @@ from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.prelude import Prelude, prelude
 from symgraph.rewrite import STABILIZING, Step, rewrite
+from symgraph.rewrites.selections import fold_selections
 from symgraph.shapes import check_update
 from symgraph.types import TensorType
 
@@ -134,7 +135,7 @@ def function(
     targets = [s for s, _ in pairs]
     results = substitute([*flat, *[new for _, new in pairs]], replaced) if replaced else [*flat, *[u for _, u in pairs]]
     if any(is_selected(v) for node in toposort(results) for v in node.outputs):
-        results = rewrite(results, STABILIZING)  # what is summed over a selection needs no extent
+        results = fold_selections(rewrite(results, STABILIZING))
     if not no_default_updates:
         targets, results = _default_updates(targets, results)
     variables = [i.variable for i in declared]

@@ -25,6 +25,7 @@ from symgraph.ops.matrices import eye
 from symgraph.ops.shape import elements, extents, reshaped
 from symgraph.origin import here_excerpt, made_at
 from symgraph.rewrite import STABILIZING, rewrite
+from symgraph.rewrites.selections import fold_selections
 from symgraph.types import is_float
 
 Wrt = TypeVar("Wrt", Variable, Sequence[Variable])
@@ -152,7 +153,8 @@ def _pull(
     for v in wrt:
         _check_wrt(v)
     leaves = [*wrt, *stop]
-    prepared = _expand_for_gradient(rewrite(outputs, STABILIZING, leaves=leaves))
+    stable = fold_selections(rewrite(outputs, STABILIZING, leaves=leaves), leaves)
+    prepared = _expand_for_gradient(stable)
     total: dict[Variable, Variable] = {}
     for v, g in zip(prepared, cotangents, strict=True):
         _add(total, v, g)

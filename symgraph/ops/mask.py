@@ -105,7 +105,7 @@ def _over(mask: Variable, x: Variable, axis: int) -> Variable:
     return permute(mask, (None,) * axis + tuple(range(mask.ndim)) + (None,) * (x.ndim - axis - mask.ndim))
 
 
-# ------------------------------------------------------------------------------------------------ summing
+# ------------------------------------------------------------------------------------------------ folding
 
 
 Owner = Callable[[Variable], Apply | None]

@@ -1,34 +1,63 @@
-"""Stabilize: what is summed over a selection needs no array whose extent depends on data.
+"""Folds over selections: what is summed over ``x[mask]`` needs no array whose extent depends on data.
 
-The measure is the number of selections. Without one the host has nothing to count before a call, and one program serves
-every mask.
+This is done once all rules have run, so that a rule sees ``log(sum(exp(x[mask])))`` as it was written: a choice inside
+the sum would stand in its way.
 """
 
 from __future__ import annotations
 
-from symgraph.graph import Apply, Variable
-from symgraph.kinds import Reduction
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph import Apply, Variable, apply, toposort, transform
 from symgraph.match import Owner
-from symgraph.ops.mask import everywhere, extent
+from symgraph.op import OPS
+from symgraph.ops.mask import everywhere, extent, is_selected
 from symgraph.ops.reduce import kept
-from symgraph.rewrite import rewriter
+from symgraph.origin import made_at
 
-NOTHING = {"sum": 0, "prod": 1, "any": False, "all": True}
+NOTHING = {"sum": 0, "prod": 1, "any": False, "all": True, "norm": 0, "logsumexp": -np.inf, "log_prod": 1}
+"""Folds, and the element that changes nothing."""
 
 
-@rewriter("stabilize", *NOTHING)
-def fold_of_selection(node: Apply, owner: Owner) -> Variable | None:
-    """What the mask leaves out counts as nothing: sum(x[mask]) is sum(switch(mask, x, 0))."""
+def fold_selections(outputs: Sequence[Variable], leaves: Sequence[Variable] = ()) -> list[Variable]:
+    """``outputs`` with folds over selections done over everything, where what is left out counts as nothing.
+
+    Then the host has nothing to count before a call, and one program serves every mask.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+    leaves : sequence of Variable
+        What is not looked through.
+    """
+    if not any(is_selected(v) for node in toposort(outputs) for v in node.outputs):
+        return list(outputs)
+    stop = set(leaves)
+
+    def owner(v: Variable) -> Apply | None:
+        return None if v in stop else v.owner
+
+    def rebuild(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        with made_at(node.origin):
+            new = apply(node.op, inputs, node.attrs)
+            found = _without_selection(new, owner)
+        return new.outputs if found is None else [found]
+
+    return transform(outputs, lambda v: v if v in stop else None, rebuild)
+
+
+def _without_selection(node: Apply, owner: Owner) -> Variable | None:
+    if node.op is OPS["shape_of"]:
+        return extent(node.inputs[0], node.attrs["axis"], owner)
+    if node.op.name not in NOTHING or node.op is not OPS.get(node.op.name):
+        return None
     axis = node.attrs["axis"]
     found = everywhere(node.inputs[0], axis, NOTHING[node.op.name], owner)
     if found is None:
         return None
-    assert isinstance(node.op, Reduction)
-    folded = node.op(*found)
+    fold: Callable[..., Any] = node.op  # type: ignore[assignment]
+    folded: Variable = fold(found[0], axis=found[1], keepdims=False)
     return kept(folded, axis, keepdims=False) if node.attrs["keepdims"] else folded
-
-
-@rewriter("stabilize", "shape_of")
-def extent_of_selection(node: Apply, owner: Owner) -> Variable | None:
-    """How many elements a mask selects is how often it holds: the selection itself is not needed."""
-    return extent(node.inputs[0], node.attrs["axis"], owner)

@@ -5,6 +5,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.rewrite import STABILIZING, rewrite
+from symgraph.rewrites.selections import fold_selections
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((3, 4, 2))
@@ -127,5 +128,21 @@ def test_what_cannot_be_sorted_or_searched_says_so():
 
 def test_the_selections_of_a_variance_are_all_gone():
     x = sg.matrix("x")
-    (y,) = rewrite([x[x > 0].var()], STABILIZING)
+    (y,) = fold_selections(rewrite([x[x > 0].var()], STABILIZING))
     assert "selected" not in sg.pprint(y)
+
+
+@pytest.mark.parametrize(
+    ("fold", "value"),
+    [(lambda v: sg.log(sg.exp(v).sum()), 1e3), (lambda v: sg.sqrt(sg.sqr(v * 1e200).sum()), np.sqrt(2) * 1e203),
+     (lambda v: sg.logsumexp(v), 1e3), (lambda v: sg.norm(v), np.sqrt(2) * 1e3)],
+)  # fmt: skip
+def test_folds_over_selections_are_as_stable_as_others(fold, value):
+    x, m = sg.vector("x"), sg.vector("m", "bool")
+    y = fold(x[m])
+    f = sg.function([x, m], [y, sg.grad(y, x)])
+    found, slope = f([1e3, -1e3, 1e9, 1e-3], [True, True, False, False])
+    np.testing.assert_allclose(found, value, 1e-12)
+    assert np.isfinite(slope).all() and slope[0] > 0 and not slope[2:].any()
+    f([1.0, 2.0, 3.0, 4.0], [True, True, True, False])
+    assert len(f.programs) == 1
