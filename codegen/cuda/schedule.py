@@ -4,6 +4,7 @@
     each       a thread for each result, neighbours side by side in memory
     product    tiles of a sum of products, in shared storage and registers (``codegen.cuda.products``)
     rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
+    transpose  what a map reads across comes through tiles (``codegen.cuda.transposes``)
     scattered  a thread for each target that no other thread writes, its own additions in their order
 
 Results are the same at each run: what is merged with what is fixed by shapes alone, and nothing is added atomically.
@@ -22,6 +23,7 @@ from codegen.chunks import cut
 from codegen.cuda.products import find_product, product, shares
 from codegen.cuda.rows import rows, wants_rows
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
+from codegen.cuda.transposes import find_transpose, transpose
 from codegen.kernel import Buffer, If, Kernel, Loop, Store, nest
 from codegen.ranges import Span, simplify, span
 from codegen.schedule import split_nests
@@ -61,6 +63,9 @@ def _bound(whole: Nest, names: Iterator[str]) -> Bound:
         return product(found, names)
     if wants_rows(whole):
         return rows(whole, names)
+    across = find_transpose(whole)
+    if across is not None:
+        return transpose(whole, across, names)
     width = lanes(whole)
     return vectors(whole, width, names) if width > 1 else each(whole, names)
 
