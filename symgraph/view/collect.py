@@ -126,6 +126,7 @@ class _Film:
     sources: dict[Origin, int] = field(default_factory=dict)
     scenes: list[Scene] = field(default_factory=list)
     results: list[Variable] = field(default_factory=list)
+    closed: dict[Variable, bool] = field(default_factory=dict)
 
     def begin(self, phase: str, results: Sequence[Variable]) -> None:
         """A scene that starts with ``results``."""
@@ -140,7 +141,8 @@ class _Film:
             self.results = self.numbering.replace(self.results, step.before, step.after)
             before, after = brief.of_change(step.before, step.after, self.called)
             why = RULES[step.rule].doc if step.rule in RULES else ""
-            self._add(Step(step.rule, why, self.source(step.origin), before, after, self._state()))
+            origin = None if self._is_closed(step.before) else step.origin
+            self._add(Step(step.rule, why, self.source(origin), before, after, self._state()))
 
     def end(self, results: Sequence[Variable]) -> None:
         """What the phase came to, if the steps do not tell it all: shapes and constants settle without a rule."""
@@ -156,6 +158,21 @@ class _Film:
 
     def _state(self) -> State:
         return self.numbering.state(self.results, self.labels)
+
+    def _is_closed(self, v: Variable) -> bool:
+        """Whether only constants are behind a value: all graphs share it, and its origin is the first one's."""
+        waiting = [v]
+        while waiting:
+            u = waiting[-1]
+            inputs = () if u.owner is None else u.owner.inputs
+            missing = [i for i in inputs if i not in self.closed]
+            if missing:
+                waiting += missing
+                continue
+            self.closed[waiting.pop()] = isinstance(u, Constant) or (
+                u.owner is not None and all(self.closed[i] for i in inputs)
+            )
+        return self.closed[v]
 
     def source(self, origin: Origin | None) -> int | None:
         """The number of a place."""
@@ -183,15 +200,16 @@ class _Film:
         if isinstance(thing, Apply):
             types = tuple(v.type for v in thing.outputs)
             names = [v.name for v in thing.outputs if v.name]
-            # an op on constants alone is one for all graphs of the process, and its origin that of the first
-            origin = thing.origin if not all(isinstance(v, Constant) for v in thing.inputs) else None
+            origin = None if self._is_closed(thing.outputs[0]) else thing.origin
             return Node(number, "op", thing.op.name, names[0] if names else "", types, thing.attrs, "", None,
                         brief.of_node(thing, self.called), self.source(origin), bytes_of(types),
                         flops_of(thing))  # fmt: skip
         types = (thing.type,)
-        data, source, value = None, self.source(thing.origin), self.called.get(thing, "")
+        value, source, data = self.called.get(thing, ""), None, None
         if isinstance(thing, Constant):
-            data, source, value = thing.data, None, _value(thing)
+            value, data = _value(thing), thing.data
+        else:
+            source = self.source(thing.origin)
         return Node(number, _kind(thing), "", thing.name or "", types, {}, value, data, "", source, bytes_of(types), 0)
 
 

@@ -15,17 +15,21 @@ import numpy as np
 
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Constant, Variable, apply, constant, toposort
-from symgraph.match import build, make
+from symgraph.kinds import Elementwise
+from symgraph.match import Matcher, build, make
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.pattern import Pattern
 from symgraph.printing import in_terms_of, pprint
-from symgraph.rewrite import RULES, Rule
+from symgraph.rewrite import RULES
 from symgraph.types import is_float
 from symgraph.view import brief
 from symgraph.view.polynomial import ONE, Monomial, Polynomial, atom, content, inverse, number, plus, split, times
 
-COMPENSATED = ("softmax_complement", "log1mexp")
-"""Ops that nobody writes: rules make them, so that no digits are lost."""
+BACKWARDS = ("one_minus_softmax", "one_minus_sigmoid", "log1mexp_from_parts")
+"""Rules whose right side is read as their left: it is written by rules alone, so that no digits are lost."""
+
+SAME_SHAPE = ("softmax", "softmax_complement", "log_softmax")
+"""Ops, beside those that go by elements, of which the result has the shape of the operand."""
 
 LARGEST = 400
 """Ops of a graph that is read."""
@@ -115,8 +119,8 @@ class _Reader:
         if v.owner is None or len(v.owner.outputs) > 1 or v.dtype.startswith("uint"):
             return self._atom(v)
         found = READ[v.owner.op.name](self, v.owner) if v.owner.op.name in READ else None
-        if found is None and v.owner.op.name in COMPENSATED:
-            found = self._plainly(v.owner)
+        if found is None:
+            found = self._plainly(v)
         return self._atom(self._rebuilt(v.owner)) if found is None or len(found) > TERMS else found
 
     def _atom(self, v: Variable, exponent: int = 1) -> Polynomial:
@@ -204,16 +208,20 @@ class _Reader:
         return self._known[x]
 
     def shape_of(self, node: Apply) -> Polynomial | None:
-        """The extent of an index, for that of what it chose; the length of a range."""
-        made = node.inputs[0].owner
+        """The extent of an index, for that of what it chose; of an operand; the length of a range."""
+        made, axis = node.inputs[0].owner, node.attrs["axis"]
         if made is None:
             return None
         if made.op.name == "arange":
             return self._known[made.inputs[2]]
+        if isinstance(made.op, Elementwise) or made.op.name in SAME_SHAPE:
+            whole = [u for u in made.inputs if u.ndim > axis and u.type.shape[axis] != 1]
+            self.assumes |= len(whole) > 1
+            return self.read(make("shape_of", whole[0], axis=axis)) if whole else None
         if made.op.name != "gather" or len(made.attrs["axes"]) != made.inputs[0].ndim:
             return None
         index = next((i for i in made.inputs[:0:-1] if i.ndim == made.outputs[0].ndim), None)
-        return None if index is None else self.read(make("shape_of", unchecked(index), axis=node.attrs["axis"]))
+        return None if index is None else self.read(make("shape_of", unchecked(index), axis=axis))
 
     def sum(self, node: Apply) -> Polynomial | None:
         """Term by term, what does not vary along the axes taken out."""
@@ -280,16 +288,14 @@ class _Reader:
         self.assumes |= is_range(v)
         return is_range(v)
 
-    def _plainly(self, node: Apply) -> Polynomial | None:
-        """The left side of the rule that makes an op."""
-        rule = _maker(node.op.name)
-        if rule is None or rule.left is None or not isinstance(rule.right, Pattern):
-            return None
-        env: dict[str, object] = {p.name: v for p, v in zip(rule.right.inputs, node.inputs, strict=True)}
-        env.update((p.name, node.attrs[k]) for k, p in rule.right.attrs.items())
-        found = self.read(build(rule.left, env))
-        self.notes[f"{rule.right!r} is {_shown(rule.left)}: {rule.doc}"] = None
-        return found
+    def _plainly(self, v: Variable) -> Polynomial | None:
+        """What a rule that loses no digits replaced."""
+        for rule in (RULES[name] for name in BACKWARDS):
+            env = next(Matcher().match(rule.right, v, {}), None)
+            if env is not None and rule.left is not None:
+                self.notes[f"{_shown(rule.right)} is {_shown(rule.left)}: {rule.doc}"] = None
+                return self.read(build(rule.left, env))
+        return None
 
     # -------------------------------------------------------------------------------------------- back to a graph
 
@@ -382,20 +388,14 @@ def unchecked(index: Variable) -> Variable:
     return v
 
 
-def _maker(op: str) -> Rule | None:
-    """The pair whose right side is one op on stand-ins alone."""
-    for rule in RULES.values():
-        right = rule.right
-        if isinstance(right, Pattern) and right.op == op and rule.left is not None:
-            parts = [*right.inputs, *right.attrs.values()]
-            if all(isinstance(p, Pattern) and p.op is None for p in parts):
-                return rule
-    return None
-
-
-def _shown(left: Pattern) -> str:
+def _shown(pattern: object) -> str:
     """A pattern as a formula."""
     symbols = {"add": "+", "sub": "-", "mul": "*", "true_div": "/"}
-    if left.op in symbols and len(left.inputs) == 2:
-        return f" {symbols[left.op]} ".join(map(repr, left.inputs))
-    return repr(left)
+    if not isinstance(pattern, Pattern) or pattern.op is None:
+        return repr(pattern)
+    if pattern.op in symbols:
+        return f" {symbols[pattern.op]} ".join(map(_shown, pattern.inputs))
+    if pattern.op == "neg":
+        return f"-{_shown(pattern.inputs[0])}"
+    attrs = (f"{k}={a!r}" for k, a in pattern.attrs.items())
+    return f"{pattern.op}({', '.join([*map(_shown, pattern.inputs), *attrs])})"

@@ -41,6 +41,7 @@ LOSSES = {
     "labels": lambda z, n: sg.nn.categorical_crossentropy(sg.nn.softmax(z), LABELS).mean(),
     "summed": lambda z, n: sg.nn.categorical_crossentropy(softmax(z), LABELS).sum(),
     "targets": lambda z, n: -(TARGETS * sg.log(softmax(z))).sum(axis=1).mean(),
+    "logistic": lambda z, n: sg.nn.binary_crossentropy(1 / (1 + sg.exp(-z)), TARGETS).mean(),
     "squares": lambda z, n: sg.sqr(z - TARGETS).mean(),
     "hidden": lambda z, n: sg.sqr(sg.tanh(z) @ z.T).sum(),
 }
@@ -50,6 +51,8 @@ P_MINUS_Y = {
     ("labels", "x"): "(softmax(x, axis=1) - onehot(y)) / 5.0",
     ("summed", "x"): "softmax(x, axis=1) - onehot(y)",
     ("summed", "z"): "softmax(z, axis=1) - onehot(y)",
+    ("targets", "z"): "(sum(t, axis=1, keepdims=True) * softmax(z, axis=1) - t) / t.shape[0]",
+    ("logistic", "x"): "(sigmoid(x) - t) / 15.0",
     ("targets", "x"): "(sum(t, axis=1, keepdims=True) * softmax(x, axis=1) - t) / 5.0",
 }
 
@@ -70,7 +73,10 @@ def test_the_gradient_of_a_cross_entropy_reads_p_minus_y(loss, by):
     found = reading(stable(sg.grad(LOSSES[loss](v, 5 if v is X else LABELS.shape[0]), v)))
     assert found.text == P_MINUS_Y[loss, by]
     assert found.stretched == (v is Z)
-    assert found.notes[0].startswith("softmax_complement(x, axis=axis) is 1 - softmax(x, axis=axis): ")
+    noted = {"logistic": "sigmoid(-x) is 1 - sigmoid(x): "}
+    assert found.notes[0].startswith(
+        noted.get(loss, "softmax_complement(x, axis=axis) is 1 - softmax(x, axis=axis): ")
+    )
 
 
 def test_labels_for_some_rows_alone_are_no_onehot_matrix():
