@@ -348,7 +348,8 @@ class _GlobalFunction(_Terms):
 
     def allocate(self, b: Buffer) -> None:
         self.buffers[b.name] = b
-        shared = "__shared__ " if b.space == "shared" else ""
+        # aligned so that the compiler may read several neighbours at once
+        shared = "__shared__ __align__(16) " if b.space == "shared" else ""
         extent = f"[{prod(b.shape)}]" if b.shape else ""
         self.line(f"{shared}{TYPES[b.dtype]} {b.name}{extent};")
 

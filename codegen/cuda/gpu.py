@@ -124,7 +124,8 @@ class Gpu:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """A graph of what ``work`` asks for, uploaded."""
         with self._device:
-            self._stream.begin_capture()
+            # other threads may use the GPU meanwhile, on streams of their own
+            self._stream.begin_capture(self._cupy.cuda.runtime.streamCaptureModeThreadLocal)
             try:
                 work()
             finally:

@@ -40,11 +40,13 @@ from codegen.unroll import copy
 from symgraph import expression
 from symgraph.expression import Expr, axis, const, eq
 from symgraph.formula import DOT, Axis
+from symgraph.types import SIZES
 
 DEPTH = 16  # of the tiles in shared storage, along k
 LEAST = 8  # extent of each of m, n and k from which tiles are worth their barriers
 SHARE = 256  # of k, at least, where it is cut
 RESULTS = 512  # of a product from which on there are
+ROOM = 256  # bytes of results of a thread: as many again are for a block of terms, and both are to stay in registers
 PROCESSORS = 128  # that want a block each; the number says what a tile is worth, not what a result is
 
 
@@ -121,12 +123,13 @@ def find_product(whole: Nest) -> Product | None:
 def choose(product: Product) -> Tile:
     """The tile with the least cost: what is computed in vain, what is fetched, and processors without a block."""
     z, m, n, _ = product.extents
+    size = max(SIZES[e.dtype] for e in product.step.exprs)
 
     def cost(t: Tile) -> float:
         blocks = z * -(-m // t.m) * -(-n // t.n)
         return max(blocks, PROCESSORS) * t.m * t.n * (1 + 1 / t.rows + 1 / t.columns)
 
-    return min(TILES, key=cost)
+    return min([t for t in TILES if t.rows * t.columns * size <= ROOM], key=cost)
 
 
 def shares(product: Product) -> int:

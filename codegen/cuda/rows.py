@@ -92,6 +92,8 @@ def rows(whole: Nest, names: Iterator[str]) -> Bound:
     core, kept = keep(whole.core, total, lambda at, size: row * size + at, names)
     shared = _Shared((count, width), y, x, () if blocks * count == total else (row < total,), names)
     body = tuple(new for s in placed(core, unravel(row, whole.axes)) for new in shared.statement(s))
+    if isinstance(body[-1], Sync):  # nobody reads what the last pass stored
+        body = body[:-1]
     threads = Loop(str(y.value), count, "thread", (Loop(str(x.value), width, "thread", body),))
     return Bound(Loop(str(block.value), blocks, "block", (*map(Alloc, shared.parts.values()), threads)), kept)
 

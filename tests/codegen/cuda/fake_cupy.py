@@ -47,8 +47,8 @@ class Stream(contextlib.nullcontext):
         else:
             self.recorded.append(work)
 
-    def begin_capture(self):
-        assert self.recorded is None
+    def begin_capture(self, mode):
+        assert self.recorded is None and mode == 1
         self.recorded = []
 
     def end_capture(self):
@@ -134,7 +134,7 @@ def module(count=1):
     runtime = SimpleNamespace(
         getDeviceCount=get_device_count, CUDARuntimeError=CUDARuntimeError, memcpyAsync=memcpyAsync,
         getDeviceProperties=lambda number: {"name": b"Some GPU"},
-        memcpyHostToDevice=1, memcpyDeviceToHost=2, memcpyDeviceToDevice=3,
+        streamCaptureModeThreadLocal=1, memcpyHostToDevice=1, memcpyDeviceToHost=2, memcpyDeviceToDevice=3,
     )  # fmt: skip
     cuda = SimpleNamespace(
         runtime=runtime, Device=Device, Stream=Stream, Event=Event, alloc=alloc,

@@ -68,14 +68,14 @@ def rows_and_scatters():
     return program(outputs, {x: np.ones((300, 1000), "float32"), k: np.arange(5)})
 
 
-def products(tiles=TILES):
+def products(tiles=TILES, dtype="float32"):
     """Each tile."""
     kernels = []
     for n, tile in enumerate(tiles):
         for condition in (False, True):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("codegen.cuda.products.TILES", (tile,))
-                kernel = schedule(product_kernel(2, 256, 250, 1100, condition))
+                kernel = schedule(product_kernel(2, 256, 250, 1100, condition, dtype))
             kernels.append(Kernel(f"k{n}_{int(condition)}", kernel.buffers, kernel.body))
     return emit(kernels)
 
@@ -96,7 +96,10 @@ FAMILIES = {
     "functions of float32": lambda: functions("float32"),
 }  # fmt: skip
 
-MORE = {"products": products, "functions of float64": lambda: functions("float64")}
+MORE = {
+    "products": products, "products of float64": lambda: products(TILES[1:], "float64"),
+    "functions of float64": lambda: functions("float64"),
+}  # fmt: skip
 
 
 def sections(elf: bytes) -> Iterator[tuple[str, bytes]]:
@@ -184,6 +187,11 @@ def test_large_maps_move_sixteen_bytes_at_a_time():
     text = ptx(program([sg.exp(x) * y + 1], {x: value, y: value}).text())
     assert len(re.findall(r"ld\.global(\.nc)?\.v4\.(f|b|u)32", text)) == 2
     assert len(re.findall(r"st\.global\.v4\.(f|b|u)32", text)) == 1
+
+
+def test_tiles_are_read_from_shared_storage_several_neighbours_at_a_time():
+    for tile in TILES[:2]:
+        assert "ld.shared.v4" in (text := ptx(products([tile]).text())) and "ld.shared.f32" not in text
 
 
 def test_no_product_is_added_without_rounding_unless_the_kernel_says_so():

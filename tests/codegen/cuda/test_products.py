@@ -21,7 +21,7 @@ from tests.codegen.samples import assert_same_bits
 F = "float32"
 
 
-def product_kernel(z, m, n, k, condition=False):
+def product_kernel(z, m, n, k, condition=False, F=F):
     """y[z, m, n] = 2 * sum over k of a[z, m, k] * b[k, n]; with a ``condition``, of those k that are not below m."""
     names = [axis(name) for name in "zmnk"]
     zi, mi, ni, ki = names
@@ -126,5 +126,6 @@ def test_a_border_hides_a_weight_that_is_infinite():
 
 def test_large_products_have_large_tiles_and_small_ones_many_blocks():
     assert choose(found_in(product_kernel(1, 4096, 4096, 64))) == Tile(128, 128, 8, 8)
+    assert choose(found_in(product_kernel(1, 4096, 4096, 64, F="float64"))) == Tile(64, 64, 4, 4)
     assert choose(found_in(product_kernel(1, 4096, 32, 64))) == Tile(32, 32, 2, 2)
     assert choose(found_in(product_kernel(1, 64, 64, 64))) == Tile(16, 16, 1, 1)
