@@ -1,14 +1,16 @@
-"""What a program is made of, said in terms of the graph: its parts, and the storages they read and write."""
+"""What a program is made of, said in terms of the graph: its parts, their text, the storages they read and write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from codegen.group import Call, Fused, Group
+from codegen.kernel import Kernel, show
 from codegen.memory import Copy, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program
-from symgraph.backend import Part, Storage
-from symgraph.graph import Apply, Variable
+from symgraph.backend import Part, Prepared, Storage
+from symgraph.errors import BackendError
+from symgraph.graph import Apply, Variable, toposort
 
 KINDS = {"in": "input", "sh": "shared", "out": "output", "c": "constant", "m": "arena"}
 
@@ -54,6 +56,30 @@ def nodes_of(group: Group, fused: Fused) -> Iterator[Apply]:
 def _is_inside(v: Variable, fused: Fused) -> bool:
     """Whether a value has no memory of its own."""
     return v not in fused.names or fused.names[v] in fused.views
+
+
+def code(
+    backend: str, program: Program, prepared: Prepared, kind: str, part: str | None,
+    forms: Mapping[str, Callable[[Sequence[Kernel]], str]],
+) -> str:  # fmt: skip
+    """A program as text, or one of its kernels: its graph, its kernels, or one of the backend's own ``forms``.
+
+    Raises
+    ------
+    BackendError
+        If the backend has no such form, or the program no such part.
+    """
+    kinds = ("graph", "kernel", *forms)
+    if kind not in kinds:
+        raise BackendError(f"the {backend} backend has no {kind!r} code; it has {', '.join(kinds)}")
+    chosen = [k for k in program.kernels if part in (None, k.name)]
+    if part is not None and not chosen:
+        known = ", ".join(k.name for k in program.kernels) or "none"
+        raise BackendError(f"there is no kernel {part!r}; this program has {known}")
+    if kind == "graph":
+        whole = toposort([*prepared.outputs, *prepared.updates])
+        return "\n".join(map(repr, whole if part is None else next(p.nodes for p in parts(program) if p.name == part)))
+    return "\n".join(map(show, chosen)) if kind == "kernel" else forms[kind](chosen)
 
 
 def storages(program: Program) -> list[Storage]:

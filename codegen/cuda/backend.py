@@ -22,14 +22,13 @@ from codegen.cuda.device import Device, Memory, Residents
 from codegen.cuda.emit import Module, emit
 from codegen.cuda.open import open_device
 from codegen.cuda.schedule import GPU, schedule
-from codegen.describe import parts, storages
-from codegen.kernel import Kernel, show
+from codegen.describe import code, parts, storages
+from codegen.kernel import Kernel
 from codegen.memory import constant_data, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, guard_error
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
-from symgraph.errors import BackendError
-from symgraph.graph import Apply, SharedVariable, toposort
+from symgraph.graph import Apply, SharedVariable
 from symgraph.rewrite import Step as Rewrite
 from symgraph.types import TensorType
 
@@ -219,18 +218,10 @@ class CudaExecutable:
 
     def code(self, kind: str, part: str | None = None) -> str:
         """The program as text, or one of its kernels: graph, kernel or cuda."""
-        if kind not in self.kinds:
-            raise BackendError(f"the cuda backend has no {kind!r} code; it has {', '.join(self.kinds)}")
-        chosen = [k for k in self.program.kernels if part in (None, k.name)]
-        if part is not None and not chosen:
-            known = ", ".join(k.name for k in self.program.kernels) or "none"
-            raise BackendError(f"there is no kernel {part!r}; this program has {known}")
-        if kind == "kernel":
-            return "\n".join(map(show, chosen))
-        if kind == "cuda":
-            return "\n".join(f.text for k in chosen for f in self.module.kernels[k.name])
-        nodes = toposort([*self.prepared.outputs, *self.prepared.updates])
-        return "\n".join(map(repr, nodes if part is None else next(p.nodes for p in self.parts if p.name == part)))
+        return code("cuda", self.program, self.prepared, kind, part, {"cuda": self._text})
+
+    def _text(self, chosen: Sequence[Kernel]) -> str:
+        return "\n".join(f.text for k in chosen for f in self.module.kernels[k.name])
 
 
 def _is_by_host(step: Step) -> bool:

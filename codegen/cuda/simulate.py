@@ -10,6 +10,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import weakref
@@ -221,8 +222,10 @@ def compiler() -> tuple[str, str]:
     Raises
     ------
     BackendError
-        If there is none.
+        If there is none, or the system's object files are not those that ``simulate.h`` is written for.
     """
+    if sys.platform != "linux":
+        raise BackendError(f"device='simulate' is for Linux, this is {sys.platform}\nuse another backend")
     path = next(filter(None, map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))), None)
     if path is None:
         raise BackendError(

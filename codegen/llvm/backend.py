@@ -17,8 +17,8 @@ import numpy as np
 from codegen.agreement import agreement
 from codegen.cache import Cache
 from codegen.calls import Callback, HostCall, read_call
-from codegen.describe import parts, storages
-from codegen.kernel import Kernel, Loop, show, walk
+from codegen.describe import code, parts, storages
+from codegen.kernel import Kernel, Loop, walk
 from codegen.key import task_key
 from codegen.llvm import pool
 from codegen.llvm.emit import Module
@@ -32,8 +32,7 @@ from codegen.schedule import PARALLEL_WORK
 from codegen.tiles import Machine, work_of
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
-from symgraph.errors import BackendError
-from symgraph.graph import Apply, SharedVariable, toposort
+from symgraph.graph import SharedVariable
 from symgraph.rewrite import Step
 from symgraph.types import TensorType
 
@@ -318,25 +317,12 @@ class LlvmExecutable:
 
     def code(self, kind: str, part: str | None = None) -> str:
         """The program as text, or one of its kernels: graph, kernel, llvm, optimized or assembly."""
-        if kind not in self.kinds:
-            raise BackendError(f"the llvm backend has no {kind!r} code; it has {', '.join(self.kinds)}")
-        chosen = [k for k in self.program.kernels if part in (None, k.name)]
-        if part is not None and not chosen:
-            known = ", ".join(k.name for k in self.program.kernels) or "none"
-            raise BackendError(f"there is no kernel {part!r}; this program has {known}")
-        writers: dict[str, Callable[[], str]] = {
-            "graph": lambda: "\n".join(map(repr, self._nodes(part))),
-            "kernel": lambda: "\n".join(map(show, chosen)),
-            "llvm": lambda: self._llvm(part, chosen),
-            "optimized": lambda: optimized_text(self._llvm(part, chosen), self.target),
-            "assembly": lambda: emit_assembly(self._llvm(part, chosen), self.target),
+        forms: dict[str, Callable[[Sequence[Kernel]], str]] = {
+            "llvm": lambda chosen: self._llvm(part, chosen),
+            "optimized": lambda chosen: optimized_text(self._llvm(part, chosen), self.target),
+            "assembly": lambda chosen: emit_assembly(self._llvm(part, chosen), self.target),
         }
-        return writers[kind]()
-
-    def _nodes(self, part: str | None) -> Sequence[Apply]:
-        if part is None:
-            return toposort([*self.prepared.outputs, *self.prepared.updates])
-        return next(p.nodes for p in self.parts if p.name == part)
+        return code("llvm", self.program, self.prepared, kind, part, forms)
 
     def _llvm(self, part: str | None, chosen: Sequence[Kernel]) -> str:
         return self.text if part is None else _kernel_module(chosen).text()

@@ -103,6 +103,14 @@ def test_without_a_compiler_the_error_says_what_to_install(monkeypatch):
     compiler.cache_clear()
 
 
+def test_on_other_systems_the_error_says_so(monkeypatch):
+    monkeypatch.setattr("sys.platform", "darwin")
+    compiler.cache_clear()
+    with pytest.raises(BackendError, match="is for Linux, this is darwin"):
+        compiler()
+    compiler.cache_clear()
+
+
 def test_the_text_that_runs_is_that_of_the_device():
     body = (Loop("i", 8, "serial", (Store("o", (axis("i"),), const(1.0, F)),)),)
     module = emit([schedule(Kernel("k", (Buffer("o", F, (8,)),), body))])
