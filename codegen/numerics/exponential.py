@@ -9,6 +9,7 @@ from codegen.numerics.parts import (
     Two,
     above,
     below,
+    fast_sum,
     format_of,
     nearest,
     polynomial,
@@ -73,6 +74,14 @@ def remainder(x: Expr, n: Expr) -> Expr:
     return fma(n, -tail, fma(n, -head, x))
 
 
+def remainder_in_two(x: Expr, n: Expr) -> Two:
+    """x - n*log(2), with what rounding takes from it."""
+    head, tail = LN2[x.dtype]
+    first = fma(n, -head, x)
+    high = fma(n, -tail, first)
+    return Two(high, fma(n, -tail, first - high))
+
+
 def remainder_of_sum(x: Two, n: Expr) -> Expr:
     """x.high + x.low - n*log(2)."""
     head, tail = LN2[n.dtype]
@@ -118,13 +127,14 @@ def exp2(x: Expr) -> Expr:
     return times_power(exp2_kernel(x - n), biased)
 
 
-def expm1_kernel(r: Expr) -> Expr:
-    """expm1(r) for log(3/4) <= r <= log(3/2): r + r^2 p(r) (tools/minimax.py, EXPM1: 2^-31.3, 2^-61.3)."""
-    return fma(r * r, polynomial(r, _EXPM1[r.dtype]), r)
+def expm1_rest(r: Two) -> Expr:
+    """expm1(r) - r.high for log(3/4) <= r <= log(3/2): r^2 p(r) (tools/minimax.py, EXPM1: 2^-31.3, 2^-61.3)."""
+    x = r.high
+    return fma(x * x, polynomial(x, _EXPM1[x.dtype]), fma(x, r.low, r.low))
 
 
 def expm1(x: Expr) -> Expr:
-    """2^n expm1(x - n*log(2)) + (2^n - 1); at most 1.4 ulp.
+    """2^n expm1(x - n*log(2)) + (2^n - 1); at most 1 ulp.
 
     n changes at log(3/2) and not at log(2)/2, so that |expm1(r)| is below 1/4 for n = 1 and below 1/2 for n = -1, where
     it cancels. All is done at 2^(n - 1), which is finite where the result is. A tiny ``x`` is its own result: that
@@ -134,5 +144,7 @@ def expm1(x: Expr) -> Expr:
     y = clamped(x, _EXPM1_RANGE[x.dtype])
     n, biased = nearest(y - 0.0589, LOG2_E, f.bias - 1)
     half = power_of_two(biased, f)
-    result = 2 * fma(half, expm1_kernel(remainder(y, n)), half - 0.5)
+    r = remainder_in_two(y, n)
+    large = fast_sum(half - 0.5, half * r.high)
+    result = 2 * (large.high + fma(half, expm1_rest(r), large.low))
     return select(absolute(x) < same(x, 2.0 ** -(f.mantissa + 1)), x, result)

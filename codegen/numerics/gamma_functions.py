@@ -76,7 +76,8 @@ def _sin_cos_pi(a: Expr) -> tuple[Expr, Expr, Expr]:
     q = absolute(r)
     steep = same(a, 0.25) < q
     angle = math.pi * select(steep, 0.5 - q, q)
-    s, c = sin_kernel(angle), cos_kernel(angle)
+    turned = Two(angle, same(angle, 0))
+    s, c = sin_kernel(turned), cos_kernel(turned)
     return select(steep, c, s), select(steep, s, c), r
 
 
@@ -141,7 +142,7 @@ def gammaln(x: Expr) -> Expr:
     s, _, _ = _sin_cos_pi(a)
     # below 1/2 the logarithm of a tiny ``a`` is in both terms: it is left out of both
     mirrored = _LOG_PI - log(select(tiny, s / (a + 1), s * a)) - select(tiny, near, positive)
-    mirrored = select(a < same(a, _NEAR_ZERO), positive, mirrored)
+    mirrored = select(a < same(a, _NEAR_ZERO), positive, select(eq(s, 0), same(x, math.inf), mirrored))
     return select(eq(a, math.inf), a, rare(x < 0, mirrored, positive))
 
 

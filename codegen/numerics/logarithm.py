@@ -35,10 +35,24 @@ def tail(f: Expr) -> Expr:
     """
     if f.dtype == "float32":
         return f * f * polynomial(f, _LOG["float32"])
+    half_square = 0.5 * f * f
+    s, inner = _odd(f, half_square)
+    return fma(s, inner, -half_square)
+
+
+def _odd(f: Expr, half_square: Expr) -> tuple[Expr, Expr]:
+    """The factors s and f^2/2 + z p(z) of ``tail`` for float64."""
     s = f / (2 + f)
     z = s * s
-    half_square = 0.5 * f * f
-    return fma(s, fma(z, polynomial(z, _LOG_ODD["float64"]), half_square), -half_square)
+    return s, fma(z, polynomial(z, _LOG_ODD["float64"]), half_square)
+
+
+def _cubic(f: Expr, half_square: Expr) -> Expr:
+    """log(1 + f) - f + f^2/2."""
+    if f.dtype == "float32":
+        return 2 * half_square * f * polynomial(f, _LOG["float32"][1:])
+    s, inner = _odd(f, half_square)
+    return s * inner
 
 
 def quarters(x: Expr) -> Expr:
@@ -71,11 +85,11 @@ def with_specials(x: Expr, result: Expr, pole: float = 0.0) -> Expr:
 
 
 def log_of(k: Expr, f: Expr) -> Expr:
-    """k log(2) + log(1 + f)."""
+    """k log(2) + log(1 + f); the sum of k log(2) and f in two words, or where k is 1 both roundings would count."""
     head, rest = LN2[f.dtype]
-    if f.dtype == "float32":  # here ``rest`` is below a 20th of an ulp
-        return fma(k, head, f + tail(f))
-    return fma(k, head, f + fma(k, rest, tail(f)))
+    product = exact_product(k, same(k, head))
+    total = fast_sum(product.high, f)
+    return total.high + (total.low + fma(k, rest, tail(f) + product.low))
 
 
 def log(x: Expr) -> Expr:
@@ -99,26 +113,29 @@ def split_log1p(x: Expr) -> tuple[Expr, Expr]:
 
 
 def log1p(x: Expr) -> Expr:
-    """k log(2) + log(1 + f); at most 1.4 ulp. A zero keeps its sign."""
+    """k log(2) + log(1 + f); at most 1 ulp. A zero keeps its sign."""
     return with_specials(x, select(eq(x, 0), x, log_of(*split_log1p(x))), -1.0)
 
 
 def log2(x: Expr) -> Expr:
-    """k + (f + tail(f)) log2(e) in two words; at most 1.3 ulp, and exact for powers of two."""
+    """k + (f + tail(f)) log2(e) in two words; at most 1 ulp, and exact for powers of two."""
     k, f = split(x)
     return with_specials(x, _other_base(k, f, same(x, 0), _LOG2_E[x.dtype]))
 
 
 def log10(x: Expr) -> Expr:
-    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 1.3 ulp, and exact for powers of ten."""
+    """k log10(2) + (f + tail(f)) log10(e) in two words; at most 1 ulp, and exact for powers of ten."""
     k, f = split(x)
     head, rest = _LOG10_2[x.dtype]
     return with_specials(x, _other_base(k * head, f, k * rest, _LOG10_E[x.dtype]))
 
 
 def _other_base(high: Expr, f: Expr, low: Expr, factor: tuple[float, float]) -> Expr:
-    """high + low + factor*log(1 + f), where ``high`` is 0 or larger than the rest."""
+    """high + low + factor*log(1 + f), where ``high`` is 0 or larger than the rest, of which f - f^2/2 in two words."""
     head, rest = factor
-    product = exact_product(f, same(f, head))
+    half_square = exact_product(0.5 * f, f)
+    even = fast_sum(f, -half_square.high)
+    product = exact_product(even.high, same(f, head))
     total = fast_sum(high, product.high)
-    return total.high + (total.low + fma(tail(f), head, fma(f, rest, product.low + low)))
+    lost = fma(even.low - half_square.low, head, product.low + low)
+    return total.high + (total.low + fma(_cubic(f, half_square.high), head, fma(even.high, rest, lost)))

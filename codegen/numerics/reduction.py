@@ -27,7 +27,7 @@ _LEAD = {"float32": (9, 2), "float64": (32, 5)}
 _PI_2 = (1.5707963267948966, 6.123233995736766e-17)
 
 
-def far_quadrant(x: Expr) -> tuple[Expr, Expr]:
+def far_quadrant(x: Expr) -> tuple[Expr, Two]:
     """j, r with x = j*pi/2 + r and |r| <= pi/4, for finite |x| >= 1e5, or 1e9 for float64."""
     f = format_of(x)
     lead, _ = _LEAD[x.dtype]
@@ -37,7 +37,8 @@ def far_quadrant(x: Expr) -> tuple[Expr, Expr]:
     turn = _single_turn if x.dtype == "float32" else _double_turn
     j, r = turn(significand, start)
     negative = x < 0
-    return select(negative, -cast(j, f.integer), cast(j, f.integer)), select(negative, -r, r)
+    signed = Two(select(negative, -r.high, r.high), select(negative, -r.low, r.low))
+    return select(negative, -cast(j, f.integer), cast(j, f.integer)), signed
 
 
 def _window(dtype: str, start: Expr, count: int) -> list[Expr]:
@@ -59,14 +60,16 @@ def _nearest_quadrant(turn: Expr) -> tuple[Expr, Expr]:
     return j, cast(turn - (j << 62), "int64")
 
 
-def _single_turn(m: Expr, start: Expr) -> tuple[Expr, Expr]:
+def _single_turn(m: Expr, start: Expr) -> tuple[Expr, Two]:
     """24 bits by 96: 64 bits of the angle, of which at most 30 cancel."""
     first, second, third = _window("float32", start, 3)
     j, rest = _nearest_quadrant((m * first << 32) + m * second + (m * third >> 32))
-    return j, cast(cast(rest, "float64") * (_PI_2[0] * 2.0**-62), "float32")
+    angle = cast(rest, "float64") * (_PI_2[0] * 2.0**-62)
+    high = cast(angle, "float32")
+    return j, Two(high, cast(angle - cast(high, "float64"), "float32"))
 
 
-def _double_turn(m: Expr, start: Expr) -> tuple[Expr, Expr]:
+def _double_turn(m: Expr, start: Expr) -> tuple[Expr, Two]:
     """53 bits by 192, in columns of 32 bits: 128 bits of the angle, of which at most 62 cancel."""
     words = _window("float64", start, 6)
     upper, lower = m >> 32, m & _LOW
@@ -82,8 +85,8 @@ def _double_turn(m: Expr, start: Expr) -> tuple[Expr, Expr]:
     return j, _in_radians(fast_sum(angle.high, angle.low + low))
 
 
-def _in_radians(angle: Two) -> Expr:
+def _in_radians(angle: Two) -> Two:
     """``angle``, in units of 2^-62 quadrants, times pi/2."""
     first, second = (c * 2.0**-62 for c in _PI_2)
     product = exact_product(angle.high, same(angle.high, first))
-    return product.high + (product.low + fma(angle.high, second, angle.low * first))
+    return fast_sum(product.high, product.low + fma(angle.high, second, angle.low * first))

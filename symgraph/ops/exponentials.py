@@ -23,7 +23,7 @@ from symgraph.graph import Variable
 from symgraph.kinds import composite, elementwise
 from symgraph.op import GradResult, attach
 from symgraph.ops.cumulative import wide
-from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, mul, neg, sub, switch, true_div
+from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, minimum, mul, neg, sub, switch, true_div
 from symgraph.ops.reduce import floating, kept, sum
 from symgraph.ops.reduce import max as max_
 from symgraph.ops.shape import permute
@@ -49,9 +49,10 @@ def exp_difference(x: Any, y: Any) -> Any:
 
 
 def peak(x: Variable, axis: Axes) -> Variable:
-    """The maximum, kept; 0 for an infinite one, which no scaling mends."""
+    """The maximum, kept; 0 for -inf, and the largest number for inf, beside which all others are nothing."""
     best = max_(x, axis, keepdims=True)
-    return switch(isinf(best), 0, best)  # type: ignore[no-any-return]
+    largest = float(np.finfo(best.dtype).max)
+    return switch(eq(best, -np.inf), 0, minimum(best, largest))  # type: ignore[no-any-return]
 
 
 def exponentials(x: Variable, best: Variable, axis: Axes) -> tuple[Variable, Variable]:

@@ -129,7 +129,8 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     if node.op.name == "sum_to":
         return [_sum_to(*arrays)]
     assert isinstance(node.op, Declared)
-    return [np.asarray(node.op.numpy(*arrays, **node.attrs))]  # the reference itself rounds to the node's dtype
+    found = node.op.numpy(*arrays, **node.attrs)  # the reference itself rounds to the node's dtype
+    return [np.asarray(a) for a in (found if isinstance(found, tuple) else (found,))]
 
 
 def _sum_to(g: np.ndarray, like: np.ndarray) -> np.ndarray:
