@@ -68,7 +68,7 @@ def test_every_primitive_is_the_interpreters(dtype):
     assert_interpreted([on_special_values(f"k{k}", prim, dtype, to) for k, (prim, to) in enumerate(wanted)])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8", "int64", "uint8", "uint32"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint32"])
 def test_a_constant_operand_changes_nothing(dtype):
     prims = [p for p in ("maximum", "minimum", "quot", "rem", "floordiv", "mod", "shl", "shr") if takes(p, dtype)]
     wanted = [(prim, value.item()) for prim in prims for value in SPECIAL[dtype][::3]]

@@ -60,7 +60,7 @@ def found_in(kernel):
 
 
 @given(st.integers(1, 2), st.integers(24, 80), st.integers(24, 80), extents, st.booleans())
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_tiles_are_the_product(z, m, n, k, condition):
     kernel = product_kernel(z, m, n, k, condition)
     assert found_in(kernel) is not None
