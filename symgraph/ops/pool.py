@@ -163,7 +163,7 @@ def _image(x: Any, attrs: Attrs) -> list[Variable]:
 
 
 def _lowest(dtype: str) -> float:
-    return float(lowest(dtype).value or 0) if is_float(dtype) else np.iinfo(dtype).min
+    return np.iinfo(dtype).min if np.dtype(dtype).kind in "iu" else -np.inf
 
 
 @structured(
@@ -184,7 +184,7 @@ def max_pool(x: Operand, **attrs: Attr) -> Compute:
 def _max_pool_index_numpy(x: np.ndarray, **attrs: Attr) -> np.ndarray:
     inside = _taps(np.ones(x.shape, bool), False, attrs)
     values = _taps(x, _lowest(x.dtype.name), attrs)
-    best: np.ndarray = inside & ((values == values.max(-1, keepdims=True)) | np.isnan(values))
+    best: np.ndarray = inside & ((values == values.max(-1, keepdims=True)) | (values != values))
     return np.asarray(best.argmax(-1))
 
 

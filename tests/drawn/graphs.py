@@ -96,7 +96,8 @@ def slopes(drawn: Drawn) -> list[Variable]:
     """The gradient of the sum of everything that is a number by the inputs that are floats."""
     finite = [np.isfinite(a) for a in evaluate(drawn.outputs, drawn.inputs)]
     each = zip(drawn.outputs, finite, strict=True)
-    costs = [sg.switch(sg.constant(here), v, 0).sum() for v, here in each if is_float(v.dtype)]
+    # of what is a number nowhere a rule makes 0, which has no slope; as written its slope is 0 times NaN
+    costs = [sg.switch(sg.constant(here), v, 0).sum() for v, here in each if is_float(v.dtype) and here.any()]
     wrt = [v for v in drawn.inputs if is_float(v.dtype)]
     found: list[Variable] = sg.grad(sum(costs), wrt, disconnected_inputs="ignore") if costs else []
     return found

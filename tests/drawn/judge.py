@@ -192,6 +192,8 @@ def _moves(
         return x * (1 + step * random.Random(hash(abs(x)) + seed).uniform(-1, 1))
 
     def moved(a: np.ndarray, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        if a.dtype != object:
+            return a
         given = {abs(x) for b in arrays if b.dtype == object for x in b.flat}
         return np.asarray(np.frompyfunc(lambda x: x if abs(x) in given else one(x), 1, 1)(a))
 

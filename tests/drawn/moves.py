@@ -59,7 +59,9 @@ class Pool:
         return v
 
     def keep(self, v: Variable) -> None:
-        """Remember what a step made, if it is small enough to go on with."""
+        """Remember what a step made, if it is small enough to go on with, and its floats are those of the graph."""
+        if is_float(v.dtype) and v.dtype != self.dtype:
+            return
         known = {**self.inputs, **self.values}
         (value,) = evaluate([v], known)
         if 0 < value.size <= MOST:
