@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +73,11 @@ def test_the_order_in_which_rules_are_listed_says_nothing(seed: int) -> None:
         RULES.update(listed)
         found = {name: rewrite([v], STABILIZING)[0] for name, v in written.items()}
     assert [name for name in written if found[name] is not expected[name]] == []
+
+
+def test_no_two_rules_have_one_name() -> None:
+    """The later one would take the place of the other."""
+    folder = Path(sg.rewrites.__file__).parent
+    defined = [f for path in folder.glob("*.py") for f in ast.parse(path.read_text()).body]
+    names = [f.name for f in defined if isinstance(f, ast.FunctionDef) and f.decorator_list]
+    assert len(names) > 100 and sorted(set(names)) == sorted(names)
