@@ -190,7 +190,7 @@ class _Builder:
         ``kind`` is that of the outermost loop; those inside are serial.
         """
         if not order:
-            return copy(sink(core, _vector_last(inner)), next(self.names))
+            return copy(sink(core, _in_order(inner)), next(self.names))
         name, rest = order[0], order[1:]
         n = self.extents[name]
         tile = self.plan.tiles.get(name)
@@ -254,8 +254,9 @@ def _inner_loops(name: str, base: Expr, n: int, tile: Tile, names: Iterator[str]
     return [*rows, Inner(lane, tile.width, "vector", index < n if tile.masked else None)], index
 
 
-def _vector_last(inner: Sequence[Inner]) -> tuple[Inner, ...]:
-    return tuple(sorted(inner, key=lambda i: i.kind == "vector"))
+def _in_order(inner: Sequence[Inner]) -> tuple[Inner, ...]:
+    """The vector last, and before it the fewest rows: what they read stays in registers while the others go by."""
+    return tuple(sorted(inner, key=lambda i: (i.kind == "vector", -i.extent)))
 
 
 def sink(body: Body, inner: Sequence[Inner]) -> Body:

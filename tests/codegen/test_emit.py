@@ -16,6 +16,7 @@ from symgraph import expression
 from symgraph.expression import PRIMS, apply, axis, const, fma, kind_of, load, rare, select
 from symgraph.formula import DOT, MAX, PROD, SUM
 from symgraph.types import DTYPES, SIZES, is_float
+from tests.assembly import busiest_loop, stack_accesses
 from tests.codegen.legal import legalize
 from tests.codegen.samples import (
     SAMPLES,
@@ -291,17 +292,12 @@ def test_drawn_kernels_leave_the_interpreters_bits(kernel, seed):
 # ------------------------------------------------------------------------------------------------ the text
 
 
-def loop_of(text, marker):
-    """The assembly lines of the innermost loop that holds ``marker``."""
-    blocks = re.split(r"^(?:\.LBB\d+_\d+:.*|\tj\w+\t.*)$", text, flags=re.M)
-    return next(b for b in blocks if marker in b)
-
-
 @pytest.mark.skipif(target.host().vector_bytes != 64, reason="counts the instructions of 512-bit vectors")
 def test_a_register_tile_is_in_registers():
-    inner = loop_of(target.emit_assembly(emit(tile(depth=64)), target.host()), "vfmadd")
+    loop = busiest_loop(target.emit_assembly(emit(tile(depth=64)), target.host()))
+    inner = "\n".join(loop)
     assert inner.count("vfmadd") == 28 and inner.count("vbroadcastss") == 14 and inner.count("vmovups") == 2
-    assert "rsp" not in inner and "rbp" not in inner
+    assert not stack_accesses(loop)
 
 
 def test_a_register_tile_leaves_no_alloca():
