@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -329,7 +330,7 @@ class _Run:
         self.done: dict[Apply, Replacement] = {}
         self.waiting: dict[Apply, Replacement] = {}
         self.asked: set[Apply] = set()
-        self.last = ""
+        self.last: deque[str] = deque(maxlen=MAX_GENERATION)
         # A trace wants every step, and leaves change what a rule may see: then nothing kept from before will do.
         self.kept = _normal.setdefault(phase, weakref.WeakKeyDictionary()) if trace is None and not leaves else None
 
@@ -374,7 +375,7 @@ class _Run:
             if missing:
                 later = generation if after is None else generation + 1
                 if later > MAX_GENERATION:
-                    raise RewriteError(f"phase {self.phase} goes in circles at {node!r}; the last rule was {self.last}")
+                    raise RewriteError(f"phase {self.phase} goes in circles at {node!r}: {self._firing()}")
                 stack += [(u, later) for u in reversed(missing)]
             elif after is None:
                 self._advance(node)
@@ -402,10 +403,14 @@ class _Run:
                 continue
             if not all(map(_same_type, after, node.outputs)):
                 raise _wrong_type(r.name, after[0].type, node.outputs[0].type)
-            self.last = r.name
+            self.last.append(r.name)
             self._record(r, node, after)
             return after
         return None
+
+    def _firing(self) -> str:
+        """The rules that keep firing, the most frequent first."""
+        return ", ".join(f"{name} ({times} times)" for name, times in Counter(self.last).most_common())
 
     def _record(self, r: Rule, node: Apply, after: Replacement) -> None:
         if self.trace is not None:

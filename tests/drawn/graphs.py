@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +41,17 @@ class Recipe:
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    """Three to forty steps; a quarter of the graphs are differentiated."""
+    """Three to forty steps; a quarter of the graphs are differentiated.
+
+    Those get no NaN: one that comes in makes slopes NaN that nothing depends on, where a rewrite may find the zero.
+    """
     count = draw(st.integers(3, MOST_NODES))
     step = st.tuples(st.integers(0, len(KINDS) - 1), st.integers(0, 10**6), st.integers(0, 2**32 - 1))
+    gradient = draw(st.integers(0, 3)) == 0
+    special = draw(st.sampled_from([values for values in SPECIAL if not gradient or not any(map(math.isnan, values))]))
     return Recipe(
         draw(st.sampled_from(["float32", "float64"])), tuple(draw(step) for _ in range(count)),
-        draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from(SPECIAL)), draw(st.booleans()),
-        draw(st.integers(0, 3)) == 0,
+        draw(st.integers(0, 2**32 - 1)), special, draw(st.booleans()), gradient,
     )  # fmt: skip
 
 
