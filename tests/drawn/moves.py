@@ -198,8 +198,8 @@ ALONG: dict[str, Callable[..., Variable]] = {
     "running sum": lambda x, axis, keep: sg.cumsum(x, axis),
 }
 
-BY_CASE_ONLY = {"cast", "print", "gradient_of", "disconnected_grad", "zero_grad", "grad_clip", "grad_scale"}
-"""Ops with attributes of their own."""
+BY_CASE_ONLY = {"cast", "print", "gradient_of", "disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "copysign"}
+"""Ops with attributes of their own, and one that reads the sign of a NaN, which is anyone's."""
 
 
 def cases() -> dict[str, list[Case]]:
