@@ -109,9 +109,16 @@ class Callback:
             return 1
         return 0
 
+    def raise_interrupt(self) -> None:
+        """Raise what stopped this thread's last call if it was no failure, as Ctrl-C is: nobody has been told yet."""
+        error = vars(self._thread).get("error")
+        if error is not None and not isinstance(error, Exception):
+            del self._thread.error
+            raise error
+
     def failure(self, node: Apply) -> BaseException:
         """What stopped this thread's last call, said of ``node``."""
-        error: BaseException = self._thread.error
+        error: BaseException = vars(self._thread).pop("error")
         cause = error.__cause__
         return failure(node, cause) if isinstance(cause, np.linalg.LinAlgError) else error
 

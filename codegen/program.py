@@ -12,6 +12,7 @@ from codegen.layout import arrange
 from codegen.lower import Placed, lower
 from codegen.memory import ALIGNMENT, Copy, Memory, plan, size_of
 from codegen.schedule import schedule
+from codegen.shortage import check_reach
 from codegen.tiles import Machine
 from symgraph.backend import Prepared
 from symgraph.errors import IndexOutOfRange
@@ -104,6 +105,11 @@ class Program:
         return sum(isinstance(s, Check) for s in self.steps)
 
     @property
+    def commit(self) -> int:
+        """The number of the first step that writes a shared variable, or of steps if there is none."""
+        return self.memory.commit + self.guards
+
+    @property
     def layout(self) -> tuple[str, ...]:
         """The pointers that a call gives, in order: the arena first, last those of the host's functions."""
         kinds = (
@@ -127,10 +133,13 @@ def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -
     ------
     IndexOutOfRange
         If a guard is known to fail already.
+    AllocationError
+        If a value that must be in memory is too large for any.
     """
     guards = [ok for _, _, ok in guards_of(prepared)]
     results = [*prepared.outputs, *prepared.updates, *guards]
     fused = fuse(results, [*prepared.inputs, *prepared.shared])
+    check_reach(fused.values[n] for group in fused.groups for n in group.stored)
     arrange(fused, _seen_outside(fused, results))
     memory = plan(prepared, fused, guards)
     kernels, steps = _kernels(memory, fused, lambda kernel: schedule(kernel, machine))

@@ -15,6 +15,7 @@ from symgraph.coercion import as_variable
 from symgraph.config import configure, floatX, using
 from symgraph.custom import custom_gradient
 from symgraph.errors import (
+    AllocationError,
     ArgumentError,
     AxisError,
     BackendError,
@@ -77,8 +78,9 @@ __all__ = [
     # files, text, tests
     "save", "load", "pprint", "debugprint", "draw", "explain", "accuracy", "verify_grad",
     # errors
-    "SymgraphError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError", "GradientError",
-    "IndexOutOfRange", "LinAlgError", "ShapeError", "SymbolicTruthError", "UnusedInputError", "UpdateError",
+    "SymgraphError", "AllocationError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError",
+    "GradientError", "IndexOutOfRange", "LinAlgError", "ShapeError", "SymbolicTruthError", "UnusedInputError",
+    "UpdateError",
     # elementwise
     "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity", "lt", "le", "gt",
     "ge", "eq", "neq", "isnan", "isinf", "isclose", "and_", "or_", "xor", "invert", "left_shift", "right_shift",

@@ -37,6 +37,10 @@ class LinAlgError(SymgraphError, linalg.LinAlgError):
     """A matrix that is singular, not positive definite, or for which an iteration did not end; found while running."""
 
 
+class AllocationError(SymgraphError, MemoryError):
+    """Results, or values on the way to them, that the system has no memory for; found while running."""
+
+
 class GradientError(SymgraphError, ValueError):
     """A derivative that does not exist: disconnected, undefined, or by an integer."""
 

@@ -5,6 +5,7 @@ A call binds and checks the arguments, finds the program for their shapes (compi
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import warnings
@@ -299,14 +300,11 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         start = perf_counter() if self.usage else 0.0
         arrays = self._bind(args, kwargs)
-        for lock in self._locks:
-            lock.acquire()
-        try:
+        with contextlib.ExitStack() as held:
+            for lock in self._locks:
+                held.enter_context(lock)
             executable = self._program(arrays)
             found = executable(arrays, self.task.shared)
-        finally:
-            for lock in self._locks:
-                lock.release()
         if self.usage:
             self.usage.calls += 1
             self.usage.seconds += perf_counter() - start

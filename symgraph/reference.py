@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def folder(limit_bytes: int) -> Callable[[Apply], list[np.ndarray] | None]:
     def fold(node: Apply) -> list[np.ndarray] | None:
         if not is_foldable(node) or any(not v.type.is_static for v in node.outputs):
             return None
-        size = max(np.prod([n or 0 for n in v.type.shape]) * np.dtype(v.dtype).itemsize for v in node.outputs)
+        size = max(prod(n or 0 for n in v.type.shape) * np.dtype(v.dtype).itemsize for v in node.outputs)
         if size > limit_bytes:
             return None
         return list(evaluate_node(node, [v.data for v in node.inputs if isinstance(v, Constant)]))

@@ -110,7 +110,8 @@ def test_a_training_step_is_one_call_of_plain_code_in_a_small_arena(name):
     assert undefined_symbols(executable.image.object) <= ALLOWED
     assert executable.buffers["arena"] <= 1.3 * executable.buffers["live"]
     calls = []
-    entry, executable.entry = executable.entry, lambda io: calls.append(io) or entry(io)  # Python's way to it
+    entry = executable.entry
+    executable.entry = lambda *given: calls.append(given) or entry(*given)  # Python's way to it
     before = [p.get_value() for p in params]
     costs = [f(x, y) for _ in range(3)]
     assert len(calls) == 1 and len(f.programs) == 1

@@ -20,15 +20,24 @@ from codegen.calls import Callback, HostCall, read_call
 from codegen.describe import code, parts, storages
 from codegen.kernel import Kernel, Loop, walk
 from codegen.key import task_key
-from codegen.llvm import pool
+from codegen.llvm import pool, signals
 from codegen.llvm.emit import Module
-from codegen.llvm.entry import CHECKED, NAME, checked_entry_text, declarations, entry_text, timed_entry_text
+from codegen.llvm.entry import (
+    CHECKED,
+    INTERRUPTED,
+    NAME,
+    checked_entry_text,
+    declarations,
+    entry_text,
+    timed_entry_text,
+)
 from codegen.llvm.measure import TimedProgram
 from codegen.llvm.native import Callee, address, native_call
 from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
 from codegen.program import Program, build, guard_error
 from codegen.schedule import PARALLEL_WORK
+from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
@@ -38,7 +47,6 @@ from symgraph.types import TensorType
 
 T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
-_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 
 
 def machine(target: Target) -> Machine:
@@ -159,7 +167,8 @@ class LlvmExecutable:
     ----------
     image : Image
     entry : callable
-        The native function: pointer to the pointers of ``Program.layout`` -> 0 or the number of a failed guard.
+        The native function of two addresses: of the pointers of ``Program.layout``, and of the int64 that becomes 0 or
+        the number of a failed guard.
     timings : dict
         Seconds by stage: rewrite, build, emit, compile, load; a program from the disk has load alone.
     """
@@ -171,8 +180,9 @@ class LlvmExecutable:
         self.timings: dict[str, float] = {}
         self.image = self._image(cache)
         pool.start()
+        signals.start()
         self._library = self._timed("load", lambda: load([self.image.object]))
-        self.entry: Callable[[int], int] = _ENTRY(self._library.address(NAME))
+        self.entry = signals.runner(self._library.address(NAME))
         self._outputs = [(tuple(n or 0 for n in t.shape), np.dtype(t.dtype)) for t in self.image.outputs]
         self._written = [task.shared.index(s) for s, _ in task.updates]
         self._arenas: list[np.ndarray] = []
@@ -234,15 +244,26 @@ class LlvmExecutable:
         arena = self._free_arena()
         inputs = _apart(inputs, [held[k] for k in self._written])
         pointers = self._pointers(arena, (*inputs, *held, *outputs))
-        io = (ctypes.c_void_p * len(pointers))(*pointers)
-        failed = self.entry(ctypes.addressof(io))
-        self._arenas.append(arena)
-        if failed:
-            raise self._failure(failed - 1)
         count = len(outputs) - len(self.image.renewed)
-        for target, value in zip(self.image.renewed, outputs[count:], strict=True):
-            shared[target].set_value(value, borrow=True)
+        renewed = [(shared[k], value) for k, value in zip(self.image.renewed, outputs[count:], strict=True)]
+        self._run(pointers, renewed)
+        self._arenas.append(arena)
         return outputs[:count]
+
+    def _run(self, pointers: Sequence[int], renewed: Sequence[tuple[SharedVariable, np.ndarray]]) -> None:
+        """Enter the program and give shared variables their new values, all of them or none."""
+        for callback in self._callbacks:
+            callback.raise_interrupt()
+        io = (ctypes.c_void_p * len(pointers))(*pointers)
+        failed = ctypes.c_int64(INTERRUPTED)
+        try:
+            self.entry(ctypes.addressof(io), ctypes.addressof(failed))
+            _renew(failed.value, renewed)
+        except BaseException:
+            _renew(failed.value, renewed)  # again, and whole: Ctrl-C may come between any two values
+            raise
+        if failed.value:
+            raise self._failure(failed.value - 1)
 
     def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
         """A builtin that calls this program with arguments that are right as they are, all else ``fallback``."""
@@ -278,7 +299,14 @@ class LlvmExecutable:
         return self._callbacks[number - guards].failure(self.program.calls[number - guards])
 
     def _new_outputs(self) -> list[np.ndarray]:
-        return [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        return [self._new_output(k, shape, dtype) for k, (shape, dtype) in enumerate(self._outputs)]
+
+    def _new_output(self, k: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        try:
+            return np.empty(shape, dtype)
+        except MemoryError as error:
+            renewed = [self.task.shared[n] for n in self.image.renewed]
+            raise no_output(self.task, k, renewed, self.image.outputs[k]) from error
 
     def _pointers(self, arena: np.ndarray, arrays: Sequence[np.ndarray]) -> list[int]:
         """What the entry reads: the arena, then the arrays of the call, then constants."""
@@ -288,7 +316,11 @@ class LlvmExecutable:
         """One that no other call uses now."""
         with contextlib.suppress(IndexError):
             return self._arenas.pop()
-        return np.empty(self.image.arena + self.image.scratch * pool.capacity() + ALIGNMENT, np.uint8)
+        size = self.image.arena + self.image.scratch * pool.capacity() + ALIGNMENT
+        try:
+            return np.empty(size, np.uint8)
+        except MemoryError as error:
+            raise no_arena(size, self.storages) from error
 
     @property
     def kernels(self) -> Sequence[Kernel]:
@@ -333,6 +365,13 @@ def _is_heavy(program: Program) -> bool:
     loops = [s for kernel in program.kernels for s in walk(kernel) if isinstance(s, Loop)]
     much = sum(map(work_of, program.kernels)) >= PARALLEL_WORK
     return bool(program.calls) or much or any(s.kind == "parallel" for s in loops)
+
+
+def _renew(failed: int, values: Sequence[tuple[SharedVariable, np.ndarray]]) -> None:
+    """What follows a call that did not fail."""
+    if not failed:
+        for target, value in values:
+            target.set_value(value, borrow=True)
 
 
 def _aligned(arena: np.ndarray) -> int:

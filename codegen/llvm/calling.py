@@ -14,6 +14,7 @@ is enough that each is free. Heavy work takes them, in order, and gives the inte
 from __future__ import annotations
 
 from codegen.llvm.accept import ARGUMENTS, RECORDS
+from codegen.llvm.entry import INTERRUPTED
 
 # What NumPy and CPython export, by the names used here.
 FUNCTIONS = """
@@ -336,8 +337,7 @@ hard.run:
   %state = call ptr @PyEval_SaveThread()
   %hard.failed = call i64 %entry(ptr %pointers)
   call void @PyEval_RestoreThread(ptr %state)
-  %hard.done = icmp eq i64 %hard.failed, 0
-  br i1 %hard.done, label %unlock, label %hard.back
+  switch i64 %hard.failed, label %hard.back [ i64 0, label %unlock i64 {INTERRUPTED}, label %raise ]
 unlock:
   %unlocking = call i1 @release(ptr %c, i64 %taken)
   br label %done

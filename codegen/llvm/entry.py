@@ -6,7 +6,8 @@
 
 ``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one, where
 calls of the host count behind the guards; no shared variable was written then. The checked one gives -1 where the
-call's integers decide other extents than those compiled for. The timed one reads the clock before the first step and
+call's integers decide other extents than those compiled for. Before the commit point signals are looked for now and
+then; -2 means that a handler raised, and nothing was written. The timed one reads the clock before the first step and
 after each, into ``times``: a ``struct timespec`` each.
 
 Whatever mode the caller's thread rounds in, the steps compute as IEEE says, on every thread alike.
@@ -21,17 +22,27 @@ from codegen.kernel import Kernel
 from codegen.llvm.processor import processor
 from codegen.llvm.target import host
 from codegen.program import Check, Hosted, Launch, Move, Program, Step
+from codegen.tiles import work_of
 
 NAME = "entry"
 CHECKED = "checked_entry"
 TIMED = "timed_entry"
+INTERRUPTED = -2
+POLL_WORK = 1 << 30  # scalar operations between two looks for signals: some 20 ms of multiply-adds, a second of x + 1
 TIMESPEC = 16  # bytes: seconds and nanoseconds, 64 bits each
 
 
 def entry_text(program: Program) -> str:
     """The entry as LLVM IR, for a module that holds the kernels."""
-    steps = [line for step in program.steps for line in _step(step, program)]
-    return _function(f"i64 @{NAME}(ptr %io)", program, steps)
+    lines: list[str] = []
+    work = 0
+    for k, step in enumerate(program.steps):
+        if k <= program.commit and (work >= POLL_WORK or isinstance(step, Hosted)):
+            lines += _poll(k)
+            work = 0
+        lines += _step(step, program)
+        work += work_of(program.kernels[step.kernel]) if isinstance(step, Launch) else 0
+    return _function(f"i64 @{NAME}(ptr %io)", program, lines)
 
 
 def checked_entry_text(agreement: Kernel, layout: Sequence[str]) -> str:
@@ -98,6 +109,19 @@ def _step(step: Step, program: Program) -> Sequence[str]:
             return _check(guard, storage)
 
 
+def _poll(k: int) -> Sequence[str]:
+    """Leave before step ``k`` if a signal's handler raised."""
+    p = f"poll{k}"
+    return [
+        f"  %{p} = call i64 @sg_poll()",
+        f"  %{p}.none = icmp eq i64 %{p}, 0",
+        f"  br i1 %{p}.none, label %{p}.on, label %{p}.off",
+        f"{p}.off:",
+        *_leave(str(INTERRUPTED)),
+        f"{p}.on:",
+    ]
+
+
 def _check(guard: int, storage: str) -> Sequence[str]:
     g = f"guard{guard}"
     return [
@@ -131,4 +155,5 @@ def _call(call: int, arguments: Sequence[str], number: int) -> Sequence[str]:
 def declarations(timed: bool = False) -> str:
     """What the entry needs declared."""
     clock = "declare i32 @clock_gettime(i32, ptr)\n" if timed else ""
-    return "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n" + clock + processor(host()).declares
+    copy = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n"
+    return copy + "declare i64 @sg_poll()\n" + clock + processor(host()).declares
