@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import symgraph as sg
 from tutorials import __main__ as ladder
-from tutorials import common
+from tutorials import common, conv_net, data, logistic_regression, modern_net, net
 from tutorials.data import Dataset
 
+RATE = 0.5
 STEPS = 3  # in an epoch of the data below, whose last partial batch is dropped
 
 
@@ -25,7 +27,7 @@ def dataset(note=""):
 
 
 def options(**changes):
-    return argparse.Namespace(**{"epochs": 2, "json": None, **changes})
+    return argparse.Namespace(**{"epochs": 2, "json": None, "lr": RATE, "validate": False, **changes})
 
 
 class Clock:
@@ -79,7 +81,7 @@ def test_accuracy_does_not_depend_on_the_size_of_a_prediction(pairs, size):
 
 def test_each_step_sees_a_batch_of_images_and_one_hot_targets_in_float32():
     seen = []
-    common.train_epochs(lambda x, y: seen.append((x, y)) or 0.0, right, dataset(), options(epochs=1))
+    common.train_epochs(lambda x, y: seen.append((x, y)) or 0.0, right, dataset(), options(epochs=1), RATE)
     assert len(seen) == STEPS
     for i, (x, y) in enumerate(seen):
         assert x.shape == (128, 784) and y.shape == (128, 10) and x.dtype == y.dtype == np.float32
@@ -90,7 +92,8 @@ def test_each_step_sees_a_batch_of_images_and_one_hot_targets_in_float32():
 def test_the_report_has_the_last_epoch_last_and_says_it_though_an_earlier_one_was_better(tmp_path, capsys):
     answers = iter([right, lambda x: right(x) * (x[:, 0] < 100)])
     target = tmp_path / "report.json"
-    report = common.train_epochs(lambda x, y: 0.0, lambda x: next(answers)(x), dataset(), options(json=str(target)))
+    asked = options(json=str(target))
+    report = common.train_epochs(lambda x, y: 0.0, lambda x: next(answers)(x), dataset(), asked, RATE)
     # of the last 100 images the second epoch names every 0 rightly, and nothing else
     assert report.test_accuracy == [100.0, 55.0]
     assert "test accuracy 55.00 % after 2 epochs on mnist" in capsys.readouterr().out
@@ -102,7 +105,7 @@ def test_the_report_has_the_last_epoch_last_and_says_it_though_an_earlier_one_wa
 
 def test_compiling_is_counted_apart_from_the_epochs(clock):
     step, predict = clock.taking(50, 2, lambda x, y: 0.0), clock.taking(7, 1, right)
-    report = common.train_epochs(step, predict, dataset(), options())
+    report = common.train_epochs(step, predict, dataset(), options(), RATE)
     assert report.compile_seconds == 57
     assert report.seconds == [2 * (STEPS - 1), 2 * STEPS]
 
@@ -110,7 +113,7 @@ def test_compiling_is_counted_apart_from_the_epochs(clock):
 def test_elsewhere_than_on_a_terminal_each_epoch_is_one_line_with_loss_accuracy_and_time_left(clock, capsys):
     losses = iter(range(2 * STEPS))
     step = clock.taking(50, 60, lambda x, y: next(losses))
-    common.train_epochs(step, right, dataset(), options())
+    common.train_epochs(step, right, dataset(), options(), RATE)
     first, second, _summary = capsys.readouterr().out.splitlines()
     assert first.split("  ") == ["epoch 1/2", "loss 1.0000", "accuracy 100.00 %", "2:00 left"]
     assert second.split("  ") == ["epoch 2/2", "loss 4.0000", "accuracy 100.00 %", "0:00 left"]
@@ -124,7 +127,7 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_one_line_is_drawn_again_and_again(clock, monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(common.sys, "stdout", screen)
-    common.train_epochs(clock.taking(9, 1, lambda x, y: 0.5), right, dataset(), options())
+    common.train_epochs(clock.taking(9, 1, lambda x, y: 0.5), right, dataset(), options(), RATE)
     progress, summary = screen.getvalue().splitlines(keepends=False)[-2:], screen.getvalue().splitlines()[-1]
     assert screen.getvalue().count("\n") == 2
     assert screen.getvalue().count("\r") == 2 * STEPS + 2
@@ -144,6 +147,59 @@ def test_only_a_model_with_a_learning_rate_has_the_option(capsys):
     with pytest.raises(SystemExit):
         common.parse_options("doc", epochs=7, argv=["--lr", "0.5"])
     assert "--lr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "rate"),
+    [([], 0.05), (["--recipe", "published"], 0.5), (["--recipe", "published", "--lr", "0.25"], 0.25)],
+)
+def test_each_recipe_has_a_learning_rate_of_its_own_unless_one_is_given(argv, rate):
+    parsed = common.parse_options("doc", epochs=7, lr=0.05, published=0.5, argv=argv)
+    assert parsed.lr == rate
+    assert parsed.recipe == ("published" if argv else "plain")
+
+
+def test_in_the_plain_recipe_the_learning_rate_is_the_number_itself():
+    assert common.learning_rate(options(recipe="plain")) is RATE
+
+
+def test_in_the_published_recipe_the_learning_rate_falls_from_epoch_to_epoch_and_the_next_would_have_none():
+    rate, seen = common.learning_rate(options(recipe="published")), []
+
+    def step(x, y):
+        seen.append(float(rate.get_value()))
+        return 0.0
+
+    common.train_epochs(step, right, dataset(), options(epochs=4), rate)
+    assert rate.type.dtype == "float32"
+    assert seen == [RATE * share for share in (1, 0.75, 0.5, 0.25) for _ in range(STEPS)]
+
+
+@pytest.mark.parametrize("model", [logistic_regression, net, modern_net, conv_net])
+def test_a_model_learns_at_the_rate_it_shares_and_at_rate_zero_nothing(model):
+    rate = sg.shared(np.float32(0), name="lr")
+    train, predict = model.build(0, rate)
+    images = np.random.default_rng(0).uniform(0, 1, (20, 784)).astype("float32")
+    before = predict(images)
+    train(images, data.one_hot(np.arange(20) % 10))
+    np.testing.assert_array_equal(predict(images), before)
+    rate.set_value(np.float32(0.5))
+    train(images, data.one_hot(1 - before % 2))
+    assert (predict(images) != before).any()
+
+
+def test_validation_trains_on_the_first_images_and_tests_on_the_rest_of_them():
+    trained, tested = [], []
+    common.train_epochs(
+        lambda x, y: trained.extend(x[:, 0]) or 0.0,
+        lambda x: tested.extend(x[:, 0]) or right(x),
+        dataset(),
+        options(epochs=1, validate=True),
+        RATE,
+    )
+    n = len(dataset().train_x)
+    assert tested == list(range(n - n // 6, n))
+    assert max(trained) < min(tested) < max(trained) + common.BATCH
 
 
 @pytest.mark.parametrize("epochs", ["0", "-3", "many"])
@@ -193,12 +249,17 @@ def test_the_ladder_runs_each_model_and_sets_it_beside_the_published_figure(mode
     table = rows(out)
     assert table["conv_net"] == ["1", "91.25", "99.5", "2.00", "0.50", "0:00"]
     assert [table[name][2] for name in table] == ["-", "-", "92.5", "98.4", "99.0", "99.5"]
-    assert "data: mnist, 484 images to train on and 200 to test" in out
+    assert "data: mnist, 484 images to train on and 200 to test" in out and "plain recipe" in out
 
 
 def test_full_trains_every_net_for_100_epochs(models):
     ladder.main(["--full"])
     assert [a.get("--epochs") for _, a in models[0]] == [None, None, "100", "100", "100", "100"]
+
+
+def test_every_net_is_trained_by_the_recipe_asked_for(models):
+    ladder.main(["--recipe", "published"])
+    assert [a.get("--recipe") for _, a in models[0]] == [None, None, *["published"] * 4]
 
 
 def test_a_model_that_fails_is_said_to_and_the_others_still_run(models, capsys):

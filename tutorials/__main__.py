@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutorials.common import Report, add_data_options, clock, load_data
+from tutorials.common import Report, add_data_options, add_recipe, clock, load_data
 from tutorials.data import Dataset
 
 FULL = 100  # epochs
@@ -62,12 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m tutorials", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--full", action="store_true", help=f"train for {FULL} epochs; takes hours")
+    add_recipe(parser)
     add_data_options(parser)
     options = parser.parse_args(argv)
     data = load_data(options)
     print(describe(data), flush=True)
     results = [climb(rung, data.name, options) for rung in LADDER]
-    print(*table(results, data, options.full), sep="\n")
+    print(*table(results, data, options), sep="\n")
     return int(any(result.report is None for result in results))
 
 
@@ -88,6 +89,7 @@ def arguments(rung: Rung, dataset: str, options: argparse.Namespace) -> list[str
     """The options passed on; the data set is the one found, so that all models use the same."""
     passed = {
         "--epochs": rung.epochs(dataset, options.full),
+        "--recipe": options.recipe if rung.published else None,
         "--seed": options.seed,
         "--data": options.data,
         "--dataset": dataset,
@@ -95,15 +97,15 @@ def arguments(rung: Rung, dataset: str, options: argparse.Namespace) -> list[str
     return [word for name, value in passed.items() if value is not None for word in (name, str(value))]
 
 
-def table(results: Sequence[Result], data: Dataset, full: bool) -> list[str]:
+def table(results: Sequence[Result], data: Dataset, options: argparse.Namespace) -> list[str]:
     """The lines of the table; published figures are MNIST's, so they stand beside MNIST's alone."""
     compared = data.name == "mnist"
     heads = ["model", "epochs", "accuracy %", *(["published %"] if compared else []), "s/epoch", "compile s", "total"]
     rows = [cells(result, compared) for result in results]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     aligned = ["  ".join(align(row, widths)) for row in (heads, *rows)]
-    hint = [f"The original scripts train for {FULL} epochs; so does --full."] if compared and not full else []
-    return ["", *aligned, "", describe(data), *hint]
+    hint = [f"The original scripts train for {FULL} epochs; so does --full."] if compared and not options.full else []
+    return ["", *aligned, "", f"{describe(data)}; {options.recipe} recipe", *hint]
 
 
 def describe(data: Dataset) -> str:

@@ -8,13 +8,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+import symgraph as sg
 from symgraph.errors import DataError
 from tutorials.data import Dataset, MissingDataError, load, one_hot
 
@@ -56,16 +57,37 @@ class Report:
 
 
 def parse_options(
-    doc: str | None, epochs: int, lr: float | None = None, argv: Sequence[str] | None = None
+    doc: str | None,
+    epochs: int,
+    lr: float | None = None,
+    published: float | None = None,
+    argv: Sequence[str] | None = None,
 ) -> argparse.Namespace:
-    """The options every model has, and ``--lr`` for a model that gives its default."""
+    """The options every model has; ``--lr`` for a model that gives its default.
+
+    A model that also gives the learning rate that its published recipe starts with has ``--recipe`` and ``--validate``.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=positive, default=epochs, metavar="N", help="default %(default)s")
     if lr is not None:
-        parser.add_argument("--lr", type=float, default=lr, help="learning rate, default %(default)s")
+        other = f", {published} in the published recipe" if published else ""
+        parser.add_argument("--lr", type=float, help=f"learning rate, default {lr}{other}")
+    if published is not None:
+        add_recipe(parser)
+        text = "keep a sixth of the training images for testing, in place of the test images"
+        parser.add_argument("--validate", action="store_true", help=text)
     parser.add_argument("--json", metavar="FILE", help="write accuracy and time of each epoch to FILE")
     add_data_options(parser)
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if lr is not None and options.lr is None:
+        options.lr = published if published is not None and options.recipe == "published" else lr
+    return options
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """``--recipe``."""
+    text = "the learning rate stays (plain, the default), or falls to zero during the run (published)"
+    parser.add_argument("--recipe", choices=["plain", "published"], default="plain", help=text)
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -91,11 +113,25 @@ def load_data(options: argparse.Namespace) -> Dataset:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
+def held_out(data: Dataset) -> Dataset:
+    """The last sixth of the training images in place of the test images, to choose a recipe by."""
+    x, y = data.train_x, data.train_y
+    n = len(x) // 6
+    note = "; ".join(filter(None, [data.note, f"the last {n} training images, held out"]))
+    return replace(data, train_x=x[:-n], train_y=y[:-n], test_x=x[-n:], test_y=y[-n:], note=note)
+
+
+def learning_rate(options: argparse.Namespace) -> float | sg.SharedVariable:
+    """A number; in the published recipe a shared variable, which ``train_epochs`` lowers."""
+    return sg.shared(np.float32(options.lr), name="lr") if options.recipe == "published" else options.lr
+
+
 def train_epochs(
     step: Callable[[Array, Array], Any],
     predict: Callable[[Array], Array],
     data: Dataset,
     options: argparse.Namespace,
+    rate: float | sg.SharedVariable,
 ) -> Report:
     """Train, test after each epoch, show progress, and write the report.
 
@@ -107,13 +143,18 @@ def train_epochs(
         The label of each.
     data : Dataset
     options : Namespace
-        ``epochs`` and ``json``, as ``parse_options`` gives them.
+        As ``parse_options`` gives them.
+    rate : float or shared variable
+        The learning rate. A shared one falls linearly from epoch to epoch; one more epoch would have rate zero.
     """
+    data = held_out(data) if options.validate else data
     step, predict = Timed(step), Timed(predict)
     report = Report(data.name, options.epochs)
     progress = Progress(options.epochs, len(data.train_x) // BATCH)
     targets = one_hot(data.train_y)
-    for _ in range(options.epochs):
+    for epoch in range(options.epochs):
+        if isinstance(rate, sg.SharedVariable):
+            rate.set_value(np.float32(options.lr * (1 - epoch / options.epochs)))
         start, compiled = time.perf_counter(), step.first
         for x, y in batches(data.train_x, targets):
             progress.advance(float(step(x, y)), compiling=step.calls == 1)

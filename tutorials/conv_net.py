@@ -3,7 +3,7 @@
 import numpy as np
 
 import symgraph as sg
-from tutorials.common import load_data, parse_options, train_epochs
+from tutorials.common import learning_rate, load_data, parse_options, train_epochs
 from tutorials.logistic_regression import softmax
 from tutorials.modern_net import RMSprop, dropout, rectify
 from tutorials.report import explain
@@ -23,7 +23,7 @@ def model(x, w, w2, w3, w4, w_out, random=None):
     return softmax(hidden @ w_out)
 
 
-def build(seed=0):
+def build(seed=0, lr=0.001):
     """The function that trains, and the one that predicts."""
     numpy_random = np.random.default_rng(seed)
     random = sg.random.RandomStream(seed)
@@ -39,16 +39,17 @@ def build(seed=0):
     noisy, clean = model(x, *params, random=random), model(x, *params)
     cost = -(y * sg.log(noisy)).sum(axis=1).mean()
 
-    train = sg.function([images, y], cost, updates=RMSprop(cost, params), name="train")
+    train = sg.function([images, y], cost, updates=RMSprop(cost, params, lr), name="train")
     predict = sg.function([images], clean.argmax(axis=1), name="predict")
     return train, predict
 
 
 def main(argv=None):
-    options = parse_options(__doc__, epochs=1, argv=argv)
+    options = parse_options(__doc__, epochs=1, lr=0.001, published=0.001, argv=argv)
     data = load_data(options)
-    train, predict = build(options.seed)
-    train_epochs(train, predict, data, options)
+    rate = learning_rate(options)
+    train, predict = build(options.seed, rate)
+    train_epochs(train, predict, data, options, rate)
     explain(train)
 
 

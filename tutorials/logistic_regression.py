@@ -3,7 +3,7 @@
 import numpy as np
 
 import symgraph as sg
-from tutorials.common import load_data, parse_options, train_epochs
+from tutorials.common import learning_rate, load_data, parse_options, train_epochs
 from tutorials.report import explain
 
 
@@ -34,10 +34,11 @@ def build(seed=0, lr=0.05):
 
 
 def main(argv=None):
-    options = parse_options(__doc__, epochs=10, lr=0.05, argv=argv)
+    options = parse_options(__doc__, epochs=10, lr=0.05, published=0.5, argv=argv)
     data = load_data(options)
-    train, predict = build(options.seed, options.lr)
-    train_epochs(train, predict, data, options)
+    rate = learning_rate(options)
+    train, predict = build(options.seed, rate)
+    train_epochs(train, predict, data, options, rate)
     explain(train)
 
 
