@@ -99,6 +99,20 @@ class Prepared:
     stages: Mapping[str, Sequence[Variable]] = field(default_factory=dict, compare=False)
 
 
+def renew(values: Sequence[tuple[SharedVariable, np.ndarray]]) -> None:
+    """Give shared variables new values: all of them, also where Ctrl-C comes between two."""
+    try:
+        _assign(values)
+    except KeyboardInterrupt:
+        _assign(values)
+        raise
+
+
+def _assign(values: Sequence[tuple[SharedVariable, np.ndarray]]) -> None:
+    for target, value in values:
+        target.set_value(value, borrow=True)
+
+
 def prepare(task: Task, signature: Signature) -> Prepared:
     """Fix shapes, rewrite through all phases, expand composites."""
     leaves = [*task.inputs, *task.shared]
@@ -409,8 +423,8 @@ class NumpyExecutable:
         found = evaluate([*p.outputs, *p.updates], self._given(inputs, shared))
         results = [np.array(a) for a in found]
         count = len(p.outputs) - len(p.renewed)
-        for target, value in zip((*p.renewed, *p.targets), results[count:], strict=True):
-            shared[target].set_value(value, borrow=True)
+        targets = [shared[k] for k in (*p.renewed, *p.targets)]
+        renew(list(zip(targets, results[count:], strict=True)))
         return results[:count]
 
     def _given(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> dict[Variable, np.ndarray]:

@@ -68,12 +68,12 @@ def test_a_call_stops_before_it_writes_anything(keyboard, key, call):
     assert f(a) > 0 and s.get_value() == before[0] + 1 and t.get_value() > before[1]
 
 
-def growing():
+def growing(backend="llvm"):
     """A function of no input: one variable is written where it is, two get storage of another shape."""
     s, t = (sg.shared(np.zeros(1), name=name, shape=(None,)) for name in "st")
     n = sg.shared(np.zeros(3), name="n")
     longer = [(v, sg.concatenate([v, v + 1])) for v in (s, t)]
-    return sg.function([], n.sum(), updates=[*longer, (n, n + 1)]), (s, t, n)
+    return sg.function([], n.sum(), updates=[*longer, (n, n + 1)], backend=backend), (s, t, n)
 
 
 def test_a_signal_at_the_end_of_a_call_finds_all_values_new():
@@ -87,8 +87,9 @@ def test_a_signal_at_the_end_of_a_call_finds_all_values_new():
     assert f() == 3
 
 
-def test_a_signal_between_two_new_values_leaves_both_new(monkeypatch):
-    f, variables = growing()
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_a_signal_between_two_new_values_leaves_both_new(backend, monkeypatch):
+    f, variables = growing(backend)
     f.compile()
     write, pressed = SharedVariable.set_value, []
 

@@ -27,7 +27,7 @@ from codegen.kernel import Kernel
 from codegen.memory import constant_data, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, guard_error
 from symgraph import config
-from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
+from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.graph import Apply, SharedVariable
 from symgraph.rewrite import Step as Rewrite
 from symgraph.types import TensorType
@@ -108,8 +108,7 @@ class CudaExecutable:
                 section()
             outputs = self._taken()
         count = len(outputs) - len(self.prepared.renewed)
-        for target, value in zip(self.prepared.renewed, outputs[count:], strict=True):
-            shared[target].set_value(value, borrow=True)
+        renew(list(zip([shared[k] for k in self.prepared.renewed], outputs[count:], strict=True)))
         return outputs[:count]
 
     def _give(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> None:

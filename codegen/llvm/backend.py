@@ -40,7 +40,7 @@ from codegen.schedule import PARALLEL_WORK
 from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
 from symgraph import config
-from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
+from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.graph import SharedVariable
 from symgraph.rewrite import Step
 from symgraph.types import TensorType
@@ -258,9 +258,11 @@ class LlvmExecutable:
         failed = ctypes.c_int64(INTERRUPTED)
         try:
             self.entry(ctypes.addressof(io), ctypes.addressof(failed))
-            _renew(failed.value, renewed)
+            if not failed.value:
+                renew(renewed)
         except BaseException:
-            _renew(failed.value, renewed)  # again, and whole: Ctrl-C may come between any two values
+            if not failed.value:  # Ctrl-C came behind the commit point
+                renew(renewed)
             raise
         if failed.value:
             raise self._failure(failed.value - 1)
@@ -365,13 +367,6 @@ def _is_heavy(program: Program) -> bool:
     loops = [s for kernel in program.kernels for s in walk(kernel) if isinstance(s, Loop)]
     much = sum(map(work_of, program.kernels)) >= PARALLEL_WORK
     return bool(program.calls) or much or any(s.kind == "parallel" for s in loops)
-
-
-def _renew(failed: int, values: Sequence[tuple[SharedVariable, np.ndarray]]) -> None:
-    """What follows a call that did not fail."""
-    if not failed:
-        for target, value in values:
-            target.set_value(value, borrow=True)
 
 
 def _aligned(arena: np.ndarray) -> int:
