@@ -188,6 +188,23 @@ def test_a_model_learns_at_the_rate_it_shares_and_at_rate_zero_nothing(model):
     assert (predict(images) != before).any()
 
 
+@pytest.mark.parametrize(("recipe", "sizes"), [("plain", [0.01, 0.01]), ("published", [0.151, 0.224])])
+def test_the_net_of_sigmoids_starts_from_larger_weights_in_the_published_recipe(recipe, sizes, monkeypatch):
+    shared, found = sg.shared, []
+
+    def spy(value, **options):
+        if np.ndim(value) == 2:
+            found.append(np.std(value))
+        return shared(value, **options)
+
+    monkeypatch.setattr(sg, "shared", spy)
+    for name in ("load_data", "train_epochs", "explain"):
+        monkeypatch.setattr(net, name, lambda *arguments: None)
+    net.main(["--recipe", recipe])
+    # the deviation of 6250 numbers varies by 0.9 %
+    np.testing.assert_allclose(found, sizes, rtol=0.05)
+
+
 def test_validation_trains_on_the_first_images_and_tests_on_the_rest_of_them():
     trained, tested = [], []
     common.train_epochs(
