@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from codegen.group import Call, Fused, Group
+from codegen.group import Call, Fused, Group, Joint
 from codegen.kernel import Kernel, show
 from codegen.memory import Copy, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program
@@ -25,7 +25,7 @@ def _check(step: Check) -> Part:
     return Part(f"check{step.guard}", "check", (), (step.storage,), ())
 
 
-def _part(step: Launch | Hosted | Move, planned: Group | Call | Copy, program: Program) -> Part:
+def _part(step: Launch | Hosted | Move, planned: Group | Joint | Call | Copy, program: Program) -> Part:
     if isinstance(step, Move) or isinstance(planned, Copy):
         assert isinstance(step, Move), f"{planned} became {step}"
         return Part("copy", "copy", (), (step.source,), (step.target,))
@@ -39,7 +39,7 @@ def _part(step: Launch | Hosted | Move, planned: Group | Call | Copy, program: P
     return Part(program.kernels[step.kernel].name, "kernel", tuple(nodes), tuple(reads), tuple(writes))
 
 
-def nodes_of(group: Group, fused: Fused) -> Iterator[Apply]:
+def nodes_of(group: Group | Joint, fused: Fused) -> Iterator[Apply]:
     """The nodes whose formulas a group holds: of what it gives, and of what was inlined or is only a view."""
     waiting = [fused.values[n] for n in group.outputs if fused.names.get(fused.values[n]) == n]
     seen = set(waiting)

@@ -80,6 +80,29 @@ class Call:
         return self.stored
 
 
+@dataclass(frozen=True)
+class Joint:
+    """Groups that one kernel does row by row; nothing outside sees the values of ``inside``."""
+
+    groups: tuple[Group, ...]
+    inside: frozenset[str]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every value that the groups give."""
+        return tuple(n for g in self.groups for n in g.outputs)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The values that something outside reads."""
+        return tuple(n for g in self.groups for n in g.stored if n not in self.inside)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The buffers read, in order of first use, storage of the thread left out."""
+        return tuple(dict.fromkeys(n for g in self.groups for n in g.reads if n not in self.inside))
+
+
 def common_axes(stages: Sequence[Stage]) -> tuple[Axis, ...]:
     """The axes that all stages have, in the order of the first reduction."""
     first = next((s for s in stages if s.compute.combiner), stages[0])

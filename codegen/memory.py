@@ -15,7 +15,7 @@ import numpy as np
 
 from codegen.affine import loads_in
 from codegen.arena import most_alive, pack
-from codegen.group import Call, Fused, Group, Stage, overwriting_order, same_position, static_shape
+from codegen.group import Call, Fused, Group, Joint, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
@@ -33,7 +33,7 @@ class Copy:
     source: str
 
 
-Step = Group | Call | Copy
+Step = Group | Joint | Call | Copy
 
 
 @dataclass
@@ -55,6 +55,8 @@ class Memory:
         Bytes of the arena, and the largest sum of bytes alive at once.
     constants : list of Constant
         ``c0``, ``c1``, ...
+    checked : frozenset of str
+        The storages that guards are read from.
     """
 
     steps: list[Step]
@@ -65,6 +67,7 @@ class Memory:
     arena: int = 0
     live: int = 0
     constants: list[Constant] = field(default_factory=list)
+    checked: frozenset[str] = frozenset()
 
 
 def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> Memory:
@@ -75,8 +78,11 @@ def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> M
     planner.place_updates()
     planner.place_rest()
     steps, commit = planner.order()
-    memory = Memory(steps, commit, planner.storage, planner.buffers, constants=planner.constants)
-    _allocate(memory, fused, {planner.storage[root] for root in planner.guards})
+    checked = frozenset(planner.storage[root] for root in planner.guards)
+    memory = Memory(
+        steps, commit, planner.storage, planner.buffers, constants=planner.constants, checked=checked
+    )
+    allocate(memory, fused)
     return memory
 
 
@@ -317,28 +323,30 @@ def size_of(b: Buffer) -> int:
     return prod(b.shape) * SIZES[b.dtype]
 
 
-def lifetimes(memory: Memory, fused: Fused, checked: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
-    """Arena storage -> first and last step that touches it; all of ``checked`` is read when the commit begins."""
+def lifetimes(memory: Memory, fused: Fused) -> dict[str, tuple[int, int]]:
+    """Arena storage -> first and last step that touches it; what is checked is read when the commit begins."""
     spans: dict[str, tuple[int, int]] = {}
     for k, step in enumerate(memory.steps):
-        for storage in _touched(step, memory, fused):
+        for storage in touched(step, memory, fused):
             if storage.startswith("m"):
                 first, _ = spans.get(storage, (k, k))
                 spans[storage] = (first, k)
-    for storage in spans.keys() & set(checked):
+    for storage in spans.keys() & memory.checked:
         first, last = spans[storage]
         spans[storage] = (first, max(last, memory.commit - 1))
     return spans
 
 
-def _touched(step: Step, memory: Memory, fused: Fused) -> list[str]:
+def touched(step: Step, memory: Memory, fused: Fused) -> list[str]:
+    """The storages that a step reads or writes."""
     if isinstance(step, Copy):
         return [step.target, step.source]
     return [memory.storage[fused.root(n)] for n in (*step.stored, *step.reads)]
 
 
-def _allocate(memory: Memory, fused: Fused, checked: Iterable[str]) -> None:
-    spans = lifetimes(memory, fused, checked)
+def allocate(memory: Memory, fused: Fused) -> None:
+    """Give each piece of the arena that a step touches a place."""
+    spans = lifetimes(memory, fused)
     sizes = {s: -(-size_of(memory.buffers[s]) // ALIGNMENT) * ALIGNMENT for s in spans}
     memory.offsets = pack(spans, sizes)
     memory.arena = max((at + sizes[s] for s, at in memory.offsets.items()), default=0)

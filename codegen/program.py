@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from codegen.fuse import fuse
 from codegen.group import Call, Fused
 from codegen.kernel import Buffer, Kernel, check
 from codegen.layout import arrange
-from codegen.lower import Placed, lower
 from codegen.memory import ALIGNMENT, Copy, Memory, plan, size_of
 from codegen.schedule import schedule
 from codegen.shortage import check_reach
+from codegen.steps import join_steps
 from codegen.tiles import Machine
 from symgraph.backend import Prepared
 from symgraph.errors import IndexOutOfRange
@@ -142,7 +142,8 @@ def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -
     check_reach(fused.values[n] for group in fused.groups for n in group.stored)
     arrange(fused, _seen_outside(fused, results))
     memory = plan(prepared, fused, guards)
-    kernels, steps = _kernels(memory, fused, lambda kernel: schedule(kernel, machine))
+    lowered = join_steps(memory, fused, machine.near)
+    kernels, steps = _kernels(memory, fused, lowered, lambda kernel: schedule(kernel, machine))
     places, size = _workspace(kernels, memory)
     checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
     steps[memory.commit : memory.commit] = checks
@@ -163,13 +164,12 @@ def _seen_outside(fused: Fused, results: Sequence[Variable]) -> set[str]:
 
 
 def _kernels(
-    memory: Memory, fused: Fused, schedule: Callable[[Kernel], Kernel]
+    memory: Memory, fused: Fused, lowered: Sequence[Kernel | None], schedule: Callable[[Kernel], Kernel]
 ) -> tuple[list[Kernel], list[Step]]:
-    placed = Placed(memory.storage, memory.buffers)
     kernels: list[Kernel] = []
     steps: list[Step] = []
     calls = 0
-    for step in memory.steps:
+    for step, plain in zip(memory.steps, lowered, strict=True):
         if isinstance(step, Copy):
             steps.append(Move(step.target, step.source, size_of(memory.buffers[step.target])))
             continue
@@ -178,7 +178,8 @@ def _kernels(
             steps.append(Hosted(calls, tuple(memory.storage[fused.root(fused.names[v])] for v in values)))
             calls += 1
             continue
-        kernel = schedule(lower(step, f"k{len(kernels)}", fused, placed))
+        assert plain is not None, f"{step} has no kernel"
+        kernel = schedule(replace(plain, name=f"k{len(kernels)}"))
         check(kernel)
         names = [b.name if b.name in memory.buffers else _own(kernel, b) for b in kernel.buffers]
         steps.append(Launch(len(kernels), tuple(names)))

@@ -24,6 +24,7 @@ from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import chunked
 from codegen.columns import columns
+from codegen.joint import joint_rows
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -59,8 +60,13 @@ PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs m
 def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel tiled, vectorised and parallelised for a machine."""
     names = (f"_{n}" for n in count())
-    plain, nests = split_nests(kernel, 4 * PARALLEL_WORK, names)
-    body = tuple(new for nest in nests for new in _nest(nest, machine, names))
+    plain = unroll(kernel)
+    rows = joint_rows(plain)
+    if rows:
+        body = _joint(rows, plain, machine, names)
+    else:
+        plain, nests = split_nests(kernel, 4 * PARALLEL_WORK, names)
+        body = tuple(new for nest in nests for new in _nest(nest, machine, names))
     return simplify(blocked(replace(plain, body=body), machine, names))
 
 
@@ -70,7 +76,7 @@ def split_nests(kernel: Kernel, least: int, names: Iterator[str]) -> tuple[Kerne
     Reductions that do ``least`` work or more to few results are cut into chunks.
     """
     plain = unroll(kernel)
-    stored = frozenset(b.name for b in kernel.buffers) & writes(kernel)
+    stored = _stored(kernel)
     # a reduction of everything has no independent loop around it: its statements are one nest
     parts = [plain.body] if any(isinstance(s, Alloc) for s in plain.body) else [(s,) for s in plain.body]
     chunks = [chunked(analyse(body, stored), least, names) for body in parts]
@@ -78,10 +84,24 @@ def split_nests(kernel: Kernel, least: int, names: Iterator[str]) -> tuple[Kerne
     return replace(plain, buffers=buffers), [nest for nests, _ in chunks for nest in nests]
 
 
-def _nest(nest: Nest, machine: Machine, names: Iterator[str]) -> Body:
+def _joint(rows: Loop, kernel: Kernel, machine: Machine, names: Iterator[str]) -> Body:
+    """The nests of a joint kernel, each scheduled by itself; threads share the rows."""
+    stored = _stored(kernel)
+    made: list[Statement] = []
+    for s in rows.body:
+        made += [s] if isinstance(s, Alloc) else _nest(analyse((s,), stored), machine, names, False)
+    return (replace(rows, kind="parallel", body=tuple(made)),)
+
+
+def _stored(kernel: Kernel) -> frozenset[str]:
+    return frozenset(b.name for b in kernel.buffers) & writes(kernel)
+
+
+def _nest(nest: Nest, machine: Machine, names: Iterator[str], may_spread: bool = True) -> Body:
+    """The loops of a nest; those of enough work are shared by threads where they may."""
     plan = plan_passes(nest, machine) if has_passes(nest) else choose(nest, machine)
     core = lanes(nest.core, plan.deals, names) if plan.deals else nest.core
-    kind = "parallel" if nest.independent and plan.work >= PARALLEL_WORK else "serial"
+    kind = "parallel" if may_spread and nest.independent and plan.work >= PARALLEL_WORK else "serial"
 
     def build(core: Body, extents: dict[str, int], plan: Plan, kind: str) -> Body:
         return _Builder(extents, plan, names).pieces(plan.order, (), core, kind)

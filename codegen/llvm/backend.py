@@ -47,11 +47,12 @@ from symgraph.types import TensorType
 
 T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
+_NEAR = 1 << 18  # bytes: a part of the second cache of any processor of the last ten years
 
 
 def machine(target: Target) -> Machine:
     """What scheduling knows of a target."""
-    return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes])
+    return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes], _NEAR)
 
 
 def program_module(program: Program, timed: bool = False, agreed: Kernel | None = None) -> Module:
