@@ -7,7 +7,7 @@ along an axis, fusion whether two axes walk memory as one.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
@@ -65,6 +65,22 @@ def _combine(a: Linear, b: Linear, sign: int) -> Linear:
 def loads_in(exprs: Iterable[Expr]) -> list[Expr]:
     """Every distinct load, those inside other loads' indices too."""
     return [e for e in expression.toposort(exprs) if e.prim == "load"]
+
+
+def walks(load: Expr, axes: Sequence[tuple[str, int]]) -> bool:
+    """Whether a load is of another element at each position: each axis stands in an index, with room for the others."""
+    extents = {name: n for name, n in axes if n != 1}
+    return bool(load.args) and all(_has_room(i, extents) for i in load.args) and load.names >= extents.keys()
+
+
+def _has_room(index: Expr, extents: Mapping[str, int]) -> bool:
+    """Whether an index is different for all values of its axes: i, or 2*i + r for r < 2."""
+    reach = 0
+    for atom, factor in sorted(linear(index).terms, key=lambda t: abs(t[1])):
+        if atom.prim != "axis" or abs(factor) <= reach:
+            return False
+        reach += abs(factor) * (extents.get(str(atom.value), 1) - 1)
+    return True
 
 
 def flat_form(indices: Sequence[Expr], shape: Sequence[int]) -> Linear:

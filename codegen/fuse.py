@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
+from codegen.affine import loads_in, walks
 from codegen.group import Call, Fused, Stage, cost, size, static_shape
 from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
 from symgraph.expression import Expr
-from symgraph.formula import Compute
+from symgraph.formula import SUM, Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
+TILE = 12  # results for which one tile of a contraction reads an operand's element once
 
 
 def fuse(outputs: Sequence[Variable], given: Sequence[Variable]) -> Fused:
@@ -130,20 +132,26 @@ class _Inliner:
             return False
         if price == 0:
             return True
-        rereads = any(self._rereads(n, v) for n in readers)
-        return not rereads and (len(readers) == 1 or price <= CHEAP)
+        uses = max((self._uses(n, v) for n in readers), default=1)
+        return (uses <= TILE and price <= CHEAP) if uses > 1 else (len(readers) == 1 or price <= CHEAP)
 
     def _is_start_of_scatter(self, node: Apply, v: Variable) -> bool:
         formula = self.formulas[node]
         return formula is not None and formula.into is not None and node.op.operands(node)[int(formula.into)] is v
 
-    def _rereads(self, node: Apply, v: Variable) -> bool:
-        """Whether a reader uses each element more often than it is worth computing again."""
+    def _uses(self, node: Apply, v: Variable) -> float:
+        """For how many results a reader uses each element; without end where they are not those of one tile."""
         formula = self.formulas[node]
         if formula is None:
-            return False
-        work = prod(n for _, n in formula.axes + formula.reduce)
-        return work > prod(static_shape(v))
+            return 1
+        axes = (*formula.axes, *formula.reduce)
+        if prod(n for _, n in axes) <= prod(static_shape(v)):
+            return 1
+        operands = node.op.operands(node)
+        loads = [e for e in loads_in((*formula.exprs, *(formula.at or ()))) if operands[int(e.value)] is v]  # type: ignore
+        if formula.combiner is not SUM or not all(walks(e, [a for a in axes if a[0] in e.names]) for e in loads):
+            return inf
+        return max((prod(n for a, n in axes if a not in e.names) for e in loads), default=1)
 
 
 def is_uniform(v: Constant) -> bool:

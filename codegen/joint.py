@@ -88,8 +88,8 @@ def joint_rows(kernel: Kernel) -> Loop | None:
 
 def _rows(kernel: Kernel) -> Loop | None:
     """The loop around a kernel in which there are further loops, and nothing else."""
-    loop = kernel.body[0]
-    if len(kernel.body) != 1 or not isinstance(loop, Loop):
+    loop = kernel.body[0] if len(kernel.body) == 1 else None
+    if not isinstance(loop, Loop):
         return None
     return loop if all(isinstance(s, Loop) or _is_scratch(s) for s in loop.body) else None
 

@@ -5,17 +5,20 @@ The one crossing from the graph's world to the loops'. Buffers are flat: a load 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from codegen.affine import conjuncts, flat_index, linear, loads_in
 from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
-from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, nest
+from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, allocs, nest, writes
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
-from symgraph.formula import DOT, SUM, Axis, Combiner, Compute, Terms
+from symgraph.formula import ARGMAX, ARGMIN, DOT, MAX, MIN, SUM, Axis, Combiner, Compute, Terms
 from symgraph.types import is_float
+
+VALUE_OF = {ARGMAX: MAX, ARGMIN: MIN}  # what finds a place -> what finds the value that stands there
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class _Lowering:
         self.stage = {n: s for s in group.stages for n in s.outputs}
         self.passes: list[_Pass] = []
         self.scratch: dict[str, Buffer] = {}
+        self.numbers = itertools.count()  # of accumulators
 
     def body(self) -> Body:
         first = self.group.stages[0].compute
@@ -168,11 +172,26 @@ class _Lowering:
         accs, start = self.accumulators(combiner, terms)
         step: Statement = Accumulate(tuple(b.name for b in accs), (), combiner, terms)
         p = self.passes[number]
+        if combiner in VALUE_OF:
+            self.replace_value(p, VALUE_OF[combiner], terms[0], accs[0])
         p.start += start
         p.steps.append(step if cond is None else If(cond, (step,)))
         p.order = p.order or _loop_order(stage.compute.axes, p.axes, combiner, terms)
         for n, b in zip(stage.outputs, accs[-len(stage.outputs) :], strict=True):
             self.inside[n] = _Inside(expression.load(b.name, (), b.dtype), number + 1)
+
+    def replace_value(self, p: _Pass, combiner: Combiner, term: Expr, found: Buffer) -> None:
+        """The largest element by itself is the one whose place is found: one accumulation less."""
+        for s in p.steps:
+            if isinstance(s, Accumulate) and s.combiner is combiner and s.exprs == (term,):
+                (name,) = s.buffers
+                p.steps.remove(s)
+                p.start = [i for i in p.start if name not in (*writes((i,)), *[b.name for b in allocs((i,))])]
+                old = expression.load(name, (), found.dtype)
+                new = {old: expression.load(found.name, (), found.dtype)}
+                self.inside = {
+                    n: replace(v, expr=expression.substitute([v.expr], new.get)[0]) for n, v in self.inside.items()
+                }
 
     def row(self, stage: Stage, number: int, exprs: Terms) -> None:
         """The elements of a row; they are walked as the first of them lies."""
@@ -188,9 +207,8 @@ class _Lowering:
     def accumulators(self, combiner: Combiner, terms: Terms) -> tuple[list[Buffer], Body]:
         """Registers for the accumulators of a combiner, set to its identity."""
         count = 1 if combiner is DOT else len(terms)
-        first = sum(isinstance(s, Alloc) for p in self.passes for s in p.start)
         dtypes = [t.dtype for t in terms[:count]]
-        accs = [Buffer(f"acc{k}", d, (), "register") for k, d in enumerate(dtypes, first)]
+        accs = [Buffer(f"acc{next(self.numbers)}", d, (), "register") for d in dtypes]
         sets = [Store(b.name, (), e) for b, e in zip(accs, combiner.identity(dtypes), strict=True)]
         return accs, (*map(Alloc, accs), *sets)
 

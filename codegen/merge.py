@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from codegen.affine import loads_in
+from codegen.affine import loads_in, walks
 from codegen.group import Call, Fused, Group, Stage, common_axes, size
 from symgraph import expression
 from symgraph.expression import Expr
-from symgraph.formula import Axis, Compute
+from symgraph.formula import Compute
 from symgraph.types import SIZES
 
 LARGEST_GROUP = 200  # distinct scalar terms; a transcendental function is worth as many as its polynomial
@@ -155,19 +155,13 @@ def _is_axis(i: Expr, axes: Mapping[str, int], extent: int) -> bool:
 
 def _streams(c: Compute) -> bool:
     """Whether a reduction reads an operand once, element by element."""
-    return any(_walks(e, (*c.axes, *c.reduce)) for e in loads_in(c.exprs))
-
-
-def _walks(load: Expr, axes: Sequence[Axis]) -> bool:
-    """Whether each axis is an index by itself."""
-    alone = {next(iter(i.names)) for i in load.args if len(i.names) == 1}
-    return bool(load.args) and alone >= {name for name, n in axes if n != 1}
+    return any(walks(e, (*c.axes, *c.reduce)) for e in loads_in(c.exprs))
 
 
 def _is_near(rows: int, passes: Sequence[Compute]) -> bool:
     """Whether what the passes over one row read is small, and the rows are enough for all threads."""
     further = max(prod((*c.shape, *[n for _, n in c.reduce])) for c in passes) // max(rows, 1)
-    streams = {e.value: e.dtype for c in passes for e in loads_in(c.exprs) if _walks(e, (*c.axes, *c.reduce))}
+    streams = {e.value: e.dtype for c in passes for e in loads_in(c.exprs) if walks(e, (*c.axes, *c.reduce))}
     width = max((_width(e, c) for c in passes for e in loads_in(c.exprs)), default=1)
     near = further * sum(SIZES[d] for d in streams.values()) * width <= ROW_BYTES
     return near and (rows >= FEW_ROWS or rows * further <= SMALL)
@@ -177,7 +171,7 @@ def _width(load: Expr, c: Compute) -> int:
     """How many rows a pass takes at once: those that lie side by side."""
     along = load.args[-1].names if load.args else frozenset()
     is_column = c.combiner is not None and not along & {name for name, _ in c.reduce} and bool(along)
-    return PIECE // SIZES[load.dtype] if is_column and _walks(load, (*c.axes, *c.reduce)) else 1
+    return PIECE // SIZES[load.dtype] if is_column and walks(load, (*c.axes, *c.reduce)) else 1
 
 
 def _beside(c: Compute, other: Compute) -> dict[str, str] | None:
@@ -186,7 +180,7 @@ def _beside(c: Compute, other: Compute) -> dict[str, str] | None:
         return None
     every, others = (*c.axes, *c.reduce), (*other.axes, *other.reduce)
     same = {a: expression.axis(b) for (a, _), (b, _) in zip(every, others, strict=True)}
-    walked = {e for e in loads_in(other.exprs) if _walks(e, others)}
+    walked = {e for e in loads_in(other.exprs) if walks(e, others)}
     if walked.isdisjoint(loads_in(expression.rename(c.exprs, same))):
         return None
     return {a: b for (a, _), (b, _) in zip(c.axes, other.axes, strict=True)}

@@ -71,7 +71,7 @@ def _steps(scene: Scene) -> Iterator[dict[str, Plain]]:
         now = step.state
         yield {
             "rule": step.rule, "why": step.why, "source": step.source, "before": step.before, "after": step.after,
-            "removed": [k for k in before.inputs if k not in now.inputs],
+            "removed": sorted(before.inputs.keys() - now.inputs.keys()),
             "inputs": {str(k): list(map(list, refs)) for k, refs in now.inputs.items() if before.inputs.get(k) != refs},
             "outputs": [[label, *ref] for label, ref in now.outputs],
         }  # fmt: skip

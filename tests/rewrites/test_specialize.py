@@ -45,3 +45,23 @@ def test_a_reduction_that_keeps_its_axis_is_the_one_that_does_not(reduce: Any, a
     for y, z in zip(evaluate(both, {x: value}), both, strict=True):
         assert same_bits(y, np.asarray(getattr(np, reduce.__name__)(value, axis=axis)).reshape(y.shape))
         assert y.ndim == z.ndim
+
+
+POOLS = [((2, 2), None, False), ((3, 2), (2, 1), True), ((2, 2), (1, 1), False)]
+
+
+@pytest.mark.parametrize(("size", "stride", "ceil"), POOLS)
+def test_a_bound_goes_behind_the_largest_and_its_gradient_asks_there(size: Any, stride: Any, ceil: bool) -> None:
+    """Also with ties, NaN, infinities, and windows that have nothing above the bound."""
+    x = sg.tensor("x", "float64", (2, 7, 6))
+    y = sg.nn.max_pool2d(sg.maximum(x, 0.5), size, stride, ceil_mode=ceil)
+    written = [y, sg.grad((y * y).sum(), x)]
+    rewritten = rewrite(written)
+    values = np.random.default_rng(1).choice([-np.inf, -1.0, 0.0, 0.5, 0.75, 2.0, np.inf], size=(2, 7, 6))
+    for v in (values, np.where(values == 2.0, np.nan, values)):
+        for found, expected in zip(evaluate(rewritten, {x: v}), evaluate(written, {x: v}), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    bounded = [n for n in toposort(rewritten) if n.op.name == "maximum"]
+    assert {n.outputs[0].type.shape for n in bounded} == {y.type.shape}
+    (choice,) = [n for n in toposort(rewritten) if n.op.name == "max_pool_index"]
+    assert choice.inputs[0] is x
