@@ -36,7 +36,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(json.dumps({"costs": costs, "labels": predict(a).tolist(), "stages": stages,
                   "weights": w.get_value().tobytes().hex(), "warnings": [str(c.message) for c in caught]}))
 '''
-COMPILING = {"rewrite", "build", "emit", "compile"}
+COMPILING = {"rewrite", "build", "compile"}
 
 
 def start(folder):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from math import prod
 from time import perf_counter
 from typing import Any, TypeVar
@@ -21,19 +22,12 @@ from codegen.describe import code, parts, storages
 from codegen.kernel import Kernel, Loop, walk
 from codegen.key import task_key
 from codegen.llvm import pool, signals
+from codegen.llvm.assemble import assemble, kernel_module, program_module
 from codegen.llvm.emit import Module
-from codegen.llvm.entry import (
-    CHECKED,
-    INTERRUPTED,
-    NAME,
-    checked_entry_text,
-    declarations,
-    entry_text,
-    timed_entry_text,
-)
+from codegen.llvm.entry import CHECKED, INTERRUPTED, NAME
 from codegen.llvm.measure import TimedProgram
 from codegen.llvm.native import Callee, address, native_call
-from codegen.llvm.target import Target, emit_assembly, emit_object, host, load, optimized_text
+from codegen.llvm.target import Target, emit_assembly, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
 from codegen.program import Program, build, guard_error
 from codegen.schedule import PARALLEL_WORK
@@ -55,35 +49,14 @@ def machine(target: Target) -> Machine:
     return Machine(target.vector_bytes, _REGISTERS[target.vector_bytes], _NEAR)
 
 
-def program_module(program: Program, timed: bool = False, agreed: Kernel | None = None) -> Module:
-    """The program as one LLVM IR module, with the entry that measures its steps if ``timed``.
-
-    Given the kernel of ``agreement`` it has the checked entry too.
-    """
-    module = _kernel_module(program.kernels)
-    module.functions.append(timed_entry_text(program) if timed else entry_text(program))
-    module.declares.add(declarations(timed))
-    if agreed is not None:
-        module.add(agreed)
-        module.functions.append(checked_entry_text(agreed, program.layout))
-    return module
-
-
-def _kernel_module(kernels: Sequence[Kernel]) -> Module:
-    module = Module()
-    for kernel in kernels:
-        module.add(kernel)
-    return module
-
-
 @dataclass(frozen=True)
 class Image:
     """What a call needs of a program: what the disk keeps.
 
     Attributes
     ----------
-    object : bytes
-        Object code that defines the entry.
+    objects : tuple of bytes
+        Object code; one of them defines the entry.
     outputs : tuple of TensorType
     renewed : tuple of int
         The last outputs are new values of these shared variables.
@@ -98,7 +71,7 @@ class Image:
         Whether there is an entry that checks the extents which integers decide.
     """
 
-    object: bytes
+    objects: tuple[bytes, ...]
     outputs: tuple[TensorType, ...]
     renewed: tuple[int, ...]
     constants: tuple[np.ndarray, ...]
@@ -120,9 +93,10 @@ def pack(image: Image) -> bytes:
         "renewed": image.renewed,
         "constants": [(a.dtype.name, a.shape) for a in image.constants],
         "calls": [c.plain() for c in image.calls],
+        "objects": list(map(len, image.objects)),
         **{name: getattr(image, name) for name in _PLAIN},
     }
-    return b"".join([json.dumps(head).encode(), b"\n", *[a.tobytes() for a in image.constants], image.object])
+    return b"".join([json.dumps(head).encode(), b"\n", *[a.tobytes() for a in image.constants], *image.objects])
 
 
 def unpack(data: bytes) -> Image:
@@ -137,7 +111,9 @@ def unpack(data: bytes) -> Image:
     outputs = tuple(TensorType(dtype, tuple(shape)) for dtype, shape in head["outputs"])
     renewed = tuple(head["renewed"])
     calls = tuple(map(read_call, head["calls"]))
-    return Image(rest[at:], outputs, renewed, tuple(constants), calls, **{name: head[name] for name in _PLAIN})
+    ends = list(accumulate(head["objects"], initial=at))
+    objects = tuple(rest[start:end] for start, end in pairwise(ends))
+    return Image(objects, outputs, renewed, tuple(constants), calls, **{name: head[name] for name in _PLAIN})
 
 
 class LlvmBackend:
@@ -171,7 +147,7 @@ class LlvmExecutable:
         The native function of two addresses: of the pointers of ``Program.layout``, and of the int64 that becomes 0 or
         the number of a failed guard.
     timings : dict
-        Seconds by stage: rewrite, build, emit, compile, load; a program from the disk has load alone.
+        Seconds by stage: rewrite, build, compile, load; a program from the disk has load alone.
     """
 
     kinds = ("graph", "kernel", "llvm", "optimized", "assembly")
@@ -182,7 +158,7 @@ class LlvmExecutable:
         self.image = self._image(cache)
         pool.start()
         signals.start()
-        self._library = self._timed("load", lambda: load([self.image.object]))
+        self._library = self._timed("load", lambda: load(self.image.objects))
         self.entry = signals.runner(self._library.address(NAME))
         self._outputs = [(tuple(n or 0 for n in t.shape), np.dtype(t.dtype)) for t in self.image.outputs]
         self._written = [task.shared.index(s) for s, _ in task.updates]
@@ -201,13 +177,12 @@ class LlvmExecutable:
         return image
 
     def _made(self) -> Image:
-        program = self.program
-        module = self._timed("emit", lambda: self.module)
+        program, agreed = self.program, agreement(self.prepared)
+        objects, scratch = self._timed("compile", lambda: assemble(program, self.target, agreed))
         return Image(
-            self._timed("compile", lambda: emit_object(self.text, self.target)), program.outputs,
-            self.prepared.renewed, tuple(constant_data(program.constants)), tuple(map(HostCall.of, program.calls)),
-            program.arena, program.live, module.scratch,
-            _is_heavy(program), agreement(self.prepared) is not None,
+            tuple(objects), program.outputs, self.prepared.renewed, tuple(constant_data(program.constants)),
+            tuple(map(HostCall.of, program.calls)), program.arena, program.live, scratch, _is_heavy(program),
+            agreed is not None,
         )  # fmt: skip
 
     @cached_property
@@ -360,7 +335,7 @@ class LlvmExecutable:
         return code("llvm", self.program, self.prepared, kind, part, forms)
 
     def _llvm(self, part: str | None, chosen: Sequence[Kernel]) -> str:
-        return self.text if part is None else _kernel_module(chosen).text()
+        return self.text if part is None else kernel_module(chosen).text()
 
 
 def _is_heavy(program: Program) -> bool:

@@ -79,6 +79,11 @@ class Module:
         made.emit()
         self.scratch = max(self.scratch, made.scratch)
 
+    @property
+    def size(self) -> int:
+        """Characters of its functions."""
+        return sum(map(len, (*self.functions, *self.shared_functions)))
+
     def text(self) -> str:
         """The module; ``functions`` and ``declares`` may be extended by hand before."""
         attributes = [f"attributes #0 = {{ {_ATTRIBUTES} }}"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from codegen.affine import conjuncts, loads_in
-from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Statement, Store, block_of, exprs_of
+from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Statement, Store, block_of, exprs_of, walk
 from codegen.llvm.terms import is_lane
 from codegen.unroll import LANE
 from symgraph.expression import Expr
@@ -36,6 +36,8 @@ class _Registers:
 
 def unseen(kernel: Kernel) -> frozenset[str]:
     """The registers of a flat kernel to which masks need not apply."""
+    if not any(isinstance(s, If) for s in walk(kernel)):
+        return frozenset()  # nothing is masked
     found = _Registers()
     _collect(kernel.body, frozenset(), frozenset(), found)
     idle = _idle_lanes(found)
