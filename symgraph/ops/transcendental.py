@@ -177,9 +177,10 @@ def _in_range(x: Expr) -> Expr:
 
 def _log_apart(x: Expr, y: Expr, combined: Expr, parted: Expr) -> Expr:
     """log(combined), or where that is out of range though x and y are not, ``parted``; NaN where it is negative."""
-    plain = _in_range(combined) | ~(_in_range(x) & _in_range(y))
+    lost = ~_in_range(combined) & _in_range(x) & _in_range(y)
     negative = (x < 0) ^ (y < 0)
-    return select(plain, expression.log(combined), select(negative, expression.const(float("nan"), x.dtype), parted))
+    apart = select(negative, expression.const(float("nan"), x.dtype), parted)
+    return expression.rare(lost, apart, expression.log(combined))
 
 
 @elementwise(commutes=True, grad=lambda g, x, y, out: [g / x, g / y])
