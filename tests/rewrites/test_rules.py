@@ -32,7 +32,8 @@ def slopes(v: Variable) -> list[Variable]:
     return found
 
 
-POOLED = sg.nn.max_pool2d(sg.maximum(INPUTS[0], 0.0), 2)
+IMAGE = sg.tensor("image", "float64", (6, 4))
+POOLED = sg.nn.max_pool2d(sg.maximum(IMAGE, 0.0), 2)
 
 # Canonicalize and specialize are for all formulas, and these are not spellings of anything in the families.
 PLAIN = [
@@ -40,7 +41,7 @@ PLAIN = [
     INPUTS[0] ** 1, INPUTS[0] ** 4, sg.abs(-INPUTS[0]), sg.sin(-INPUTS[0]), sg.log_sigmoid(INPUTS[0]),
     sg.maximum(INPUTS[0].shape[0], 0), sg.switch(INPUTS[0].shape[0] < 0, 1.0, INPUTS[0]),
     sg.switch(True, sg.exp(INPUTS[0]), INPUTS[1]).shape[0],
-    POOLED, sg.grad(POOLED.sum(), INPUTS[0]),
+    POOLED, sg.grad(sg.sqr(POOLED).sum(), IMAGE),
     sg.linalg.inv(INPUTS[0]) @ INPUTS[1], sg.log(sg.linalg.det(INPUTS[0])),
 ]  # fmt: skip
 
