@@ -11,27 +11,34 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import symgraph as sg
 from symgraph.graph import Variable
 from symgraph.rewrite import PHASES, scratch_rules
 from tests.drawn import judge
-from tests.drawn.graphs import Drawn, Recipe, build, laid_out, recipes, slopes
+from tests.drawn.graphs import Drawn, Recipe, build, laid_out, recipe, slopes
 
 EACH = 25
 """Graphs of a part: parts run side by side, and a part draws the same on every run."""
+OPEN = {
+    315: "the judge has no limit for a result of more elements than its slope",
+    790: "a rewritten sum of a power's logarithm and a variance is NaN where the sum as written is 0",
+    1365: "a rewritten slope of products in a logarithm is NaN where the one as written is 0",
+    1630: "1/x of a subnormal float32 overflows as written, and does not as rewritten",
+    2077: "the judge has no exact Poisson draws",
+}
+"""Graphs that are known to differ, or that cannot be judged yet, and why."""
 QUICK = 200 // EACH
 DEEP = int(os.environ.get("DRAWN_GRAPHS", "2000")) // EACH
 
 
-def check(recipe: Recipe) -> None:
+def check(drawing: Recipe) -> None:
     with scratch_rules(without=PHASES):
-        drawn = build(recipe)
-        written = slopes(drawn) if recipe.gradient else drawn.outputs
+        drawn = build(drawing)
+        written = slopes(drawn) if drawing.gradient else drawn.outputs
         expected = judge.expected(written, drawn.inputs)
-        as_written = run(drawn, written, recipe)
-    rewritten = run(drawn, slopes(drawn) if recipe.gradient else drawn.outputs, recipe)
+        as_written = run(drawn, written, drawing)
+    rewritten = run(drawn, slopes(drawn) if drawing.gradient else drawn.outputs, drawing)
     for how, found in (("as written", as_written), ("rewritten", rewritten)):
         for v, a, e in zip(written, found, expected, strict=True):
             differs = judge.wrong(a, e)
@@ -39,9 +46,9 @@ def check(recipe: Recipe) -> None:
             assert not bad.any(), f"{how}: {a[bad][:3]} for {e.value[bad][:3]}, of {v}, made by {drawn.moves}"
 
 
-def run(drawn: Drawn, outputs: Sequence[Variable], recipe: Recipe) -> list[np.ndarray]:
+def run(drawn: Drawn, outputs: Sequence[Variable], drawing: Recipe) -> list[np.ndarray]:
     """The compiled results on inputs of drawn strides; the second call, which enters machine code, gives them again."""
-    rng = np.random.default_rng(recipe.seed)
+    rng = np.random.default_rng(drawing.seed)
     with sg.using(cache="off"):
         f = sg.function(list(drawn.inputs), list(outputs), backend="llvm", on_unused_input="ignore")
         arrays = [laid_out(a, rng) for a in drawn.inputs.values()]
@@ -51,13 +58,21 @@ def run(drawn: Drawn, outputs: Sequence[Variable], recipe: Recipe) -> list[np.nd
     return list(found)
 
 
+def differing(part: int) -> dict[int, str]:
+    """What is wrong with the graphs of a part, by number."""
+    found = {}
+    for number in range(part * EACH, (part + 1) * EACH):
+        try:
+            check(recipe(number))
+        except (AssertionError, ValueError, TypeError) as error:
+            found[number] = f"{type(error).__name__}: {error}".splitlines()[0]
+    return found
+
+
 def check_part(part: int) -> None:
-    """The graphs of one part. They are not shrunk: a step less is another graph, and each try compiles twice."""
-    few = settings(
-        max_examples=EACH, database=None, deadline=None, print_blob=False, suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate], report_multiple_bugs=False,
-    )  # fmt: skip
-    seed(part)(few(given(recipes())(check)))()
+    found = differing(part)
+    known = OPEN.keys() & range(part * EACH, (part + 1) * EACH)
+    assert found.keys() == known, found
 
 
 @pytest.mark.parametrize("part", range(QUICK))
@@ -66,6 +81,7 @@ def test_a_drawn_graph_is_what_the_reference_makes_of_it(part: int) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(1200)  # a graph whose answer takes high precision can need minutes
 @pytest.mark.parametrize("part", range(QUICK, QUICK + DEEP))
 def test_more_drawn_graphs_are_what_the_reference_makes_of_them(part: int) -> None:
     check_part(part)
