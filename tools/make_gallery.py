@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shlex
+import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -89,6 +90,7 @@ def page() -> str:
 
 def screenshots() -> None:
     """Pictures of the page in a browser, light and dark."""
+    sys.path.insert(0, str(DOCS.parent))
     from tests.view.browser import CHROMIUM, Browser
 
     if CHROMIUM is None:
