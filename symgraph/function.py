@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -380,7 +381,7 @@ class Function:
         if shapes not in self._preludes:
             types = {v: TensorType(v.dtype, a.shape) for v, a in given.items()}
             types.update((s, TensorType(s.dtype, s.extents)) for s in self.task.shared)
-            self._preludes[shapes] = self._prelude.on(types)
+            self._preludes[shapes] = self._prelude.on(types, partial(rewrite, phases=STABILIZING))
         host_part = self._preludes[shapes]
         given.update((s, s.get_value()) for s in host_part.inputs if isinstance(s, SharedVariable) and s not in given)
         return host_part.values(given)

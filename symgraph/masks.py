@@ -19,6 +19,7 @@ from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.kinds import Elementwise
 from symgraph.op import PRIMITIVES, GradResult
 from symgraph.ops.broadcast import broadcast_like
+from symgraph.ops.reduce import kept
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
@@ -72,7 +73,9 @@ def _any_to(node: Apply) -> Variable | None:
     Casts rather than a comparison: once the shapes show that nothing is summed they cancel.
     """
     cond = _everywhere(node.inputs[0])
-    if cond is None or cond.type.shape != node.inputs[0].type.shape:
+    if cond is None or not cond.ndim:
+        return cond
+    if cond.type.shape != node.inputs[0].type.shape:
         return None
     count = apply(node.op, [convert(cond, "int64"), node.inputs[1]], node.attrs).outputs[0]
     return convert(count, "bool")
@@ -107,12 +110,26 @@ def _is_zero(v: Variable) -> bool:
 
 
 def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
-    """The gradient of a node, with the conditions of a masked cotangent moved outside an elementwise one."""
+    """The gradient of a node, with the conditions of a masked cotangent moved outside of it.
+
+    An elementwise op has them for each element; a reduction, whose result has one element for each row, for whole rows.
+    A sum only hands its cotangent on, and the conditions with it.
+    """
     g = cotangents[0]
-    if g is None or not isinstance(node.op, Elementwise):
+    reduces = "keepdims" in node.attrs and node.op.name != "sum"
+    if g is None or not (reduces or isinstance(node.op, Elementwise)):
         return _pulled(node, cotangents)
     conditions, value = _peel(g)
-    return [None if d is None else _rejoin(conditions, d) for d in _pulled(node, [value])]
+    found = _pulled(node, [value])
+    return [None if d is None else _rejoin([_fitted(c, d, node) for c in conditions], d) for d in found]
+
+
+def _fitted(cond: Variable, d: Variable, node: Apply) -> Variable:
+    """A condition on the result of a node as one on a gradient, whose axes may be those of what was reduced."""
+    y = node.outputs[0]
+    if not cond.ndim or d.ndim == y.ndim:
+        return cond
+    return kept(broadcast_like(cond, y), node.attrs["axis"], keepdims=False)
 
 
 def _pulled(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
@@ -143,9 +160,14 @@ def total(a: Variable, b: Variable) -> Variable:
     if c is not None and c is d and x is not a and y is not b:
         return join(c, total(x, y))
     first, second = _everywhere(a), _everywhere(b)
-    if first is None or second is None or first.type.shape != second.type.shape:
+    if first is None or second is None or not _meet(first, second):
         return PRIMITIVES["add"](a, b)  # type: ignore[no-any-return]
     return join(first if first is second else PRIMITIVES["or"](first, second), PRIMITIVES["add"](a, b))
+
+
+def _meet(first: Variable, second: Variable) -> bool:
+    """Whether two conditions on values of one shape broadcast to it: a choice may be one for all elements."""
+    return first.type.shape == second.type.shape or not (first.ndim and second.ndim)
 
 
 def _everywhere(g: Variable) -> Variable | None:

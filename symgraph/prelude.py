@@ -20,7 +20,9 @@ from symgraph.kinds import Elementwise
 from symgraph.op import OPS
 from symgraph.reference import evaluate
 from symgraph.shapes import like, settle
-from symgraph.types import TensorType
+from symgraph.types import TensorType, is_float
+
+Rewriting = Callable[[Sequence[Variable]], Sequence[Variable]]
 
 
 def extents(outputs: Sequence[Variable]) -> list[Variable]:
@@ -62,10 +64,15 @@ class Prelude:
     inputs: tuple[Variable, ...]
     stand_ins: tuple[Variable, ...]
 
-    def on(self, types: Mapping[Variable, TensorType]) -> Prelude:
-        """The same for inputs of these types: what followed from shapes is a number, integers are what is left."""
+    def on(self, types: Mapping[Variable, TensorType], stable: Rewriting) -> Prelude:
+        """The same for inputs of these types: what followed from shapes is a number, integers are what is left.
+
+        What is counted in floats is rewritten as the program is, in which the same elements must count.
+        """
         typed = {v: like(v, types[v]) for v in self.inputs}
         sizes = settle(self.sizes, typed)
+        if any(is_float(v.dtype) for node in toposort(sizes) for v in node.inputs):
+            sizes = list(stable(sizes))
         read = set(leaves(sizes))
         kept = [v for v in self.inputs if typed[v] in read]
         return Prelude(tuple(sizes), tuple(kept), tuple(typed[v] for v in kept))

@@ -25,6 +25,7 @@ def gradient(f, *values):
 # ------------------------------------------------------------------------------------------------ kinks
 
 INF, NAN = np.inf, np.nan
+KEPT = np.array([True, False])
 KINKS = {
     "relu": (sg.nn.relu, [-1.0, 0.0, 2.0], [0, 0, 1]),
     "absolute value": (sg.abs, [-1.0, 0.0, 2.0], [-1, 0, 1]),
@@ -44,6 +45,17 @@ KINKS = {
         lambda x: sg.switch(x > 0, sg.log(x), 0.0), [-1.0, 0.0, 2.0], [0, 0, 0.5]),
     "nor through what follows": (
         lambda x: sg.switch(sg.gt(x, 0), sg.sqrt(sg.abs(x) * x), x * 2.0), [-1.0, 4.0], [2, 1]),
+    "nor where a gradient that is none joins it": (
+        lambda x: sg.switch(sg.exp(x) < 1, sg.arccos(sg.exp(x)), 0) + sg.sgn(sg.exp(x)), [-1e4, 800.0], [0, 0]),
+    "nor from the product of a row left out": (
+        lambda x: sg.switch(KEPT, sg.prod(x, axis=1), 0), [[2.0, 3.0], [INF, 0.0]], [[3, 2], [0, 0]]),
+    "nor from its logarithm": (
+        lambda x: sg.switch(KEPT[:, None], sg.log(sg.prod(x, axis=1, keepdims=True)), 0), [[2.0, 4.0], [0.0, 1.0]],
+        [[0.5, 0.25], [0, 0]]),
+    "nor from its length": (
+        lambda x: sg.switch(KEPT, sg.norm(x, axis=1), 0), [[3.0, 4.0], [INF, 1.0]], [[0.6, 0.8], [0, 0]]),
+    "nor from the one row there is": (
+        lambda x: sg.switch(x[0] > 0, sg.norm(x), 0), [-INF, 1.0], [0, 0]),
     "log1p at -1": (sg.log1p, [-1.0, 0.0], [INF, 1]),
 }  # fmt: skip
 

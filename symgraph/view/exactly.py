@@ -11,6 +11,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.graph import Apply, Constant, Variable, toposort
+from symgraph.host import Host
 from symgraph.kinds import Declared, Elementwise
 from symgraph.rewrite import expand_composites
 from symgraph.types import is_float
@@ -128,6 +129,10 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(arrays[0]), "object")]
     if node.op.name == "sum_to":
         return [_sum_to(*arrays)]
+    if isinstance(node.op, Host) and not all(is_float(v.dtype) for v in node.inputs):
+        # a draw from a state has no formula: it is the number that is drawn
+        given = [a.astype(v.dtype) for a, v in zip(arrays, node.inputs, strict=True)]
+        return [lifted(a) for a in node.op.reference(node, given)]
     assert isinstance(node.op, Declared)
     found = node.op.numpy(*arrays, **node.attrs)  # the reference itself rounds to the node's dtype
     return [np.asarray(a) for a in (found if isinstance(found, tuple) else (found,))]

@@ -51,6 +51,14 @@ def test_a_fold_over_a_selection_needs_one_program_for_all_masks(fold):
     assert len(f.programs) == 1
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_elements_are_counted_by_the_formula_that_selects_them(backend):
+    """As it is written 1 + x rounds the small one away; as it is computed it counts."""
+    x = sg.vector("x", dtype="float64")
+    f = sg.function([x], sg.nonzero(sg.log(1 + x) > 0)[0], backend=backend)
+    np.testing.assert_array_equal(f([2.0, 1e-30, -0.5, 3.0]), [0, 1, 3])
+
+
 def test_a_selection_that_is_differentiated_by_is_not_looked_through():
     x = sg.vector("x")
     chosen = x[x > 0]
