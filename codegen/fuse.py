@@ -107,9 +107,7 @@ class _Inliner:
         exprs = expression.substitute([*formula.exprs, *(formula.at or ())], place)
         count = len(formula.exprs)
         into = None if formula.into is None else _name(self.fused, operands[int(formula.into)])
-        return replace(
-            formula, exprs=tuple(exprs[:count]), at=tuple(exprs[count:]) if formula.at else None, into=into
-        )
+        return replace(formula, exprs=tuple(exprs[:count]), at=tuple(exprs[count:]) if formula.at else None, into=into)
 
     def _element(self, v: Variable, at: Sequence[Expr]) -> Expr:
         if isinstance(v, Constant) and is_uniform(v):

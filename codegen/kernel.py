@@ -491,5 +491,3 @@ def _step_signature(
     results = combiner.step(old, new)
     used = set(expression.toposort(results))
     return tuple(e.dtype for e in results), [n for n, e in enumerate(new) if e not in used]
-
-

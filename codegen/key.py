@@ -94,5 +94,3 @@ def _inner(op: Op) -> Op:
 def _is_own(r: Rule) -> bool:
     """Whether a rule is told by its text: a pair, or a rewriter of ours."""
     return r.rewrite is None or str(r.rewrite.__module__).startswith(OWN)
-
-

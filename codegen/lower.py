@@ -223,9 +223,7 @@ class _Lowering:
         reads = {n: {str(e.value) for e in loads_in((self.inside[n].expr,))} for n in names}
         ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
         assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
-        return tuple(
-            Store(self.storage(n), (self.offset(n, self.position(n)),), self.inside[n].expr) for n in ordered
-        )
+        return tuple(Store(self.storage(n), (self.offset(n, self.position(n)),), self.inside[n].expr) for n in ordered)
 
     def flat(self, name: str, at: Sequence[Expr] | None = None) -> Expr:
         """Where an element of a row lies in the thread's storage."""
@@ -368,6 +366,3 @@ def _bounds(e: Expr) -> list[tuple[object, bool, int]]:
 def parameter(name: str, dtype: str, shape: Sequence[int]) -> Buffer:
     """A flat parameter for an array; one element at least, so that a clamped read stays inside."""
     return Buffer(name, dtype, (max(prod(shape), 1),))
-
-
-

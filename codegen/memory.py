@@ -79,9 +79,7 @@ def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> M
     planner.place_rest()
     steps, commit = planner.order()
     checked = frozenset(planner.storage[root] for root in planner.guards)
-    memory = Memory(
-        steps, commit, planner.storage, planner.buffers, constants=planner.constants, checked=checked
-    )
+    memory = Memory(steps, commit, planner.storage, planner.buffers, constants=planner.constants, checked=checked)
     allocate(memory, fused)
     return memory
 

@@ -9,7 +9,7 @@ from math import prod
 from codegen.affine import loads_in
 from codegen.group import cost
 from codegen.kernel import Accumulate, Body, Loop, Statement, Store, exprs_of, unnest, walk
-from codegen.tiles import FUSED, LOAD, Deal, Machine, Nest, Plan, Tile, arithmetic, prices, use, width_for
+from codegen.tiles import FUSED, LOAD, Deal, Machine, Nest, Plan, Tile, arithmetic, is_heavy, prices, use, width_for
 from symgraph import expression
 from symgraph.expression import Expr
 
@@ -69,9 +69,12 @@ def _cost(nest: Nest, name: str | None, width: int, lanes: float) -> float:
     return sum(_turns(s) * _pass_cost(s, name, width) for s in nest.core) / lanes
 
 
-def _vectors(accs: int, machine: Machine, extent: int, width: int) -> int:
+def _vectors(body: Body, machine: Machine, extent: int, width: int) -> int:
     """Vectors side by side: enough of them for independent chains of additions, as far as there are registers."""
-    return max(v for v in (1, 2, 4) if v == 1 or (v * width <= extent and 2 * v * accs <= machine.registers))
+    steps = [s for s in walk(body) if isinstance(s, Accumulate)]
+    if is_heavy([e for s in steps for e in s.exprs]):
+        return 1
+    return max(v for v in (1, 2, 4) if v == 1 or (v * width <= extent and 2 * v * len(steps) <= machine.registers))
 
 
 def _vector(nest: Nest, machine: Machine, plain: Plan) -> Iterator[tuple[float, Plan]]:
@@ -80,7 +83,7 @@ def _vector(nest: Nest, machine: Machine, plain: Plan) -> Iterator[tuple[float, 
         width = width_for(nest, machine, extent)
         if width < 2 or extent < 2:
             continue
-        vectors = _vectors(len(nest.steps), machine, extent, width)
+        vectors = _vectors(nest.core, machine, extent, width)
         order = (*[n for n in plain.order if n != name], name)
         made = replace(plain, order=order, tiles={name: Tile(vectors, width)})
         yield _cost(nest, name, width, width * use(extent, width)), made
@@ -108,5 +111,5 @@ def _deals(nest: Nest, machine: Machine, s: Statement) -> Iterator[tuple[float, 
         if width < 2 or extent < 4:
             continue
         price = _turns(s) * _pass_cost(s, name, width) / (width * use(extent, width))
-        vectors = _vectors(accs, machine, extent, width)
+        vectors = _vectors((s,), machine, extent, width)
         yield price + accs * MERGE * (width.bit_length() + vectors - 2), name, Deal(vectors, width)

@@ -7,6 +7,7 @@
     parallel   the outermost loops of a large enough kernel are shared among threads
     columns    a reduction along the long stride of a large array goes block of rows by block (``codegen.columns``)
     chunked    a long reduction to few results becomes partial ones and their merge (``codegen.chunks``)
+    hoisted    what does not change in a loop is computed before it (``codegen.hoist``)
     blocked    long chains of floating-point additions become short ones (``codegen.blocks``)
 
 Which loop is split how is decided by ``codegen.tiles`` and ``codegen.passes``. Results never depend on the number of
@@ -24,6 +25,7 @@ from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import chunked
 from codegen.columns import columns
+from codegen.hoist import hoisted
 from codegen.joint import joint_rows
 from codegen.kernel import (
     Accumulate,
@@ -67,7 +69,7 @@ def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     else:
         plain, nests = split_nests(kernel, 4 * PARALLEL_WORK, names)
         body = tuple(new for nest in nests for new in _nest(nest, machine, names))
-    return simplify(blocked(replace(plain, body=body), machine, names))
+    return simplify(hoisted(blocked(replace(plain, body=body), machine, names), names))
 
 
 def split_nests(kernel: Kernel, least: int, names: Iterator[str]) -> tuple[Kernel, list[Nest]]:
@@ -147,9 +149,9 @@ def collapse(axes: Sequence[tuple[str, int]], body: Body) -> tuple[list[tuple[st
 def _collapse_pair(outer: tuple[str, int], inner: tuple[str, int], body: Body) -> Body | None:
     """``body`` with ``outer`` gone and ``inner`` walking both, or None where an index tells them apart."""
     gone = {outer[0]: const(0, INDEX)}
-    fits = all(
-        _walks_as_one(i, outer[0], inner) for s in walk(body) for i in (*_indices(s), *_places(s))
-    ) and not any(_outside_indices(s, {outer[0], inner[0]}) for s in walk(body))
+    fits = all(_walks_as_one(i, outer[0], inner) for s in walk(body) for i in (*_indices(s), *_places(s))) and not any(
+        _outside_indices(s, {outer[0], inner[0]}) for s in walk(body)
+    )
     return map_body(body, lambda exprs: expression.rename(exprs, gone)) if fits else None
 
 

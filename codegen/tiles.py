@@ -22,7 +22,7 @@ GATHER = 1.3  # cost of a strided or gathered lane beside a scalar access
 BROADCAST = 0.9  # cost of an element for all lanes beside a vector: both are a load, but it never crosses a cache line
 FUSED, LOAD = 0.5, 0.5  # cost of a multiply-add and of a load: two of each start in a cycle
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
-HEAVY = 6  # terms of a summand beyond which its own values want the registers
+HEAVY = 6  # terms of a summand
 LONGEST_PERIOD = 8  # vectors side by side
 LATENCY = 8  # independent accumulators that keep the adders busy
 
@@ -120,6 +120,11 @@ class Nest:
         first = {n for names, size in zip(self.touched, sizes, strict=True) if size == largest for n in names}
         return tuple(sorted((n for n, _ in self.axes), key=lambda n: n not in first))
 
+    @cached_property
+    def heavy(self) -> bool:
+        """Whether the summands are more work than to add them."""
+        return is_heavy([e for s in self.steps for e in s.exprs])
+
     @property
     def turns(self) -> int:
         """How often the innermost statement runs."""
@@ -163,6 +168,11 @@ def choose(nest: Nest, machine: Machine) -> Plan:
 def arithmetic(exprs: Sequence[Expr]) -> int:
     """Terms that compute something, index arithmetic left out."""
     return sum(e.dtype != INDEX and e.prim not in ("load", "axis", "const") for e in expression.toposort(exprs))
+
+
+def is_heavy(summands: Sequence[Expr]) -> bool:
+    """Whether the values of summands want the registers, and keep the adders busy while one sum waits for the next."""
+    return arithmetic(summands) > HEAVY
 
 
 def work_of(part: Kernel | Loop | If) -> int:
@@ -217,9 +227,7 @@ def use(extent: int, width: int) -> float:
     return extent / (-(-extent // width) * width)
 
 
-def _outer_vector(
-    nest: Nest, machine: Machine, plain: Plan, name: str, extent: int
-) -> Iterator[tuple[float, Plan]]:
+def _outer_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: int) -> Iterator[tuple[float, Plan]]:
     width = width_for(nest, machine, extent)
     if width < 2 or extent < 2:
         return
@@ -251,9 +259,7 @@ def _period(nest: Nest, name: str, width: int) -> int:
     return max([d // width for d in divisors if d % width == 0 and d <= LONGEST_PERIOD * width], default=1)
 
 
-def _lane_vector(
-    nest: Nest, machine: Machine, plain: Plan, name: str, extent: int
-) -> Iterator[tuple[float, Plan]]:
+def _lane_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: int) -> Iterator[tuple[float, Plan]]:
     width = width_for(nest, machine, extent)
     if width < 2 or extent < 4:
         return
@@ -278,8 +284,7 @@ def _planned(plain: Plan, order: tuple[str, ...], tiles: Mapping[str, Tile]) -> 
 def _row_tiles(nest: Nest, machine: Machine, vector: str, vectors: int) -> Iterator[dict[str, int]]:
     """Rows along up to two more axes that fit in registers."""
     accs = max(1, len([s for s in walk(nest.core) if isinstance(s, Alloc)]))
-    heavy = arithmetic([e for s in nest.steps for e in s.exprs]) > HEAVY
-    room = (4 if heavy else machine.registers * 3 // 4) // accs
+    room = (4 if nest.heavy else machine.registers * 3 // 4) // accs
     axes = [(n, e) for n, e in nest.axes if n != vector and any(n not in t for t in nest.touched)]
     for first, second in _axis_pairs(axes):
         for r1, r2 in product(_rows(first), _rows(second)):
@@ -311,7 +316,7 @@ def _tile_cost(
     loads = 0.0
     for price, names in zip(prices, nest.touched, strict=True):
         loads += price * prod(r for a, r in rows.items() if a in names) * (vectors if vector in names or deep else 1)
-    waits = max(0, LATENCY - adds) / (4 * LATENCY)
+    waits = 0.0 if nest.heavy else max(0, LATENCY - adds) / (4 * LATENCY)
     return (FUSED + LOAD * loads / adds + waits) * _waste(rows, dict(nest.axes))
 
 

@@ -249,7 +249,8 @@ def test_hessians_and_their_products(name, backend):
     a = np.random.default_rng(5).uniform(0.5, 1.5, (3, 3))
     try:
         hessian, product = sg.function(
-            [x], [sg.hessian(cost, x), sg.hessian_vector_product(cost, x, sg.constant(direction))],
+            [x],
+            [sg.hessian(cost, x), sg.hessian_vector_product(cost, x, sg.constant(direction))],
             on_unused_input="ignore",
         )(a)
     except sg.GradientError:

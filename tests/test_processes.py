@@ -15,7 +15,7 @@ from codegen.cache import CacheWarning
 from symgraph.op import scratch_registry
 
 ROOT = Path(__file__).parent.parent
-PROGRAM = '''
+PROGRAM = """
 import json, sys, warnings
 import numpy as np
 import symgraph as sg
@@ -35,7 +35,7 @@ with warnings.catch_warnings(record=True) as caught:
     stages = sorted({s for f in (train, predict) for e in (f.compile(*[a, b][: len(f.declared)]),) for s in e.timings})
 print(json.dumps({"costs": costs, "labels": predict(a).tolist(), "stages": stages,
                   "weights": w.get_value().tobytes().hex(), "warnings": [str(c.message) for c in caught]}))
-'''
+"""
 COMPILING = {"rewrite", "build", "compile"}
 
 

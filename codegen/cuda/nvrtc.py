@@ -120,5 +120,3 @@ def _taken(size: Callable[..., int], fill: Callable[..., int], program: ctypes.c
 def _succeed(status: int) -> None:
     if status:
         raise BackendError(f"NVRTC failed with status {status}")
-
-

@@ -281,4 +281,3 @@ class _Tiled:
         made = copy(made, next(self.names))
         exists = [cond for cond, cut in ((i < m, m % self.tile.m), (j < n, n % self.tile.n)) if cut]
         return (If(all_of(exists), made),) if exists else made
-

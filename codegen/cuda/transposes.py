@@ -62,9 +62,7 @@ def transpose(whole: Nest, found: Transpose, names: Iterator[str]) -> Bound:
     base = unravel(block, [*outer, *tiles])
     fetched, written = part * ROWS + y, again * ROWS + y
     held = [Buffer(f"tile{k}{suffix}", e.dtype, (SIDE, SIDE + 1), "shared") for k, e in enumerate(found.operands)]
-    stores = tuple(
-        Store(b.name, (fetched, x), e) for b, e in zip(held, found.operands, strict=True)
-    )
+    stores = tuple(Store(b.name, (fetched, x), e) for b, e in zip(held, found.operands, strict=True))
     in_tiles = {e: expression.load(b.name, (x, written), b.dtype) for e, b in zip(found.operands, held, strict=True)}
     core = map_body(whole.core, lambda exprs: expression.substitute(exprs, in_tiles.get))
     turns = SIDE // ROWS

@@ -120,9 +120,7 @@ def outer(g: Array, w: Array) -> Array:
 
 def by_input(g: Array, w: Array, image: tuple[int, ...], options: Options) -> Array:
     """The gradient by the input: each output position adds its filter."""
-    total, inner = surrounded(
-        np.zeros((g.shape[0], w.shape[1] * options["groups"], *image)), padding(options, w)
-    )
+    total, inner = surrounded(np.zeros((g.shape[0], w.shape[1] * options["groups"], *image)), padding(options, w))
     kernel = turned(w, options)
     for at, read in patches(image, w, options):
         for f in range(w.shape[0]):

@@ -76,9 +76,7 @@ def _reach(a: np.ndarray, moved: Sequence[np.ndarray]) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ Monte Carlo
 
 
-def _run(
-    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None
-) -> list[np.ndarray]:
+def _run(outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None) -> list[np.ndarray]:
     memo = {v: a if seed is None else _moved(a, 1.0, seed) for v, a in values.items()}
     for node in toposort(outputs, memo):
         arrays = [value_of(v, memo) for v in node.inputs]
@@ -168,9 +166,7 @@ def _in_range(x: Any, dtype: np.dtype[Any]) -> Any:
     return max(-largest, min(largest, mpmath.mpf(float(x)) if isinstance(x, np.floating) else x))
 
 
-def real_answer(
-    output: Variable, values: Mapping[Variable, np.ndarray], bits: int
-) -> tuple[np.ndarray, np.ndarray]:
+def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: int) -> tuple[np.ndarray, np.ndarray]:
     """(the value in mpmath, how far rounding what is between may take it)."""
     with mpmath.workprec(bits):
         (truth,) = exactly.value([output], values)

@@ -74,9 +74,7 @@ def test_the_gradient_of_a_cross_entropy_reads_p_minus_y(loss, by):
     assert found.text == P_MINUS_Y[loss, by]
     assert found.stretched == (v is Z)
     noted = {"logistic": "sigmoid(-x) is 1 - sigmoid(x): "}
-    assert found.notes[0].startswith(
-        noted.get(loss, "softmax_complement(x, axis=axis) is 1 - softmax(x, axis=axis): ")
-    )
+    assert found.notes[0].startswith(noted.get(loss, "softmax_complement(x, axis=axis) is 1 - softmax(x, axis=axis): "))
 
 
 def test_labels_for_some_rows_alone_are_no_onehot_matrix():

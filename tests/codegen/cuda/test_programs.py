@@ -70,4 +70,3 @@ def test_a_drawn_function_is_the_cpus(seed):
 @pytest.mark.parametrize("seed", range(200))
 def test_a_drawn_function_of_many_steps_is_the_cpus(seed):
     check_drawn(1000 + seed, 40)
-

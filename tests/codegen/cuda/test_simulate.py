@@ -116,4 +116,3 @@ def test_the_text_that_runs_is_that_of_the_device():
     module = emit([schedule(Kernel("k", (Buffer("o", F, (8,)),), body))])
     assert 'extern "C" __global__ void __launch_bounds__(32) k_0(float* __restrict__ o)' in module.text()
     assert module.text() in host_text(module)
-
