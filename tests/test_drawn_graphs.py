@@ -41,11 +41,11 @@ def check(drawing: Recipe) -> None:
             assert not bad.any(), f"{how}: {a[bad][:3]} for {wanted}, of {v}, made by {drawn.moves}"
 
 
-def run(drawn: Drawn, outputs: Sequence[Variable], drawing: Recipe) -> list[np.ndarray]:
+def run(drawn: Drawn, outputs: Sequence[Variable], drawing: Recipe, backend: str = "llvm") -> list[np.ndarray]:
     """The compiled results on inputs of drawn strides; the second call, which enters machine code, gives them again."""
     rng = np.random.default_rng(drawing.seed)
     with sg.using(cache="off"):
-        f = sg.function(list(drawn.inputs), list(outputs), backend="llvm", on_unused_input="ignore")
+        f = sg.function(list(drawn.inputs), list(outputs), backend=backend, on_unused_input="ignore")
         arrays = [laid_out(a, rng) for a in drawn.inputs.values()]
         found, again = f(*arrays), f(*drawn.inputs.values())
     for a, b in zip(found, again, strict=True):

@@ -88,13 +88,24 @@ def test_a_shared_variable_of_another_shape_has_a_program_of_its_own():
     assert f() == 2 and f() == 4
 
 
-def test_random_numbers_are_those_of_the_cpu_and_new_at_each_call():
+STREAMS = {
+    "uniform": lambda r, size: r.uniform(size, dtype="float32"),
+    "uniform of float64": lambda r, size: r.uniform(size, -2.0, 3.0, dtype="float64"),
+    "bernoulli": lambda r, size: r.bernoulli(size, p=0.3),
+    "integers": lambda r, size: r.integers(size, -5, 1000),
+    "permutation": lambda r, size: r.permutation(size=size[:-1], n=size[-1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(200,), (3, 130, 2)])
+@pytest.mark.parametrize("name", STREAMS)
+def test_random_numbers_are_those_of_the_cpu_and_new_at_each_call(name, size):
     draws = {}
     for backend in ("llvm", "cuda"):
-        f = sg.function([], sg.random.RandomStream(3).uniform((5, 7), dtype="float32"), backend=backend)
+        f = sg.function([], STREAMS[name](sg.random.RandomStream(3), size), backend=backend)
         draws[backend] = [f(), f()]
     for here, there in zip(draws["llvm"], draws["cuda"], strict=True):
-        assert np.array_equal(here, there)
+        assert here.dtype == there.dtype and np.array_equal(here, there)
     assert not np.array_equal(*draws["cuda"])
 
 

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from symgraph import config
+from tests import laws
+from tests.drawn import judge
+from tests.drawn.graphs import build, recipe, slopes
 from tests.test_drawn_functions import run
+from tests.test_drawn_graphs import run as run_graph
 
 BATCH = 2
 NETS = ["logistic_regression", "net", "modern_net", "conv_net"]
@@ -70,3 +74,31 @@ def test_a_drawn_function_is_the_cpus(seed):
 @pytest.mark.parametrize("seed", range(200))
 def test_a_drawn_function_of_many_steps_is_the_cpus(seed):
     check_drawn(1000 + seed, 40)
+
+
+def check_graph(number):
+    """Bit by bit what the CPU gives, or else as far from the reference as rounding lets a result be."""
+    drawing = recipe(number)
+    drawn = build(drawing)
+    outputs = slopes(drawn) if drawing.gradient else drawn.outputs
+    here, there = (run_graph(drawn, outputs, drawing, backend) for backend in ("llvm", "cuda"))
+    if all(laws.same_bits(a, b) for a, b in zip(here, there, strict=True)):
+        return
+    for v, a, e in zip(outputs, there, judge.expected(outputs, drawn.inputs), strict=True):
+        differs = judge.wrong(a, e)
+        bad = judge.no_repair(a, e, differs, v, drawn.inputs) if differs.any() else differs
+        assert not bad.any(), f"{a[bad][:3]} for {e.value[bad][:3]}, of {v}, made by {drawn.moves}"
+
+
+GRAPHS = range(200)
+
+
+@pytest.mark.parametrize("number", GRAPHS[::25])
+def test_a_drawn_graph_is_the_cpus(number):
+    check_graph(number)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("number", GRAPHS)
+def test_each_drawn_graph_is_the_cpus(number):
+    check_graph(number)
