@@ -127,7 +127,7 @@ def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
 def _fitted(cond: Variable, d: Variable, node: Apply) -> Variable:
     """A condition on the result of a node as one on a gradient, whose axes may be those of what was reduced."""
     y = node.outputs[0]
-    if not cond.ndim or d.ndim == y.ndim:
+    if not cond.ndim or d.ndim <= y.ndim:
         return cond
     return kept(broadcast_like(cond, y), node.attrs["axis"], keepdims=False)
 

@@ -56,6 +56,7 @@ KINKS = {
         lambda x: sg.switch(KEPT, sg.norm(x, axis=1), 0), [[3.0, 4.0], [INF, 1.0]], [[0.6, 0.8], [0, 0]]),
     "nor from the one row there is": (
         lambda x: sg.switch(x[0] > 0, sg.norm(x), 0), [-INF, 1.0], [0, 0]),
+    "nothing of what has none": (lambda x: sg.switch(x > 0, sg.zero_grad(x), 0), [-1.0, 1.0], [0, 0]),
     "log1p at -1": (sg.log1p, [-1.0, 0.0], [INF, 1]),
 }  # fmt: skip
 
