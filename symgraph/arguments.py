@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label
-from symgraph.types import check_unmasked, is_float, is_lossless
+from symgraph.types import as_array, is_float, is_lossless
 
 
 class _NoValue:
@@ -129,13 +129,10 @@ def _as_array(value: Any, declared: In, function: str) -> np.ndarray:
             "build expressions with symgraph functions instead, or evaluate it first: v.eval({...})"
         )
     try:
-        if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray | np.generic):
-            return np.from_dlpack(value)
-        check_unmasked(value)
         # Python's integers have no bounds, and a large one may still be a float
         is_large = type(value) is int and is_float(declared.variable.dtype)
-        given = np.asarray(float(value) if is_large else value)
-    except (ValueError, TypeError, BufferError, OverflowError) as error:
+        given = as_array(float(value) if is_large else value)
+    except (ValueError, TypeError, OverflowError) as error:
         raise DTypeError(f"{function}: the input {declared.label} cannot become an array: {error}") from None
     if given.dtype.kind not in "biuf":
         found = f"{value!r:.40}" if given.dtype.kind == "O" else given.dtype

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from symgraph.errors import DTypeError, ShapeError, SymbolicTruthError, layout
+from symgraph.errors import SymbolicTruthError, layout
 from symgraph.origin import Origin, here, here_excerpt, made_at
-from symgraph.types import Shape, TensorType, canonical, check_unmasked, is_lossless
+from symgraph.types import Shape, TensorType, canonical, check_unmasked, storage
 
 if TYPE_CHECKING:
     from symgraph.op import Op
@@ -216,8 +216,17 @@ class Away(Protocol):
         """Its extents."""
         ...
 
+    @property
+    def array(self) -> Any:
+        """The storage, as an array that speaks DLPack."""
+        ...
+
     def fetch(self) -> np.ndarray:
         """The value as a new array."""
+        ...
+
+    def receive(self, value: object) -> bool:
+        """Copy a tensor of this shape and dtype that is on the device too; False for any other value."""
         ...
 
 
@@ -270,37 +279,30 @@ class SharedVariable(Variable):
         self._value, self.away = _ELSEWHERE, away
 
     def set_value(self, value: object, borrow: bool = False) -> None:
-        """Replace the value; it must fit the type.
+        """Replace the value; it must fit the type. What has the value copies a tensor that is on the same device.
 
         Raises
         ------
         ShapeError, DTypeError
             If it does not.
         """
-        new = storage(value, self.type, label(self), borrow)
         with self.lock:
-            self._value, self.away = new, None
+            if self.away is None or not self.away.receive(value):
+                self._value, self.away = storage(value, self.type, label(self), borrow), None
             self.version += 1
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The storage itself, for another library: the host's, or that of the device that has the value."""
+        with self.lock:
+            return (self._value if self.away is None else self.away.array).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        with self.lock:
+            found: tuple[int, int] = (self._value if self.away is None else self.away.array).__dlpack_device__()
+            return found
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive_shared, (self.get_value(), self.type, self.name)
-
-
-def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
-    """``value`` as contiguous, aligned, native, writable storage of ``type``."""
-    check_unmasked(value)
-    given = np.asarray(value)
-    if given.dtype.kind not in "biuf" or not is_lossless(value, given, type.dtype):
-        raise DTypeError(
-            f"{name}: the value is {given.dtype}, the variable is {type}\n"
-            + (f"cast it: value.astype({type.dtype!r})" if given.dtype.kind in "biufc" else "give numbers")
-        )
-    if not type.accepts(TensorType(type.dtype, given.shape)):
-        raise ShapeError(
-            f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
-        )
-    fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
-    return given if fits else np.array(given, dtype=type.dtype, order="C")
 
 
 def _leaf(type: TensorType, name: str | None) -> Variable:

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -125,6 +126,28 @@ def check_unmasked(value: object) -> None:
         raise DTypeError("elements of this masked array are masked; fill them first: a.filled(0)")
 
 
+def is_tensor(value: object) -> bool:
+    """Whether ``value`` is an array of another library, which speaks DLPack."""
+    return hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray | np.generic)
+
+
+def as_array(value: Any) -> np.ndarray:
+    """``value`` as NumPy sees it; a tensor of another library without a copy.
+
+    Raises
+    ------
+    DTypeError
+        If the tensor is not on the host.
+    """
+    if not is_tensor(value):
+        check_unmasked(value)
+        return np.asarray(value)
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise DTypeError(f"a tensor cannot become an array: {error}\ncopy it to the host first") from error
+
+
 @dataclass(frozen=True)
 class TensorType:
     """dtype and shape of a value; an extent of None is not known before the call."""
@@ -183,3 +206,19 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
     rank = max((len(s) for s in shapes), default=0)
     padded = [(1,) * (rank - len(s)) + s for s in shapes]
     return tuple(broadcast_extents(column) for column in zip(*padded, strict=True))
+
+
+def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
+    """``value`` as contiguous, aligned, native, writable storage of ``type``."""
+    given = as_array(value)
+    if given.dtype.kind not in "biuf" or not is_lossless(value, given, type.dtype):
+        raise DTypeError(
+            f"{name}: the value is {given.dtype}, the variable is {type}\n"
+            + (f"cast it: value.astype({type.dtype!r})" if given.dtype.kind in "biufc" else "give numbers")
+        )
+    if not type.accepts(TensorType(type.dtype, given.shape)):
+        raise ShapeError(
+            f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
+        )
+    fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
+    return given if fits else np.array(given, dtype=type.dtype, order="C")

@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from symgraph.errors import DTypeError, layout
-from symgraph.graph import SharedVariable, Variable, storage
+from symgraph.graph import SharedVariable, Variable
 from symgraph.origin import here_excerpt
-from symgraph.types import DTYPES, TensorType, canonical, check_unmasked, tensor_type, weak_dtype
+from symgraph.types import (
+    DTYPES,
+    TensorType,
+    as_array,
+    canonical,
+    check_unmasked,
+    is_tensor,
+    storage,
+    tensor_type,
+    weak_dtype,
+)
 
 __all__ = [
     "shared", "tensor",
@@ -77,9 +87,10 @@ def shared(
     weak = isinstance(value, bool | int | float) and not isinstance(value, np.generic)
     chosen = canonical(dtype) if dtype is not None else weak_dtype(value, None) if weak else None  # type: ignore[arg-type]
     check_unmasked(value)
+    plain = as_array(value) if is_tensor(value) else value
     try:
         with np.errstate(over="ignore"):
-            given = np.asarray(value, chosen)
+            given = np.asarray(plain, chosen)
         stored = canonical(given.dtype)
     except (TypeError, ValueError, OverflowError):
         raise DTypeError(

@@ -284,6 +284,34 @@ def test_tensors_of_other_libraries_are_taken(backend):
         f(Tensor(a.astype("float64")))
 
 
+def test_a_shared_variable_takes_a_tensor_and_is_one():
+    a = np.arange(6, dtype="float32").reshape(2, 3)
+    s = sg.shared(Tensor(a.T))
+    assert (s.get_value() == a.T).all()
+    s.set_value(Tensor(a.T + 1))
+    assert (np.from_dlpack(s) == a.T + 1).all()
+    np.from_dlpack(s)[0, 0] = 9
+    assert s.get_value()[0, 0] == 9
+
+
+class Elsewhere(Tensor):
+    """A tensor on a GPU."""
+
+    def __dlpack__(self, **options):
+        raise BufferError("not on the host")
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+def test_a_tensor_that_is_not_on_the_host_is_refused_with_a_mend():
+    x, s = sg.fvector("x"), sg.shared(np.ones(3, "float32"))
+    tensor = Elsewhere(np.ones(3, "float32"))
+    for take in (sg.function([x], x), s.set_value, sg.shared):
+        with pytest.raises(sg.DTypeError, match="copy it to the host"):
+            take(tensor)
+
+
 @pytest.mark.parametrize("shape", [(4, 0), (0, 4), (0, 0)])
 def test_empty_arrays_can_be_joined_and_set(shape, backend):
     """Their branches fold to one term, and what no one reads any more is not computed."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from codegen.cuda.emit import Function, Module
 from symgraph.graph import SharedVariable
+from symgraph.types import is_tensor
 
 
 class Memory(Protocol):
@@ -23,6 +24,10 @@ class Memory(Protocol):
     @property
     def address(self) -> int:
         """Where it begins; a multiple of 256."""
+        ...
+
+    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+        """Its elements, as an array that other libraries take by DLPack; it keeps the memory."""
         ...
 
 
@@ -68,6 +73,14 @@ class Device(Protocol):
         """Copy bytes on the device."""
         ...
 
+    def as_array(self, value: Any) -> Any:
+        """A tensor on this device as a contiguous array like those of ``Memory``; ready for what is asked for next."""
+        ...
+
+    def address(self, array: Any) -> int:
+        """Where such an array begins."""
+        ...
+
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """What replays the launches and copies that ``work`` asks for, which are not done now."""
         ...
@@ -86,7 +99,8 @@ class Resident:
 
     def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
         self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
-        self.memory = owner.device.allocate(max(int(np.prod(shape)), 1) * self.dtype.itemsize)
+        self.size = int(np.prod(shape)) * self.dtype.itemsize
+        self.memory = owner.device.allocate(max(self.size, 1))
 
     def fetch(self) -> np.ndarray:
         """The value as an array of the host."""
@@ -94,6 +108,24 @@ class Resident:
         with self.owner.lock:
             self.owner.device.read(self.memory.address, value)
         return value
+
+    @property
+    def array(self) -> Any:
+        """The memory itself; every call has finished with it when it returned."""
+        return self.memory.array(self.dtype, self.shape)
+
+    def receive(self, value: Any) -> bool:
+        """Copy a tensor of this shape and dtype that is on the device too; False for any other value."""
+        if not is_tensor(value) or value.__dlpack_device__() != self.array.__dlpack_device__():
+            return False
+        device = self.owner.device
+        with self.owner.lock:
+            given = device.as_array(value)
+            if given.dtype != self.dtype or given.shape != self.shape:
+                return False
+            device.copy(self.memory.address, device.address(given), self.size)
+            device.wait()
+        return True
 
 
 class Residents:
@@ -115,7 +147,7 @@ class Residents:
     def address(self, s: SharedVariable) -> int:
         """Where the value of ``s`` is on the device; brings it there, and only there, if it is elsewhere."""
         held = self._held.get(s)
-        if held is not None and s.away is held:
+        if s.away is held is not None:
             return held.memory.address
         value = s.get_value(borrow=True)
         if held is None or held.shape != value.shape:

@@ -57,9 +57,13 @@ def _checked(cupy: Any, number: int) -> None:
 class GpuMemory:
     """A piece of CuPy's pool."""
 
-    def __init__(self, pointer: Any) -> None:
-        self._pointer = pointer  # gives it back when it goes
+    def __init__(self, cupy: Any, pointer: Any) -> None:
+        self._cupy, self._pointer = cupy, pointer  # gives it back when it goes
         self.address = int(pointer.ptr)
+
+    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+        """CuPy's."""
+        return self._cupy.ndarray(shape, dtype, memptr=self._pointer)
 
 
 class Gpu:
@@ -80,7 +84,7 @@ class Gpu:
         """Of CuPy's pool."""
         try:
             with self._device, self._stream:
-                return GpuMemory(self._cupy.cuda.alloc(size))
+                return GpuMemory(self._cupy, self._cupy.cuda.alloc(size))
         except self._cupy.cuda.memory.OutOfMemoryError as error:
             raise BackendError(
                 f"the GPU has not enough memory: {error}\nmake batches smaller, or set fewer values shared"
@@ -114,6 +118,16 @@ class Gpu:
     def copy(self, target: int, source: int, size: int) -> None:
         """On the stream."""
         self._move(target, source, size, "memcpyDeviceToDevice")
+
+    def as_array(self, value: Any) -> Any:
+        """CuPy's; the stream waits for the one on which the tensor is made."""
+        with self._device, self._stream:
+            given = self._cupy.from_dlpack(value)
+            return self._cupy.ascontiguousarray(given).reshape(given.shape)
+
+    def address(self, array: Any) -> int:
+        """Of its first element."""
+        return int(array.data.ptr)
 
     def _move(self, target: int, source: int, size: int, kind: str) -> None:
         runtime = self._cupy.cuda.runtime

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,11 @@ class SimulatedMemory:
         self.address = -(-(start + GUARD) // ALIGNED) * ALIGNED
         self._first = self.address - start
         self._bytes[self._first : self._first + size] = _POISON
+
+    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """Its bytes as elements."""
+        size = dtype.itemsize * int(np.prod(shape))
+        return self._bytes[self._first : self._first + size].view(dtype).reshape(shape)
 
     def is_whole(self) -> bool:
         """Whether nothing was written outside of it."""
@@ -98,6 +104,15 @@ class SimulatedDevice:
     def copy(self, target: int, source: int, size: int) -> None:
         """Copy at once, or record it."""
         self.ask(lambda: ctypes.memmove(target, source, size))
+
+    def as_array(self, value: Any) -> np.ndarray:
+        """NumPy's, a copy only where it is not contiguous."""
+        self._refuse_in_capture("takes a tensor")
+        return np.require(np.from_dlpack(value), requirements="C")
+
+    def address(self, array: np.ndarray) -> int:
+        """Of its first element."""
+        return array.ctypes.data
 
     def ask(self, work: Callable[[], object]) -> None:
         """Do ``work``, or record it while a capture is going on."""

@@ -19,6 +19,13 @@ Arrays = Mapping[str, np.ndarray]
 RESIDENTS = Residents(SimulatedDevice())
 
 
+class Tensor:
+    """An array of another library, on the host and so on the simulated device: it speaks DLPack and nothing else."""
+
+    def __init__(self, data):
+        self.__dlpack__, self.__dlpack_device__ = data.__dlpack__, data.__dlpack_device__
+
+
 def run_kernels(kernels: Sequence[Kernel], arrays: Sequence[Arrays], backwards: bool = False) -> None:
     """Each kernel, with blocks and threads bound, on its arrays in place; all of them are one module."""
     device = SimulatedDevice(backwards)

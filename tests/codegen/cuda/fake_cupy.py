@@ -70,6 +70,19 @@ def alloc(size):
     return SimpleNamespace(ptr=-(-held.ctypes.data // 512) * 512, held=held)
 
 
+class ndarray(np.ndarray):
+    """An array on the device."""
+
+    def __new__(cls, shape, dtype, memptr):
+        at = memptr.ptr - memptr.held.ctypes.data
+        size = np.dtype(dtype).itemsize * int(np.prod(shape))
+        return memptr.held[at : at + size].view(dtype).reshape(shape).view(cls)
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+
 def memcpyAsync(target, source, size, kind, stream):
     assert stream == Stream.ptr and kind in (1, 2, 3)
     assert kind == 3 or STREAMS[-1].recorded is None, "a capture cannot reach pageable memory"
@@ -141,4 +154,7 @@ def module(count=1):
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError), function=SimpleNamespace(Module=Module),
         get_elapsed_time=lambda begin, end: 1.5,
     )  # fmt: skip
-    return SimpleNamespace(cuda=cuda)
+    return SimpleNamespace(
+        cuda=cuda, ndarray=ndarray, from_dlpack=lambda tensor: np.from_dlpack(tensor).view(ndarray),
+        ascontiguousarray=lambda a: np.ascontiguousarray(a).view(ndarray),
+    )  # fmt: skip

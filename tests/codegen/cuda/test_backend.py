@@ -12,6 +12,7 @@ from codegen.cuda.simulate import SimulatedDevice
 from symgraph import config
 from symgraph.backend import find_backend
 from symgraph.errors import BackendError, IndexOutOfRange, LinAlgError
+from tests.codegen.cuda.devices import Tensor
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,79 @@ def test_what_one_thread_captures_is_nobody_elses(monkeypatch):
     assert sg.function([], sg.constant(np.ones(2, "float32")) + shared(1, 1))().tolist() == [2, 2]
     other.join()
     assert found == [[2, 3]]
+
+
+# ------------------------------------------------------------------------------------------------ other libraries
+
+
+def test_another_library_sees_the_devices_own_storage():
+    s = shared(1, 2)
+    f = sg.function([], s * 2, updates=[(s, s + 1)])
+    f()
+    held, tensor = s.away, np.from_dlpack(s)
+    assert tensor.ctypes.data == held.memory.address and tensor.tolist() == [2, 3]
+    f()
+    assert tensor.tolist() == [3, 4]
+    tensor[0] = 7
+    assert f().tolist() == [14, 8] and s.get_value().tolist() == [8, 5] and s.away is held
+
+
+def test_what_another_library_has_outlives_the_variable():
+    s = shared(1, 2)
+    sg.function([], updates=[(s, s + 1)])()
+    tensor = np.from_dlpack(s)
+    del s
+    assert tensor.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_tensor_on_the_device_is_copied_there(step, monkeypatch):
+    s = shared(1, 2)
+    f = sg.function([], s * 2, updates=[(s, s + 1)])
+    f()
+    monkeypatch.setattr(SimulatedDevice, "write", None)
+    data = np.array([5, 6], "float32")
+    s.set_value(Tensor(data[::step]))
+    data[:] = 0
+    assert f().tolist() == [10, 12][::step] and s.away is not None
+
+
+def test_a_tensor_of_another_type_is_held_to_the_variables():
+    s = sg.shared(np.ones(2, "float32"), shape=(None,))
+    f = sg.function([], s.sum(), updates=[(s, s + 1)])
+    f()
+    s.set_value(Tensor(np.ones(3, "float32")))
+    assert s.away is None and f() == 3
+    with pytest.raises(sg.DTypeError, match="cast it"):
+        s.set_value(Tensor(np.ones(3)))
+    with pytest.raises(sg.ShapeError):
+        s.set_value(Tensor(np.ones((3, 1), "float32")))
+    assert f() == 6
+
+
+def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
+    s = shared(1, 2)
+    tensor = np.from_dlpack(s)
+    tensor[1] = 5
+    assert s.get_value().tolist() == [1, 5]
+
+
+def test_a_replay_gives_what_a_run_of_the_stream_gives_when_shapes_alternate(monkeypatch):
+    """Shapes have programs of their own, which share what is learnt; each is captured once."""
+    captured = []
+    capture = SimulatedDevice.capture
+
+    def train():
+        w, x = sg.shared(np.full((6, 3), 0.1, "float32")), sg.fmatrix("x")
+        kept = sg.random.RandomStream(5).bernoulli(x.shape, p=0.5, dtype="float32")
+        cost = (sg.tanh((x * kept) @ w) ** 2).mean()
+        f = sg.function([x], cost, updates=[(w, w - sg.grad(cost, w))])
+        random = np.random.default_rng(0)
+        costs = [f(random.random((8 + k % 3, 6), "float32")) for k in range(20)]
+        return np.array([*costs, *w.get_value().ravel()])
+
+    monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: captured.append(1) or capture(self, work))
+    replayed = train()
+    assert len(captured) == 3
+    monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: work)
+    assert np.array_equal(replayed, train())

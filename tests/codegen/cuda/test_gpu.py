@@ -11,6 +11,7 @@ from codegen.cuda.gpu import Gpu
 from symgraph.backend import BACKENDS, _load, machine_of, store_of
 from symgraph.errors import BackendError
 from tests.codegen.cuda import fake_cupy
+from tests.codegen.cuda.devices import Tensor
 
 
 @pytest.fixture
@@ -39,6 +40,17 @@ def test_a_step_runs_on_the_stream_and_is_replayed(cupy):
         np.testing.assert_allclose(here, there, rtol=1e-5)
     (program,) = f.programs.values()
     assert (program.measure([np.ones((40, 20), "float32")], [w], 1) == 0.0015).all()
+
+
+def test_other_libraries_see_the_devices_memory_and_give_theirs(cupy):
+    s = sg.shared(np.array([[1, 2], [3, 4]], "float32"))
+    f = sg.function([], s * 2, updates=[(s, s + 1)])
+    f()
+    held, tensor = s.away, np.from_dlpack(s)
+    assert tensor.tolist() == [[2, 3], [4, 5]] and tensor.ctypes.data == held.memory.address
+    s.set_value(Tensor(np.array([[5, 6], [7, 8]], "float32").T))
+    assert s.away is held and tensor.tolist() == [[5, 7], [6, 8]]
+    assert f().tolist() == [[10, 14], [12, 16]]
 
 
 def test_a_text_is_compiled_once(cupy, monkeypatch):
