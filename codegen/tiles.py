@@ -187,9 +187,12 @@ def work_of(part: Kernel | Loop | If) -> int:
 
 
 def width_for(nest: Nest, machine: Machine, extent: int) -> int:
-    """Lanes of a vector: by the widest element, halved while half would hold the whole loop."""
+    """Lanes of a vector: by the widest element, halved while half would hold the whole loop.
+
+    64-bit integers only count where nothing else is there: beside others they are indices, and products of words.
+    """
     dtypes = [e.dtype for s in walk(nest.core) for e in expression.toposort(exprs_of(s)) if e.dtype != INDEX]
-    size = max([SIZES[d] for d in dtypes if d != "int64"], default=8)
+    size = max([SIZES[d] for d in dtypes if d not in ("int64", "uint64")], default=8)
     width = machine.vector_bytes // max(size, 4)
     while width // 2 >= extent:
         width //= 2

@@ -69,7 +69,7 @@ def philox(counter: Words, key: tuple[Expr, Expr]) -> Words:
 def _product(multiplier: int, x: Expr) -> tuple[Expr, Expr]:
     """The high and the low word of a product."""
     wide = cast(x, PRODUCT) * const(multiplier, PRODUCT)
-    return cast(wide >> 32, WORD), cast(wide, WORD)
+    return cast(wide >> 32, WORD), x * const(multiplier, WORD)
 
 
 def _halves(x: Expr) -> tuple[Expr, Expr]:
