@@ -265,7 +265,13 @@ def _counted_numpy(start: np.ndarray, bins: np.ndarray, weights: np.ndarray) -> 
 )
 def _bincount(start: Operand, bins: Operand, weights: Operand) -> Compute:
     """start, with each weight added to its bin."""
-    return scatter(bins.shape, lambda i: ((bins[i],), weights[i]), into=0, combiner=formula.SUM)
+    walked = bins.shape if start.shape[0] else (0,)
+    return scatter(walked, lambda i: ((_bin(bins, i, start),), weights[i]), into=0, combiner=formula.SUM)
+
+
+def _bin(bins: Operand, i: Expr, data: Operand) -> Expr:
+    """The bin of an element, inside of ``data`` whatever it holds: a guard raises, but no kernel may leave a buffer."""
+    return expression.maximum(expression.minimum(bins[i], data.shape[0] - 1), 0)
 
 
 _bincount.into = 0
@@ -280,7 +286,7 @@ _bincount.into = 0
 )
 def _read_bins(x: Operand, bins: Operand) -> Compute:
     """x[bins]: the transpose of counting."""
-    return compute(bins.shape, lambda i: x[bins[i]])
+    return compute(bins.shape, lambda i: x[_bin(bins, i, x)])
 
 
 def _zeros(n: object, dtype: str) -> Variable:

@@ -12,11 +12,13 @@ from symgraph.gradient import grad, jacobian
 from symgraph.graph import SharedVariable, Variable, toposort
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
+from symgraph.ops.cumulative import bincount
 from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
 from symgraph.ops.join import concatenate, repeat, roll, split, stack
 from symgraph.ops.pad import pad
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
+from tests.programs import interpreted
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)
 
@@ -503,3 +505,28 @@ def test_an_index_out_of_range_raises_in_a_jacobian_too():
     x, k = symbol(a), symbol(np.array([0, 1]), name="k")
     with pytest.raises(IndexOutOfRange):
         function([x, k], jacobian((x * x)[k], x), backend="numpy")(a, [0, 3])
+
+
+OUT_OF_RANGE = {
+    "read": lambda x, k: x[k],
+    "of a matrix": lambda x, k: (x[:, None] * x)[k, k],
+    "set": lambda x, k: set_subtensor(x[k], 1.0),
+    "added to": lambda x, k: inc_subtensor(x[k], 1.0),
+    "gradient": lambda x, k: grad((x[k] ** 2).sum(), x),
+    "one element": lambda x, k: x[k[1]],
+    "along an axis": lambda x, k: take_along_axis(x, k, 0),
+    "chosen": lambda x, k: choose(k, [x[:3], x[1:4]]),
+    "counted": lambda x, k: bincount(k, minlength=4),
+    "weights": lambda x, k: bincount(k, x[:3], minlength=4),
+    "gradient by weights": lambda x, k: grad((bincount(k, x[:3], minlength=4) ** 2).sum(), x),
+    "no bins": lambda x, k: bincount(k, minlength=0),
+}
+
+
+@pytest.mark.parametrize("bad", [-(2**62), -5, 4, 2**62])
+@pytest.mark.parametrize("f", OUT_OF_RANGE.values(), ids=list(OUT_OF_RANGE))
+def test_a_guard_fails_before_a_kernel_leaves_its_buffers(f, bad):
+    a, i = np.arange(1.0, 5.0), np.array([0, bad, 1])
+    x, k = symbol(a), symbol(i, name="k")
+    with pytest.raises(AssertionError, match="a guard failed"):  # the interpreter raises where a store is outside
+        interpreted([f(x, k)], {x: a, k: i})
