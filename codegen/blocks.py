@@ -25,14 +25,17 @@ from codegen.kernel import (
     Alloc,
     Body,
     Buffer,
+    Call,
     Kernel,
     Loop,
     Statement,
     Store,
     block_of,
+    exprs_of,
     map_body,
     walk,
     with_block,
+    with_exprs,
 )
 from codegen.tiles import Machine
 from codegen.unroll import copy
@@ -196,13 +199,19 @@ def _merge(a: _Sum, suffix: str, fresh: str) -> Statement:
 def _redirected(body: Body, totals: Sums, suffix: str) -> Body:
     """``body`` adding to the parts; where it reads a total, it reads the sum of total and part."""
 
-    def whole(e: Expr) -> Expr | None:
+    def part(e: Expr) -> Expr | None:
         own = e.prim == "load" and e.value in totals
-        return e + expression.load(str(e.value) + suffix, e.args, e.dtype) if own else None
+        return expression.load(str(e.value) + suffix, e.args, e.dtype) if own else None
+
+    def whole(e: Expr) -> Expr | None:
+        found = part(e)
+        return None if found is None else e + found
 
     def target(s: Statement) -> Statement:
-        if isinstance(s, Accumulate):
-            return replace(s, buffers=tuple(b + suffix if b in totals else b for b in s.buffers))
-        return with_block(s, tuple(map(target, block_of(s))))
+        # what stands in a call is no value, but a place
+        new = with_exprs(s, expression.substitute(exprs_of(s), part if isinstance(s, Call) else whole))
+        if isinstance(new, Accumulate):
+            return replace(new, buffers=tuple(b + suffix if b in totals else b for b in new.buffers))
+        return with_block(new, tuple(map(target, block_of(new))))
 
-    return tuple(map(target, map_body(body, lambda exprs: expression.substitute(exprs, whole))))
+    return tuple(map(target, body))

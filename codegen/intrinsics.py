@@ -6,9 +6,10 @@ An operand that is a load stands for a place: the element where a tile begins.
 
 from __future__ import annotations
 
-from codegen.kernel import Body, Intrinsic, Loop, Store
+from codegen.kernel import Accumulate, Body, Intrinsic, Loop, Store, nest
 from symgraph import expression
 from symgraph.expression import Expr
+from symgraph.formula import DOT
 
 TILE = 8
 
@@ -27,3 +28,25 @@ def shifted(place: Expr, row: Expr, column: Expr) -> Expr:
 
 
 TRANSPOSE = Intrinsic("transpose", _transpose)
+
+
+# ------------------------------------------------------------------------------------------------ tensor cores
+
+MMA_DEPTHS = {"tf32": 8, "bf16": 16, "fp16": 16}
+"""Terms that one instruction adds to each result, by the type to which the factors are rounded."""
+
+
+def _mma(kind: str, depth: int) -> Intrinsic:
+    def meaning(acc: Expr, a: Expr, b: Expr, lane: Expr) -> Body:
+        """What thread ``lane`` of a warp has of acc[16, 8] += a[depth, 16].T * b[depth, 8]."""
+        r, c, k = (expression.axis(f"mma_{name}") for name in "rck")
+        step = Accumulate(
+            (str(acc.value),), shifted(acc, r, c).args, DOT,
+            (shifted(a, k, r * 8 + lane // 4), shifted(b, k, lane % 4 * 2 + c)),
+        )  # fmt: skip
+        return (Loop("mma_r", 2, "unroll", (Loop("mma_c", 2, "unroll", nest([("mma_k", depth)], (step,))),)),)
+
+    return Intrinsic(f"mma_{kind}", meaning)
+
+
+MMA = {kind: _mma(kind, depth) for kind, depth in MMA_DEPTHS.items()}

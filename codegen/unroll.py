@@ -6,7 +6,7 @@ statement gets a suffix of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from codegen import kernel as ir
@@ -31,8 +31,8 @@ from symgraph.expression import INDEX, Expr, axis, const
 LANE = "lane."
 
 
-def inline_calls(kernel: Kernel) -> Kernel:
-    """Each Call replaced by its meaning."""
+def inline_calls(kernel: Kernel, spelled: Collection[str] = ()) -> Kernel:
+    """Each Call replaced by its meaning, but of the intrinsics that the target has a spelling for."""
     count = iter(range(10**9))
 
     def each(body: Body) -> Body:
@@ -40,6 +40,8 @@ def inline_calls(kernel: Kernel) -> Kernel:
 
     def one(s: Statement) -> Body:
         if isinstance(s, Call):
+            if s.intrinsic.name in spelled:
+                return (s,)
             return copy(each(block_of(s)), f"_{next(count)}")
         return (with_block(s, each(block_of(s))),)
 

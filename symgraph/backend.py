@@ -32,6 +32,10 @@ BACKENDS: dict[str, str] = {
 }
 
 
+PRECISIONS = ("highest", "tf32", "bf16", "fp16")
+"""Factors as they are, or with the fractions of TensorFloat-32 (11 bits), bfloat16 (8), float16 (11, and its range)."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A function as the user wrote it.
@@ -45,6 +49,9 @@ class Task:
     outputs : tuple of Variable
     updates : tuple of (SharedVariable, Variable)
         New values; all outputs and right-hand sides see the old ones.
+    name : str
+    precision : str
+        Of ``PRECISIONS``: to what the factors of products of float32 may be rounded.
     """
 
     inputs: tuple[Variable, ...]
@@ -52,6 +59,7 @@ class Task:
     outputs: tuple[Variable, ...]
     updates: tuple[tuple[SharedVariable, Variable], ...]
     name: str = "f"
+    precision: str = "highest"
 
     @property
     def results(self) -> tuple[Variable, ...]:

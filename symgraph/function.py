@@ -20,7 +20,7 @@ import numpy as np
 
 from symgraph import config
 from symgraph.arguments import In, as_inputs, convert_argument
-from symgraph.backend import Executable, Signature, Task, find_backend
+from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend
 from symgraph.coercion import as_variable
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
 from symgraph.graph import (
@@ -93,7 +93,7 @@ class Usage:
 def function(
     inputs: Sequence[Variable | In] = (), outputs: Outputs = None, updates: Pairs = (), givens: Pairs = (),
     name: str | None = None, allow_input_downcast: bool = False, on_unused_input: str = "raise",
-    no_default_updates: bool = False, backend: str | None = None, profile: bool = False,
+    no_default_updates: bool = False, backend: str | None = None, profile: bool = False, precision: str = "highest",
 ) -> Function:  # fmt: skip
     """Compile expressions into a callable.
 
@@ -119,6 +119,9 @@ def function(
         ``symgraph.backend.BACKENDS``.
     profile : bool
         Count calls and their seconds in ``f.usage``.
+    precision : "highest", "tf32", "bf16" or "fp16"
+        To what a GPU may round the factors of large products of float32 (matrix products, convolutions and their
+        gradients), which its tensor cores then multiply; sums and all else stay float32. A processor rounds nothing.
 
     Returns
     -------
@@ -130,6 +133,8 @@ def function(
     """
     if on_unused_input not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unused_input is {on_unused_input!r}; it must be 'raise', 'warn' or 'ignore'")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}")
     declared = as_inputs(inputs)
     form, flat = _flatten_outputs(outputs)
     pairs = _check_updates(updates)
@@ -151,7 +156,7 @@ def function(
     shown = [node.inputs[0] for node in printed]
     task = Task(
         tuple(variables), tuple(shared), (*results[:count], *shown),
-        tuple(zip(targets, results[count:], strict=True)), name or "f",
+        tuple(zip(targets, results[count:], strict=True)), name or "f", precision,
     )  # fmt: skip
     return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from time import perf_counter
 from typing import Any, TypeVar
@@ -77,7 +77,8 @@ class CudaExecutable:
         self.task, self.residents = task, residents
         self.timings: dict[str, float] = {}
         self.prepared: Prepared = self._timed("rewrite", lambda: prepare(task, signature))
-        self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, schedule))
+        by_precision = partial(schedule, precision=task.precision)
+        self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, by_precision))
         self.module: Module = self._timed("emit", lambda: emit(self.program.kernels))
         with residents.lock:
             self._loaded = self._timed("load", lambda: self.device.load(self.module))

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from math import prod
 
 from codegen.affine import Linear, flat_index, linear
+from codegen.cuda.fragments import FRAGMENTS
 from codegen.cuda.spell import PRELUDE, TYPES, literal, spell
 from codegen.kernel import (
     Accumulate,
     Alloc,
     Body,
     Buffer,
+    Call,
     If,
     Kernel,
     KernelError,
@@ -87,7 +89,7 @@ class Module:
         KernelError
             If a loop at the top is no block loop.
         """
-        plain = inline_calls(kernel)
+        plain = inline_calls(kernel, FRAGMENTS)
         made = [_GlobalFunction(self, plain, k, s).made() for k, s in enumerate(plain.body)]
         self.kernels[kernel.name] = tuple(made)
 
@@ -331,9 +333,18 @@ class _GlobalFunction(_Terms):
             case If(cond, body):
                 with self.block(f"if ({self.value(cond)})"):
                     self.body(body)
+            case Call(intrinsic, operands):
+                self.exchange(intrinsic.name, operands)
             case Sync():
                 self.line("__syncthreads();")
                 self.forget(self.stored)
+
+    def exchange(self, name: str, operands: Sequence[Expr]) -> None:
+        """What the threads of a warp do together."""
+        places, given = FRAGMENTS[name](operands)
+        targets = [self.element(str(p.value), self.place(p)) for p in places]
+        self.line(f"{name}({', '.join([*targets, *map(self.value, given)])});")
+        self.forget(frozenset(str(p.value) for p in places))
 
     def bind_loop(self, s: Loop) -> None:
         """A loop whose turns are blocks or threads; the outermost of a kind is the last dimension."""

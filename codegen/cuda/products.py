@@ -120,8 +120,8 @@ def find_product(whole: Nest) -> Product | None:
     return found if min(m, n, depth) >= LEAST and prod(found.extents[:3]) >= RESULTS else None
 
 
-def choose(product: Product) -> Tile:
-    """The tile with the least cost: what is computed in vain, what is fetched, and processors without a block."""
+def choose(product: Product, tiles: Sequence[Tile] = ()) -> Tile:
+    """Of ``tiles``, or ``TILES``, the cheapest: by what is computed in vain or fetched, and processors left idle."""
     z, m, n, _ = product.extents
     size = max(SIZES[e.dtype] for e in product.step.exprs)
 
@@ -129,24 +129,24 @@ def choose(product: Product) -> Tile:
         blocks = z * -(-m // t.m) * -(-n // t.n)
         return max(blocks, PROCESSORS) * t.m * t.n * (1 + 1 / t.rows + 1 / t.columns)
 
-    return min([t for t in TILES if t.rows * t.columns * size <= ROOM], key=cost)
+    return min([t for t in tiles or TILES if t.rows * t.columns * size <= ROOM], key=cost)
 
 
-def shares(product: Product) -> int:
+def shares(product: Product, tiles: Sequence[Tile] = ()) -> int:
     """Into how many sums k is cut, so that all processors have a block; one where that is not worth a merge."""
     z, m, n, k = product.extents
-    t = choose(product)
+    t = choose(product, tiles)
     blocks = z * -(-m // t.m) * -(-n // t.n)
     return max(1, min(2 * PROCESSORS // blocks, k // SHARE))
 
 
 def product(found: Product, names: Iterator[str]) -> Bound:
     """The nest as tiles."""
-    return _Tiled(found, choose(found), next(names), names).bound()
+    return Tiled(found, choose(found), next(names), names).bound()
 
 
 @dataclass
-class _Tiled:
+class Tiled:
     """A product in tiles, as loops."""
 
     product: Product
@@ -189,6 +189,18 @@ class _Tiled:
         # rows are apart by more than their length: or threads that store a column would wait for one bank
         return Buffer(name + self.suffix, dtype, (DEPTH, width + 4), "shared")
 
+    def row(self, at: Expr) -> Expr:
+        """Where in the tile the thread's result ``at`` along m is."""
+        return self.y * self.tile.rows + at
+
+    def column(self, at: Expr) -> Expr:
+        """The same along n."""
+        return self.x * self.tile.columns + at
+
+    def fetched(self, value: Expr) -> Expr:
+        """A factor as it is multiplied."""
+        return value
+
     # ---------------------------------------------------------------------------------------- fetching
 
     def fetch(self, tile: Buffer, term: Expr, axes: Sequence[Axis], first: Expr, width: int) -> Statement:
@@ -207,7 +219,7 @@ class _Tiled:
         exists += [first + i < extent] if extent % width else []
         value, *conditions = expression.rename([term, *inside], places)
         held = Buffer("held" + next(self.names), term.dtype, (), "register")
-        got: Statement = Store(held.name, (), value)
+        got: Statement = Store(held.name, (), self.fetched(value))
         for cond in (*reversed(conditions), *exists):
             got = If(cond, (got,))
         body = (
@@ -233,8 +245,8 @@ class _Tiled:
         k = axis("k" + next(self.names))
 
         def step(at: tuple[Expr, Expr]) -> Body:
-            left = expression.load(a.name, (k, self.y * self.tile.rows + at[0]), a.dtype)
-            right = expression.load(b.name, (k, self.x * self.tile.columns + at[1]), b.dtype)
+            left = expression.load(a.name, (k, self.row(at[0])), a.dtype)
+            right = expression.load(b.name, (k, self.column(at[1])), b.dtype)
             return (replace(self.product.step, at=at, exprs=(left, right)),)
 
         return Loop(str(k.value), DEPTH, "unroll", (self.over_tile("m", step),))
@@ -268,8 +280,8 @@ class _Tiled:
     def at_result(self, body: Body, at: tuple[Expr, Expr]) -> Body:
         """``body`` for one result, if there is one."""
         _, m, n, _ = self.product.extents
-        i = self.first_m + self.y * self.tile.rows + at[0]
-        j = self.first_n + self.x * self.tile.columns + at[1]
+        i = self.first_m + self.row(at[0])
+        j = self.first_n + self.column(at[1])
         places = {**self.stack, **unravel(i, self.product.m), **unravel(j, self.product.n)}
         own = {s.buffer.name for s in body if isinstance(s, Alloc)}
 

@@ -3,6 +3,7 @@
     vectors    a thread for a few neighbours of a large map, which memory gives and takes in one piece
     each       a thread for each result, neighbours side by side in memory
     product    tiles of a sum of products, in shared storage and registers (``codegen.cuda.products``)
+    tensor     the same by tensor cores, where a function's precision allows it (``codegen.cuda.tensors``)
     rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
     transpose  what a map reads across comes through tiles (``codegen.cuda.transposes``)
     scattered  a thread for each target that no other thread writes, its own additions in their order
@@ -22,6 +23,8 @@ from codegen.blocks import blocked
 from codegen.chunks import cut
 from codegen.cuda.products import find_product, product, shares
 from codegen.cuda.rows import rows, wants_rows
+from codegen.cuda.tensors import TILES as TENSOR_TILES
+from codegen.cuda.tensors import is_for_tensors, tensor_product
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
 from codegen.cuda.transposes import find_transpose, transpose
 from codegen.kernel import Buffer, If, Kernel, Loop, Store, nest
@@ -38,29 +41,29 @@ MOST_LANES = 4
 GPU = Machine(vector_bytes=4, registers=255)  # one lane: threads are the lanes
 
 
-def schedule(kernel: Kernel, machine: Machine = GPU) -> Kernel:
-    """The kernel as nests of block loops around thread loops."""
+def schedule(kernel: Kernel, machine: Machine = GPU, precision: str = "highest") -> Kernel:
+    """The kernel as nests of block loops around thread loops; tensor cores do products that ``precision`` allows."""
     names = (f"_{n}" for n in count())
     plain, nests = split_nests(kernel, CHUNKED, names)
-    cuts = [_shared(n, names) for n in nests]
-    made = [_bound(n, names) for parts, _ in cuts for n in parts]
+    cuts = [_shared(n, precision, names) for n in nests]
+    made = [_bound(n, precision, names) for parts, _ in cuts for n in parts]
     buffers = (*plain.buffers, *(b for _, between in cuts for b in between), *(b for m in made for b in m.buffers))
     return simplify(blocked(replace(plain, buffers=buffers, body=tuple(m.loop for m in made)), machine, names))
 
 
-def _shared(whole: Nest, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
+def _shared(whole: Nest, precision: str, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
     """Products of few tiles and long sums, cut along the sums."""
     found = find_product(whole)
-    parts = shares(found) if found is not None else 1
+    parts = shares(found, TENSOR_TILES if is_for_tensors(found, precision) else ()) if found is not None else 1
     return cut(whole, parts, names) if parts > 1 else ([whole], [])
 
 
-def _bound(whole: Nest, names: Iterator[str]) -> Bound:
+def _bound(whole: Nest, precision: str, names: Iterator[str]) -> Bound:
     if not whole.independent:
         return scattered(whole, names)
     found = find_product(whole)
     if found is not None:
-        return product(found, names)
+        return tensor_product(found, precision, names) if is_for_tensors(found, precision) else product(found, names)
     if wants_rows(whole):
         return rows(whole, names)
     across = find_transpose(whole)

@@ -2,7 +2,8 @@
 //
 // Threads of a block that wait for each other are fibres of one thread of the system. A warp runs until all of its
 // threads wait or have ended, then the next one does: it gets as far ahead of the others as the text allows, so that a
-// missing barrier shows. Shared storage holds NaN when a block begins.
+// missing barrier shows. Within a warp, threads meet where they exchange values. Shared storage holds NaN when a block
+// begins.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define __launch_bounds__(...)
 #define __shared__ static __attribute__((section("gpu_shared")))
 #define __align__(n) __attribute__((aligned(n)))
-#define HALF_DEFINED
+#define ON_HOST
 
 // The few functions of <math.h> by which the compiler knows them: that header is slow to read.
 #define fabs __builtin_fabs
@@ -61,7 +62,7 @@ namespace gpu {
 
 constexpr int WARP = 32;
 constexpr size_t STACK = 1 << 16;
-enum State { RUNNING, WAITING, ENDED };
+enum State { RUNNING, MEETING, WAITING, ENDED };
 
 #if defined(__x86_64__)
 typedef void* Context;
@@ -135,15 +136,31 @@ static void resume(int thread) {
   change(&scheduler, &fibres[thread].context);
 }
 
+// Runs the threads of a warp until all of them wait for the block or have ended; gives what is wrong, or null.
+static const char* run_warp(int first, int end) {
+  for (;;) {
+    for (int t = first; t < end; t++)
+      if (fibres[t].state == RUNNING) resume(t);
+    int meeting = 0;
+    for (int t = first; t < end; t++) meeting += fibres[t].state == MEETING;
+    if (!meeting) return nullptr;
+    for (int t = first; t < end; t++)
+      if (fibres[t].state != MEETING || fibres[t].line != fibres[first].line)
+        return "some threads of a warp exchange values, others do not";
+    if (end - first < WARP) return "threads of an incomplete warp exchange values";
+    for (int t = first; t < end; t++) fibres[t].state = RUNNING;
+  }
+}
+
 // Runs the threads of a block to the end; gives what is wrong, or null.
 static const char* run_block(int threads, dim3 block, bool backwards) {
   start(threads, block);
   int warps = (threads + WARP - 1) / WARP;
   for (;;) {
     for (int k = 0; k < warps; k++) {
-      int first = (backwards ? warps - 1 - k : k) * WARP;
-      for (int t = first; t < first + WARP && t < threads; t++)
-        if (fibres[t].state == RUNNING) resume(t);
+      int first = (backwards ? warps - 1 - k : k) * WARP, end = first + WARP;
+      const char* wrong = run_warp(first, end < threads ? end : threads);
+      if (wrong) return wrong;
     }
     int waiting = 0;
     for (int t = 0; t < threads; t++) waiting += fibres[t].state == WAITING;
@@ -180,6 +197,60 @@ static const char* launch(void (*function)(void**), const int* extents, int toge
   return nullptr;
 }
 
+// What the threads of a block show to those of their warp; two of them, so that who is ahead overwrites nothing.
+struct Shown { double value[12]; };
+static Shown shown[2][MOST];
+static int turns[MOST];
+
+// Shows ``mine`` to the warp and gives what its thread 0 shows, and the others behind it.
+static const Shown* exchange(const Shown& mine, int line) {
+  int me = running, turn = turns[me]++ & 1;
+  shown[turn][me] = mine;
+  leave(MEETING, line);
+  return shown[turn] + me / WARP * WARP;
+}
+
+static int lane() { return running % WARP; }
+
+template <class T> static T shuffle_down(T value, int distance, int line) {
+  static_assert(sizeof(T) <= sizeof(double), "one value");
+  Shown mine;
+  memcpy(mine.value, &value, sizeof(T));
+  const Shown* all = exchange(mine, line);
+  int from = lane() + distance;
+  memcpy(&value, all[from < WARP ? from : lane()].value, sizeof(T));
+  return value;
+}
+
+// c[16, 8] += a[16, depth] * b[depth, 8] by a warp, term by term: c is what the thread has of it, as are a and b, which
+// are in pairs along the depth where that is 16 (PTX ISA, "Matrix fragments for mma.m16n8k8" and "... m16n8k16").
+static void mma(float* const* c, const float* a, const float* b, int depth, int line) {
+  Shown mine;
+  int pair = depth / 8;
+  for (int k = 0; k < 4 * pair; k++) mine.value[k] = a[k];
+  for (int k = 0; k < 2 * pair; k++) mine.value[8 + k] = b[k];
+  const Shown* all = exchange(mine, line);
+  for (int n = 0; n < 4; n++) {
+    int row = lane() / 4 + n / 2 * 8, column = lane() % 4 * 2 + n % 2;
+    for (int k = 0; k < depth; k++) {
+      int holder = k / pair % 4, half = k / (4 * pair);
+      double left = all[row % 8 * 4 + holder].value[pair * (row / 8 + 2 * half) + k % pair];
+      double right = all[column * 4 + holder].value[8 + pair * half + k % pair];
+      *c[n] = fmaf((float)left, (float)right, *c[n]);
+    }
+  }
+}
+
 }  // namespace gpu
 
 #define __syncthreads() gpu::leave(gpu::WAITING, __LINE__)
+#define __shfl_down_sync(mask, value, distance) gpu::shuffle_down(value, distance, __LINE__)
+#define mma_tf32(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1) { \
+  float* mma_c[] = {&c0, &c1, &c2, &c3}; \
+  const float mma_a[] = {a0, a1, a2, a3}, mma_b[] = {b0, b1}; \
+  gpu::mma(mma_c, mma_a, mma_b, 8, __LINE__); }
+#define mma_bf16(c0, c1, c2, c3, a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3) { \
+  float* mma_c[] = {&c0, &c1, &c2, &c3}; \
+  const float mma_a[] = {a0, a1, a2, a3, a4, a5, a6, a7}, mma_b[] = {b0, b1, b2, b3}; \
+  gpu::mma(mma_c, mma_a, mma_b, 16, __LINE__); }
+#define mma_fp16 mma_bf16

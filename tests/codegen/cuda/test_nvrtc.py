@@ -12,6 +12,7 @@ import pytest
 
 import symgraph as sg
 from codegen.cuda import nvrtc
+from codegen.cuda import tensors as tensor_tiles
 from codegen.cuda.emit import Module, emit
 from codegen.cuda.products import TILES
 from codegen.cuda.schedule import GPU, schedule
@@ -80,6 +81,20 @@ def products(tiles=TILES, dtype="float32"):
     return emit(kernels)
 
 
+def tensors(precisions):
+    """Each tile of tensor cores."""
+    kernels = []
+    for precision in precisions:
+        for n, tile in enumerate(tensor_tiles.TILES):
+            for condition in (False, True):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr("codegen.cuda.schedule.TENSOR_TILES", (tile,))
+                    patch.setattr("codegen.cuda.tensors.TILES", (tile,))
+                    kernel = schedule(product_kernel(2, 256, 250, 1100, condition), GPU, precision)
+                kernels.append(Kernel(f"k_{precision}_{n}_{int(condition)}", kernel.buffers, kernel.body))
+    return emit(kernels)
+
+
 def functions(dtype):
     """Every function that no instruction does."""
     i, kernels = axis("i"), []
@@ -93,12 +108,12 @@ def functions(dtype):
 
 FAMILIES = {
     "a net": a_net, "rows and scatters": rows_and_scatters, "the largest tile": lambda: products(TILES[:1]),
-    "functions of float32": lambda: functions("float32"),
+    "functions of float32": lambda: functions("float32"), "tensor cores": lambda: tensors(["bf16"]),
 }  # fmt: skip
 
 MORE = {
     "products": products, "products of float64": lambda: products(TILES[1:], "float64"),
-    "functions of float64": lambda: functions("float64"),
+    "functions of float64": lambda: functions("float64"), "all tensor cores": lambda: tensors(["tf32", "fp16"]),
 }  # fmt: skip
 
 
@@ -192,6 +207,13 @@ def test_large_maps_move_sixteen_bytes_at_a_time():
 def test_tiles_are_read_from_shared_storage_several_neighbours_at_a_time():
     for tile in TILES[1:2]:
         assert "ld.shared.v4" in (text := ptx(products([tile]).text())) and "ld.shared.f32" not in text
+
+
+@pytest.mark.parametrize(("precision", "shape"), [("tf32", "k8"), ("bf16", "k16"), ("fp16", "k16")])
+def test_tensor_cores_multiply_what_a_precision_lets_them(precision, shape):
+    kernel = schedule(product_kernel(1, 256, 256, 256), GPU, precision)
+    text = ptx(emit([kernel]).text())
+    assert f"mma.sync.aligned.m16n8{shape}." in text and "fma.rn.f32" not in text
 
 
 def test_no_product_is_added_without_rounding_unless_the_kernel_says_so():

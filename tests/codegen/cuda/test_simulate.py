@@ -6,9 +6,10 @@ import pytest
 from codegen.cuda.emit import emit
 from codegen.cuda.schedule import schedule
 from codegen.cuda.simulate import DeviceFault, SimulatedDevice, compiler, host_text
-from codegen.kernel import Alloc, Buffer, If, Kernel, Loop, Store, Sync
+from codegen.intrinsics import MMA
+from codegen.kernel import Alloc, Buffer, Call, If, Kernel, Loop, Store, Sync
 from symgraph.errors import BackendError
-from symgraph.expression import axis, const, load
+from symgraph.expression import INDEX, axis, const, load
 from tests.codegen.cuda.devices import run_kernels
 
 t = axis("t")
@@ -51,6 +52,17 @@ def test_a_barrier_that_some_threads_miss_is_a_fault():
     kernel = block(If(t < 32, (Sync(),)), Store("o", (t,), load("a", (t,), F)))
     with pytest.raises(DeviceFault, match="a barrier is reached by some threads"):
         run_kernels([kernel], [arrays()])
+
+
+@pytest.mark.parametrize(("threads", "some", "said"), [(32, 16, "some threads of a warp"), (16, 16, "incomplete warp")])
+def test_an_exchange_that_some_threads_of_a_warp_miss_is_a_fault(threads, some, said):
+    shared = [Buffer(name, F, (8, 16), "shared") for name in "xy"]
+    held = Buffer("acc", F, (2, 2), "register")
+    zero = const(0, INDEX)
+    operands = (load("acc", (zero, zero), F), load("x", (zero, zero), F), load("y", (zero, zero), F), t)
+    exchange = If(t < some, (Call(MMA["tf32"], operands),))
+    with pytest.raises(DeviceFault, match=said):
+        run_kernels([block(Alloc(held), exchange, threads=threads, shared=shared)], [arrays()])
 
 
 @pytest.mark.parametrize("shift", [1, -1])

@@ -1,0 +1,35 @@
+"""How CUDA C spells what the threads of a warp do together: the arguments of a function of ``prelude.cuh``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from codegen.intrinsics import MMA, MMA_DEPTHS
+from symgraph import expression
+from symgraph.expression import Expr
+
+Spelling = Callable[[Sequence[Expr]], tuple[list[Expr], list[Expr]]]
+"""Operands -> (places that are written, values)."""
+
+
+def _mma(depth: int, operands: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """A thread's places of the result, and its elements of the factors, neighbours along the depth together.
+
+    Reference: PTX ISA, "Matrix fragments for mma.m16n8k8" and "... mma.m16n8k16".
+    """
+    acc, a, b, lane = operands
+    group, member, pair = lane // 4, lane % 4, depth // 8
+    i, j = acc.args
+    places = [expression.load(str(acc.value), (i + r, j + c), acc.dtype) for r in (0, 1) for c in (0, 1)]
+
+    def element(tile: Expr, k: Expr, at: Expr) -> Expr:
+        return expression.load(str(tile.value), (tile.args[0] + k, tile.args[1] + at), tile.dtype)
+
+    deep = [[member * pair + half * 4 * pair + n for n in range(pair)] for half in (0, 1)]
+    left = [element(a, k, group + r) for half in (0, 1) for r in (0, 8) for k in deep[half]]
+    right = [element(b, k, group) for half in (0, 1) for k in deep[half]]
+    return places, [*left, *right]
+
+
+FRAGMENTS: Mapping[str, Spelling] = {MMA[kind].name: partial(_mma, depth) for kind, depth in MMA_DEPTHS.items()}
