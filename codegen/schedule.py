@@ -91,7 +91,10 @@ def _joint(rows: Loop, kernel: Kernel, machine: Machine, names: Iterator[str]) -
     stored = _stored(kernel)
     made: list[Statement] = []
     for s in rows.body:
-        made += [s] if isinstance(s, Alloc) else _nest(analyse((s,), stored), machine, names, False)
+        if isinstance(s, Alloc):
+            made.append(s)
+        else:
+            made += _nest(replace(analyse((s,), stored), times=rows.extent), machine, names, False)
     return (replace(rows, kind="parallel", body=tuple(made)),)
 
 

@@ -24,6 +24,7 @@ FUSED, LOAD = 0.5, 0.5  # cost of a multiply-add and of a load: two of each star
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
 HEAVY = 6  # terms of a summand
 LONGEST_PERIOD = 8  # vectors side by side
+CODE, MOST_CODE = 1 << 21, 0.06  # multiply-adds that compiling a tile is worth, and the share that it may be at most
 LATENCY = 8  # independent accumulators that keep the adders busy
 
 
@@ -71,11 +72,14 @@ class Nest:
         A map's stores, or the statements of a reduction with its sequential loops.
     independent : bool
         False for a scatter: its loops must keep their order.
+    times : int
+        How often all of it is done, in a loop around it.
     """
 
     axes: tuple[tuple[str, int], ...]
     core: Body
     independent: bool
+    times: int = 1
 
     @cached_property
     def sequential(self) -> list[tuple[str, int]]:
@@ -320,19 +324,20 @@ def _tile_cost(
     for price, names in zip(prices, nest.touched, strict=True):
         loads += price * prod(r for a, r in rows.items() if a in names) * (vectors if vector in names or deep else 1)
     waits = 0.0 if nest.heavy else max(0, LATENCY - adds) / (4 * LATENCY)
-    return (FUSED + LOAD * loads / adds + waits) * _waste(rows, dict(nest.axes))
+    return (FUSED + LOAD * loads / adds + waits) * _waste(rows, nest)
 
 
 def _scalar_cost(nest: Nest) -> float:
     return FUSED + LOAD * len(nest.inner_accesses)
 
 
-def _waste(rows: Mapping[str, int], extents: Mapping[str, int]) -> float:
-    """What the smaller tile at the end of an axis costs."""
-    cost = 1.0
+def _waste(rows: Mapping[str, int], nest: Nest) -> float:
+    """What the smaller tile at the end of an axis costs: its rows do less for each load, and its code is another."""
+    cost, extents = 1.0, dict(nest.axes)
+    code = min(MOST_CODE, CODE / max(nest.turns * nest.times, 1))
     for a, r in rows.items():
         n = extents[a]
-        cost *= 1 + 0.3 * (n % r > 0) * r / n
+        cost *= 1 + (n % r > 0) * (0.3 * r / n + code)
     return cost
 
 
