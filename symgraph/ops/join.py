@@ -19,7 +19,7 @@ from symgraph.kinds import structured
 from symgraph.op import attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.axes import expand_dims, moveaxis
-from symgraph.ops.broadcast import expanded
+from symgraph.ops.broadcast import expanded, specify_shape
 from symgraph.ops.extents import Size, add, floordiv, mul, size, sizes_of, sub, total
 from symgraph.ops.gather import gather
 from symgraph.ops.shape import extents, flatten, permute, reshaped
@@ -89,13 +89,14 @@ def _concatenate(*xs: Operand, axis: int) -> Compute:
     return compute(shape, element)
 
 
-def concatenate(xs: Any, axis: int = 0) -> Variable:
+def concatenate(xs: Any, axis: int | None = 0) -> Variable:
     """``xs`` one after the other along an axis.
 
     Parameters
     ----------
     xs : sequence of Variable or array_like, or a Variable whose first axis is known
-    axis : int
+    axis : int, optional
+        None: all are flattened.
 
     Returns
     -------
@@ -113,6 +114,8 @@ def concatenate(xs: Any, axis: int = 0) -> Variable:
         raise ShapeError("concatenate: there is nothing to join\ngive at least one variable")
     dtype = common_dtype(given)
     many = [convert(as_variable(x), dtype) for x in given]
+    if axis is None:
+        many, axis = [flatten(v) for v in many], 0
     if len({v.ndim for v in many}) > 1 or not many[0].ndim:
         what = "scalars have no axis" if not many[0].ndim else "the ranks differ"
         raise ShapeError(
@@ -175,7 +178,8 @@ def split(x: Any, sections: Any, n_splits: int | None = None, axis: int = 0) -> 
     Raises
     ------
     ShapeError
-        If an axis of known extent does not divide into equal parts, or the extents do not add up to it.
+        If the axis does not divide into equal parts, or the extents do not add up to it: when built if that is known,
+        else when called.
     AxisError
         If ``axis`` is out of range.
 
@@ -193,10 +197,10 @@ def split(x: Any, sections: Any, n_splits: int | None = None, axis: int = 0) -> 
         lengths = _equal_parts(v, n, int(sections), along)
     elif n_splits is not None:
         lengths = [size(sections[k]) for k in range(n_splits)]
-        _check_parts(v, n, lengths, along)
     else:
         ends = [0, *sizes_of(sections, "split"), n]
         return [_between(v, a, b, along) for a, b in itertools.pairwise(ends)]
+    v = _of_parts(v, n, lengths, along)
     starts: list[Size] = [0]
     for length in lengths[:-1]:
         starts.append(add(starts[-1], length))
@@ -212,13 +216,15 @@ def _equal_parts(x: Variable, n: Size, parts: int, axis: int) -> list[Size]:
     return [floordiv(n, parts)] * parts
 
 
-def _check_parts(x: Variable, n: Size, lengths: Sequence[Size], axis: int) -> None:
+def _of_parts(x: Variable, n: Size, lengths: Sequence[Size], axis: int) -> Variable:
+    """``x``, whose axis is as long as the parts together: checked when it is called if it is not known before."""
     whole = total(lengths)
     if isinstance(n, int) and isinstance(whole, int) and whole != n:
         raise ShapeError(
             layout(f"split({label(x)}): the parts add up to {whole}, axis {axis} has extent {n}", [describe(x)],
                    here_excerpt(), "the extents of the parts must add up to that of the axis")
         )  # fmt: skip
+    return specify_shape(x, [whole if k == axis else None for k in range(x.ndim)])
 
 
 def _between(x: Variable, start: Size, stop: Size, axis: int) -> Variable:

@@ -9,17 +9,19 @@ import numpy as np
 
 from symgraph.coercion import as_variable, normalize_axis
 from symgraph.errors import ShapeError, layout
-from symgraph.graph import Variable, constant, describe, label
+from symgraph.graph import Variable, describe, label
 from symgraph.host import host
 from symgraph.op import GradResult, attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.axes import moveaxis
 from symgraph.ops.creation import arange
 from symgraph.ops.cumulative import cumsum
+from symgraph.ops.extents import sub
 from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.join import flip
 from symgraph.ops.search import places, searchsorted
 from symgraph.ops.shape import extents, flatten, reshaped
+from symgraph.ops.slicing import take_slice
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, is_float
 
@@ -127,7 +129,7 @@ def topk_and_argtopk(x: Any, k: int, axis: int | None = -1) -> tuple[Variable, V
     AxisError
         If ``axis`` is out of range.
     ShapeError
-        If there are fewer elements (IndexOutOfRange if that is known only at the call).
+        If there are fewer elements, when built if that is known, else when called (IndexOutOfRange if there are none).
     ValueError
         If ``k`` is no integer.
     """
@@ -152,12 +154,12 @@ def argtopk(x: Any, k: int, axis: int | None = -1) -> Variable:
             layout(f"topk({label(as_variable(x))}, {k}): there are {n} elements along axis {along}",
                    [describe(as_variable(x))], here_excerpt(), f"ask for {n} at most")
         )  # fmt: skip
-    first = constant(np.arange(abs(k)))
-    if k < 0:
-        return moveaxis(take(_argsort(v)[0], first, -1), -1, along)
+    axis, last = v.ndim - 1, sub(n, 1)
+    if k <= 0:
+        return moveaxis(take_slice(_argsort(v)[0], 0, -k, 1, axis, checked=k < 0), -1, along)
     # backwards from the end, so that of equal elements the first stays first
     order = _argsort(flip(v, -1))[0]
-    return moveaxis(ew.sub(ew.sub(n, 1), take(order, ew.sub(ew.sub(n, 1), first), -1)), -1, along)
+    return moveaxis(ew.sub(last, take_slice(order, last, k, -1, axis, checked=True)), -1, along)
 
 
 # ------------------------------------------------------------------------------------------------ distinct values

@@ -462,6 +462,20 @@ def test_split_takes_indices_or_with_n_splits_sizes():
             np.testing.assert_array_equal(part, expected)
 
 
+def test_parts_that_do_not_make_up_the_axis_are_an_error_when_called():
+    x, n = symbol(np.zeros(7), open_=True), tensor(dtype="int64", name="n")
+    for parts in (split(x, 3), split(x, [2, 3], 2), split(x, [n, 2 * n], 2)):
+        for part in parts:
+            with pytest.raises(ShapeError, match="extent 7, specified is [56]"):
+                function([x, n], part, on_unused_input="ignore")(np.zeros(7), 2)
+
+
+def test_joined_along_no_axis_all_are_flattened():
+    a, b = numbers((2, 3)), np.array(7.0)
+    found = evaluate([concatenate([x := symbol(a), y := symbol(b, name="y"), x.T], axis=None)], {x: a, y: b})[0]
+    np.testing.assert_array_equal(found, np.concatenate([a, b, a.T], axis=None))
+
+
 def test_a_list_of_variables_is_an_index():
     a = numbers((4, 2))
     x, i, j = symbol(a), tensor(dtype="int64", name="i"), tensor(dtype="int64", name="j")

@@ -120,6 +120,21 @@ def test_values_of_nothing_are_none():
         assert found.shape == (0,)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("k", [-4, -2, -1, 0, 1, 2, 4, 5])
+def test_there_are_no_more_largest_elements_than_elements(k, backend):
+    x = sg.vector("x")
+    f = sg.function([x], [sg.topk(x, k), sg.argtopk(x, k)], backend=backend)
+    a = np.array([2.0, 3.0, 1.0])[: max(abs(k) - 1, 0)]
+    if k:
+        with pytest.raises((sg.ShapeError, sg.IndexOutOfRange)):
+            f(a)
+    largest, places = f(np.array([3.0, 1.0, 5.0, 4.0, 2.0]))
+    want = np.argsort([3, 1, 5, 4, 2])[::-1][:k] if k >= 0 else np.argsort([3, 1, 5, 4, 2])[:-k]
+    np.testing.assert_array_equal(places, want)
+    np.testing.assert_array_equal(largest, np.array([3.0, 1.0, 5.0, 4.0, 2.0])[want])
+
+
 def test_what_cannot_be_sorted_or_searched_says_so():
     x = sg.tensor("x", shape=(2, 3))
     with pytest.raises(sg.ShapeError, match="there are 3 elements along axis 1"):
