@@ -15,10 +15,10 @@ from codegen.shortage import check_reach
 from codegen.steps import join_steps
 from codegen.tiles import Machine
 from symgraph.backend import Prepared
-from symgraph.errors import IndexOutOfRange
+from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Constant, Variable, toposort
 from symgraph.op import Guard
-from symgraph.reference import guard_message
+from symgraph.reference import failed
 from symgraph.rewrite import expand_composites
 from symgraph.shapes import settle
 from symgraph.types import TensorType
@@ -131,8 +131,8 @@ def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -
 
     Raises
     ------
-    IndexOutOfRange
-        If a guard is known to fail already.
+    SymgraphError
+        If a guard is known to fail already, of the guard's kind.
     AllocationError
         If a value that must be in memory is too large for any.
     """
@@ -215,11 +215,11 @@ def guards_of(prepared: Prepared) -> list[tuple[Apply, Guard, Variable]]:
             if not isinstance(ok, Constant):
                 found.append((node, guard, ok))
             elif not ok.data.all():
-                raise IndexOutOfRange(guard_message(node, guard))
+                raise failed(node, guard)
     return found
 
 
-def guard_error(prepared: Prepared, number: int) -> IndexOutOfRange:
+def guard_error(prepared: Prepared, number: int) -> SymgraphError:
     """The error of guard ``number``, which failed."""
     node, guard, _ = guards_of(prepared)[number]
-    return IndexOutOfRange(guard_message(node, guard))
+    return failed(node, guard)

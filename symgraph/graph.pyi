@@ -111,6 +111,10 @@ class Variable:
         """x converted to ``dtype`` as NumPy's astype does; the gradient is converted back."""
     def clip(self, low: Any = None, high: Any = None) -> Variable:
         """x brought into [low, high]; its gradient is 1 inside and on both edges, 0 outside."""
+    def __divmod__(self, y: Any) -> tuple[Variable, Variable]:
+        """(x // y, x % y)."""
+    def __rdivmod__(self, y: Any) -> tuple[Variable, Variable]:
+        """(y // x, y % x)."""
     def round(self, decimals: int = 0) -> Variable: ...
     def __round__(self, decimals: int = 0) -> Variable: ...
     def exp(self) -> Variable:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.errors import ArgumentError, GradientError, layout
+from symgraph.errors import ArgumentError, GradientError, IndexOutOfRange, SymgraphError, layout
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, describe
 from symgraph.origin import here_excerpt
@@ -37,11 +37,22 @@ PRIMITIVES: dict[str, Elementwise] = {}
 
 @dataclass(frozen=True)
 class Guard:
-    """Something that must hold when a function runs: ``ok`` is a bool scalar, ``message`` says what is wrong if not."""
+    """Something that must hold when a function runs.
+
+    Attributes
+    ----------
+    ok : Variable
+        Bool scalar.
+    message, mend : str
+        What is wrong if it is False, and what helps.
+    kind : type
+        The error that is raised then.
+    """
 
     ok: Variable
     message: str
     mend: str = ""
+    kind: type[SymgraphError] = IndexOutOfRange
 
 
 class Op:

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from symgraph.errors import IndexOutOfRange, layout
+from symgraph.errors import SymgraphError, layout
 from symgraph.graph import Apply, Constant, SharedVariable, Variable, describe, label, toposort
 from symgraph.op import Guard, Op
 
@@ -65,15 +65,15 @@ def _check_guards(node: Apply, guards: Sequence[Guard], values: Values) -> None:
     found = evaluate([g.ok for g in guards], values)
     for guard, ok in zip(guards, found, strict=True):
         if not ok.all():
-            raise IndexOutOfRange(guard_message(node, guard))
+            raise failed(node, guard)
 
 
-def guard_message(node: Apply, guard: Guard) -> str:
-    """What to say of a guard that failed: the op, its arguments, the user's line."""
+def failed(node: Apply, guard: Guard) -> SymgraphError:
+    """The error of a guard that does not hold: the op, its arguments, the user's line."""
     operands = [v for v in node.op.operands(node) if not isinstance(v, Constant)]
     source = node.origin.excerpt() if node.origin else []
     headline = f"{node.op.name}({', '.join(map(label, operands))}): {guard.message}"
-    return layout(headline, map(describe, operands), source, guard.mend)
+    return guard.kind(layout(headline, map(describe, operands), source, guard.mend))
 
 
 def is_foldable(node: Apply) -> bool:

@@ -123,7 +123,8 @@ class Power(Elementwise):
         if exponent.dtype not in SIGNED or isinstance(exponent, Constant):
             return ()
         ok = apply(OPS["all"], [ge(exponent, 0)], {"axis": tuple(range(exponent.ndim)), "keepdims": False})
-        return (Guard(ok.outputs[0], "an integer has no negative integer power; cast one of them to a float"),)
+        message = "an integer has no negative integer power"
+        return (Guard(ok.outputs[0], message, "cast one of them to a float first", DTypeError),)
 
 
 def _refuse_negative(x: object, exponent: Constant) -> None:
@@ -467,6 +468,18 @@ def _rounded(x: Any, decimals: int = 0) -> Variable:
     return round(x)  # type: ignore[no-any-return]
 
 
+def _divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
+    """(x // y, x % y)."""
+    return int_div(x, y), mod(x, y)
+
+
+def _rdivmod(x: Any, y: Any) -> tuple[Variable, Variable]:
+    """(y // x, y % x)."""
+    return _divmod(y, x)
+
+
+attach("__divmod__", _divmod)
+attach("__rdivmod__", _rdivmod)
 attach("round", _rounded)
 attach("__round__", _rounded)
 

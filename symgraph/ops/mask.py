@@ -217,7 +217,7 @@ def _count_guard(y: Variable, position: Variable, mask: Variable, axis: int, che
     n, count = shape_of(y, axis), OPS["sum"](ew.cast(mask, "int64"))  # type: ignore[operator]
     ok = ew.or_(ew.eq(n, count), ew.eq(n, 1))
     return [Guard(ok, f"the value has {_shown(n)} elements along axis {axis}, the mask selects another number",
-                  "give one for each that is selected, or a single one")]  # fmt: skip
+                  "give one for each that is selected, or a single one", ShapeError)]  # fmt: skip
 
 
 def _shown(n: Variable) -> str:

@@ -285,7 +285,7 @@ def test_a_value_for_a_mask_has_one_element_for_each_selected(backend):
     np.testing.assert_array_equal(f(a, [7.0]), [7, -2, 7])
     np.testing.assert_array_equal(f(-abs(a), []), -abs(a))
     for values in ([1.0, 2.0, 3.0], []):
-        with pytest.raises(IndexError, match=f"the value has {len(values)} elements along axis 0"):
+        with pytest.raises(ShapeError, match=f"the value has {len(values)} elements along axis 0"):
             f(a, values)
 
 
