@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from symgraph.pattern import (
@@ -12,6 +13,7 @@ from symgraph.pattern import (
     exp,
     expm1,
     log,
+    log1mexp,
     log1p,
     log_cosh,
     sech,
@@ -67,6 +69,18 @@ def log_of_cosh(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
+def log_of_sinh(x: Pattern) -> Pair:
+    """sinh overflows where its logarithm is x - log(2)."""
+    return log(sinh(x)), x + log1mexp(-(2 * x)) - math.log(2)
+
+
+@rule("stabilize")
+def log_of_twice_sinh(x: Pattern) -> Pair:
+    """exp(x) - exp(-x) overflows where its logarithm is x."""
+    return log(2 * sinh(x)), x + log1mexp(-(2 * x))
+
+
+@rule("stabilize")
 def log_of_sech(x: Pattern) -> Pair:
     """sech underflows where its logarithm is log(2) - |x|."""
     return log(sech(x)), -log_cosh(x)
@@ -88,6 +102,12 @@ def tanh_from_expm1(x: Pattern) -> Pair:
 def tanh_from_sigmoid(x: Pattern) -> Pair:
     """2*sigmoid(x) - 1 cancels for small x; tanh keeps every digit."""
     return 2 * sigmoid(x) - 1, tanh(0.5 * x)
+
+
+@rule("stabilize")
+def sigmoid_minus_half(x: Pattern) -> Pair:
+    """sigmoid(x) - 0.5 cancels for small x; tanh keeps every digit."""
+    return sigmoid(x) - 0.5, 0.5 * tanh(0.5 * x)
 
 
 @rule("stabilize")

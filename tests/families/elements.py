@@ -163,6 +163,42 @@ TANH: dict[str, Spelling] = {
     "-1+2s": lambda x: -1 + 2 * sigmoid(2 * x),
     "axis beside": apart(lambda x: (e(x) - e(-x)) / (e(x) + e(-x))),
 }
+HALF_TANH: dict[str, Spelling] = {
+    "s-0.5": lambda x: sigmoid(x) - 0.5,
+    "0.5-s(-)": lambda x: 0.5 - sigmoid(-x),
+    "-(0.5-s)": lambda x: -(0.5 - sigmoid(x)),
+    "1/(1+exp)-0.5": lambda x: 1 / (1 + e(-x)) - 0.5,
+    "-0.5+exp/(1+exp)": lambda x: -0.5 + e(x) / (1 + e(x)),
+    "(2*s-1)/2": lambda x: (2 * sigmoid(x) - 1) / 2,
+    "(s-s(-))/2": lambda x: (sigmoid(x) - sigmoid(-x)) / 2,
+    "0.5*tanh(x/2)": lambda x: 0.5 * tanh(x / 2),
+    "0.5-1/(1+exp(x))": lambda x: 0.5 - 1 / (1 + e(x)),
+    "axis between": turned(sigmoid, lambda s: s - 0.5),
+}
+LOG_SINH: dict[str, Spelling] = {
+    "log(sinh)": lambda x: log(sg.sinh(x)),
+    "log((exp-exp)/2)": lambda x: log((e(x) - e(-x)) / 2),
+    "log(0.5*(exp-exp))": lambda x: log(0.5 * (e(x) - e(-x))),
+    "log(-(exp(-)-exp)/2)": lambda x: log(-(e(-x) - e(x)) / 2),
+    "log(-sinh(-))": lambda x: log(-sg.sinh(-x)),
+    "log(exp-exp)-log(2)": lambda x: log(e(x) - e(-x)) - math.log(2),
+    "log(2*sinh)-log(2)": lambda x: log(2 * sg.sinh(x)) - math.log(2),
+    "2*log(sinh)/2": lambda x: 2 * log(sg.sinh(x)) / 2,
+    "-1*-log(sinh)": lambda x: -1 * -log(sg.sinh(x)),
+    "axis between": turned(sg.sinh, log),
+}
+EXPONENT: dict[str, Spelling] = {
+    "log2(2**x)": lambda x: sg.log2(2**x),
+    "log2(exp2(x))": lambda x: sg.log2(sg.exp2(x)),
+    "log10(10**x)": lambda x: sg.log10(10.0**x),
+    "log(2**(x/log(2)))": lambda x: log(2.0 ** (x / math.log(2))),
+    "log(3**x)/log(3)": lambda x: log(3.0**x) / math.log(3),
+    "-log2(0.5**x)": lambda x: -sg.log2(0.5**x),
+    "log10(exp(x))*log(10)": lambda x: sg.log10(e(x)) * math.log(10),
+    "2*log2(2**(x/2))": lambda x: 2 * sg.log2(2.0 ** (x / 2)),
+    "log10(exp(x*log(10)))": lambda x: sg.log10(e(x * math.log(10))),
+    "axis between": turned(sg.exp2, sg.log2),
+}
 SECH2: dict[str, Spelling] = {
     "1-tanh**2": lambda x: 1 - tanh(x) ** 2,
     "1-tanh*tanh": lambda x: 1 - tanh(x) * tanh(x),
@@ -471,6 +507,14 @@ FAMILIES = {
         },
     ),
     "tanh": Family(mp.tanh, TANH, ELEMENTS, at(low=(-1, 0), high=(1, 0))),
+    "sigmoid - 1/2": Family(lambda v: mp.tanh(v / 2) / 2, HALF_TANH, ELEMENTS, at(low=(-0.5, 0), high=(0.5, 0))),
+    "log of sinh": Family(
+        lambda v: v + mp.log(-mp.expm1(-2 * v)) - mp.log(2), LOG_SINH, points(POSITIVE),
+        at(high=(INF, 1), zero=(-INF, INF)), conditioned=True,
+    ),
+    "logarithm of an exponential": Family(
+        lambda v: v, EXPONENT, ELEMENTS, at(low=(-INF, 1), high=(INF, 1)), conditioned=True,
+    ),
     "complement of tanh": Family(lambda v: 1 / mp.cosh(v) ** 2, SECH2, ELEMENTS, at(low=(0, 0), high=(0, 0)),
         known={
             "cosh**-2": "a power of cosh is not taken apart",
