@@ -14,12 +14,13 @@ from math import inf, prod
 import numpy as np
 
 from codegen.affine import loads_in, walks
-from codegen.group import Call, Fused, Stage, cost, size, static_shape
+from codegen.group import Call, Fused, Stage, cost, size, static_shape, varies
 from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
-from symgraph.expression import Expr
+from symgraph.expression import INDEX, Expr
 from symgraph.formula import SUM, Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
+from symgraph.varying import VaryingError, as_varying, capacity
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
 TILE = 12  # results for which one tile of a contraction reads an operand's element once
@@ -69,9 +70,24 @@ class _Inliner:
         for node in toposort(outputs):
             for v in dict.fromkeys(node.op.operands(node)):
                 self.readers.setdefault(v, []).append(node)
-        self.formulas: dict[Apply, Compute | None] = {n: n.op.define(n) for n in toposort(outputs)}
+        self.formulas: dict[Apply, Compute | None] = {n: self._formula(n) for n in toposort(outputs)}
         in_memory = [n for n, formula in self.formulas.items() if n.op.is_view or formula is None]
         self.must = set(outputs) | {v for n in in_memory for v in n.op.operands(n)}
+
+    def _formula(self, node: Apply) -> Compute | None:
+        """The formula of a node, on capacities where extents vary."""
+        formula = node.op.define(node)
+        if not any(map(varies, (*node.outputs, *node.op.operands(node)))):
+            return formula
+        if formula is None or formula.at is not None or formula.prefix is not None:
+            raise VaryingError(f"{node.op.name} takes no extents at run time")
+        within = [
+            expression.axis(a) < expression.load(self.fused.names[n.length], (), INDEX)
+            for a, extent in (*formula.axes, *formula.reduce)
+            if (n := as_varying(extent))
+        ]
+        axes, reduce = (tuple((a, capacity(n)) for a, n in own) for own in (formula.axes, formula.reduce))
+        return replace(formula, axes=axes, reduce=reduce, within=tuple(within))
 
     def visit(self, node: Apply) -> Sequence[Stage | Call]:
         """The steps that a node needs: none if it is inlined or a view."""

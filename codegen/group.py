@@ -11,6 +11,7 @@ from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Axis, Compute
 from symgraph.graph import Apply, Variable
+from symgraph.varying import as_varying, capacity
 
 POLYNOMIAL = 20  # terms that a transcendental function is worth
 MEMORY_PRIMS = ("load", "axis", "const", "cast")
@@ -60,7 +61,7 @@ class Group:
     def reads(self) -> tuple[str, ...]:
         """The buffers read, in order of first use."""
         inside = set(self.outputs)
-        exprs = [e for s in self.stages for e in (*s.compute.exprs, *(s.compute.at or ()))]
+        exprs = [e for s in self.stages for e in (*s.compute.exprs, *(s.compute.at or ()), *s.compute.within)]
         into = [f"{s.compute.into}" for s in self.stages if s.compute.into is not None]
         names = dict.fromkeys([*into, *[str(e.value) for e in loads_in(exprs)]])
         return tuple(n for n in names if n not in inside)
@@ -141,8 +142,13 @@ class Fused:
 
 
 def static_shape(v: Variable) -> tuple[int, ...]:
-    """The extents of a value of a fixed graph."""
-    return tuple(int(n or 0) for n in v.type.shape)
+    """The extents of a value of a fixed graph; of those that vary the capacity."""
+    return tuple(capacity(n or 0) for n in v.type.shape)
+
+
+def varies(v: Variable) -> bool:
+    """Whether an extent of a value is known at run time alone."""
+    return any(as_varying(n) for n in v.type.shape)
 
 
 def cost(terms: Sequence[Expr]) -> int:

@@ -43,7 +43,7 @@ def run(kernel: Kernel, arrays: Mapping[str, Array], seed: int | None = None) ->
     Parameters
     ----------
     arrays : mapping
-        An array for each buffer of the kernel, of its dtype and shape.
+        An array for each buffer of the kernel, of its dtype and shape; one for an open buffer may be shorter.
     seed : int, optional
         Shuffles the iterations of parallel loops, and blocks and threads; in turn without it.
 
@@ -54,7 +54,8 @@ def run(kernel: Kernel, arrays: Mapping[str, Array], seed: int | None = None) ->
     """
     for b in kernel.buffers:
         a = arrays[b.name]
-        if a.dtype != b.dtype or a.shape != b.shape:
+        fits = a.ndim == len(b.shape) and all(n <= most for n, most in zip(a.shape, b.shape, strict=True))
+        if a.dtype != b.dtype or not (fits if b.open else a.shape == b.shape):
             raise KernelError(f"{kernel.name}: {b.name} is {b.dtype}{b.shape}, got {a.dtype}{a.shape}")
     with np.errstate(all="ignore"):
         _compiled(kernel)([arrays[b.name] for b in kernel.buffers], _order(seed))

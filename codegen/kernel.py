@@ -49,12 +49,16 @@ class KernelError(SymgraphError, ValueError):
 
 @dataclass(frozen=True)
 class Buffer:
-    """A row-major array; ``space`` is "global" for a parameter."""
+    """A row-major array; ``space`` is "global" for a parameter.
+
+    An ``open`` one may end earlier than ``shape`` says: what is there beyond its first element only guards tell.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     space: str = "global"
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,7 +280,8 @@ def show_statement(s: Statement) -> str:
 
 def _show_buffer(b: Buffer) -> str:
     space = "" if b.space == "global" else f" {b.space}"
-    return f"{b.name}: {b.dtype}[{', '.join(map(str, b.shape))}]{space}"
+    most = "<=" if b.open else ""
+    return f"{b.name}: {b.dtype}[{most}{', '.join(map(str, b.shape))}]{space}"
 
 
 def _show_body(body: Body, pad: str) -> list[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from codegen.affine import all_of
+from codegen.guards import guards_of, without
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -87,10 +89,23 @@ class _Lanes:
         deal, extent = self.deals[axis], dict(loops)[axis]
         turns, left = divmod(extent, deal.lanes)
         turn = axis + "t" + next(self.names)
-        whole = Loop(turn, turns, "serial", self.turn(body, axis, expression.axis(turn) * deal.lanes, None))
+        whole = Loop(turn, turns, "serial", self.guarded(body, axis, expression.axis(turn) * deal.lanes))
         rest = self.turn(body, axis, const(turns * deal.lanes, INDEX), extent) if left else ()
         others = [(name, n) for name, n in loops if name != axis]
         return nest(others, ((whole,) if turns else ()) + rest)
+
+    def guarded(self, body: Body, axis: str, base: Expr) -> Body:
+        """One turn of all lanes: those that a guard leaves, without it where it leaves all."""
+        guards = guards_of(body, axis)
+        if not guards:
+            return self.turn(body, axis, base, None)
+        some, whole = (
+            all_of(expression.rename(guards, {axis: place})) for place in (base, base + (self.deals[axis].lanes - 1))
+        )
+        return (
+            If(whole, self.turn(without(body, guards), axis, base, None)),
+            If(some & ~whole, self.turn(body, axis, base, None)),
+        )
 
     def turn(self, body: Body, axis: str, base: Expr, extent: int | None) -> Body:
         """One turn of all lanes; beyond ``extent`` lanes rest."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import prod
 
 from codegen.affine import loads_in
-from codegen.group import Call, Fused, Group, Stage, static_shape
+from codegen.group import Call, Fused, Group, Stage, static_shape, varies
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import SUM, Compute
@@ -167,7 +167,7 @@ def _packed(fused: Fused, group: Group, axis: int) -> Sequence[Group | Call]:
         if position is None or layout[-1] == position or name in copies:
             continue
         shape = static_shape(fused.values[name])
-        if _work(group) < PACKED_WORK * prod(shape):
+        if _work(group) < PACKED_WORK * prod(shape) or varies(fused.values[name]):
             continue
         copies[name] = f"v{len(fused.values)}"
         fused.values[copies[name]] = fused.values[name]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from codegen.affine import conjuncts, flat_index, linear, loads_in
+from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
 from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, allocs, nest, writes
 from symgraph import expression
@@ -59,12 +59,14 @@ class _Pass:
 class _Inside:
     """A value of the group: its expression, the first pass that can read it, and whether it is an element of a row.
 
-    An element is an expression in the pass that makes it; later ones read it from memory.
+    An element is an expression in the pass that makes it; later ones read it from memory. ``guards`` are the conditions
+    under which the value exists.
     """
 
     expr: Expr
     ready: int
     element: bool = False
+    guards: Terms = ()
 
 
 class _Lowering:
@@ -101,14 +103,15 @@ class _Lowering:
         c = stage.compute
         further = self.group.further(stage)
         if c.combiner is None and not further:
-            exprs, ready = self.row_terms(c)
-            self.inside.update({n: _Inside(e, ready) for n, e in zip(stage.outputs, exprs, strict=True)})
+            terms, ready = self.row_terms(c)
+            exprs, guards = _parted(c, terms)
+            self.inside.update({n: _Inside(e, ready, guards=guards) for n, e in zip(stage.outputs, exprs, strict=True)})
             return
-        number, exprs = self.place(c, further)
-        (self.reduction if c.combiner else self.row)(stage, number, exprs)
+        number, terms = self.place(c, further)
+        (self.reduction if c.combiner else self.row)(stage, number, *_parted(c, terms))
 
     def place(self, c: Compute, further: Sequence[Axis]) -> tuple[int, Terms]:
-        """The first pass that can take a stage, and its terms there; a new one if there is none."""
+        """The first pass that can take a stage, and its terms and conditions there; a new one if there is none."""
         extents = [n for _, n in further]
         ready = self.ready(c)
         for number, p in enumerate(self.passes[ready:], ready):
@@ -124,11 +127,11 @@ class _Lowering:
         return number, self.terms(self.named(c, names), number)
 
     def named(self, c: Compute, names: Mapping[str, str]) -> Terms:
-        """The terms of a stage with its further axes renamed; an axis of one element is no loop."""
+        """The terms and conditions of a stage with its further axes renamed; an axis of one element is no loop."""
         new: dict[str, Expr] = {a: expression.axis(b) for a, b in names.items()}
         rows = dict(self.group.rows)
         new.update({a: const(0, INDEX) for a, n in c.axes if a not in rows and a not in new})
-        return tuple(expression.rename(c.exprs, new))
+        return tuple(expression.rename((*c.exprs, *c.within), new))
 
     def ready(self, c: Compute) -> int:
         """The first pass that can read all that a stage reads of the group."""
@@ -160,13 +163,13 @@ class _Lowering:
         ]
 
     def row_terms(self, c: Compute) -> tuple[Terms, int]:
-        """(the terms of a map over the rows, the first pass that can read them)."""
+        """(the terms and conditions of a map over the rows, the first pass that can read them)."""
         exprs = self.named(c, {})
         ready = max([self.inside[str(e.value)].ready + self.inside[str(e.value)].element for e in self.reads(exprs)],
                     default=0)  # fmt: skip
         return self.terms(exprs, len(self.passes)), ready
 
-    def reduction(self, stage: Stage, number: int, exprs: Terms) -> None:
+    def reduction(self, stage: Stage, number: int, exprs: Terms, guards: Terms) -> None:
         """acc = identity; for further axes: acc = step(acc, terms)."""
         combiner, terms, cond = fold_form(stage.compute, exprs)
         accs, start = self.accumulators(combiner, terms)
@@ -175,10 +178,11 @@ class _Lowering:
         if combiner in VALUE_OF:
             self.replace_value(p, VALUE_OF[combiner], terms[0], accs[0])
         p.start += start
-        p.steps.append(step if cond is None else If(cond, (step,)))
+        p.steps.append(_guarded(step if cond is None else If(cond, (step,)), guards))
         p.order = p.order or _loop_order(stage.compute.axes, p.axes, combiner, terms)
         for n, b in zip(stage.outputs, accs[-len(stage.outputs) :], strict=True):
-            self.inside[n] = _Inside(expression.load(b.name, (), b.dtype), number + 1)
+            of_row = tuple(g for g in guards if not any(a in g.names for a, _ in p.axes))
+            self.inside[n] = _Inside(expression.load(b.name, (), b.dtype), number + 1, guards=of_row)
 
     def replace_value(self, p: _Pass, combiner: Combiner, term: Expr, found: Buffer) -> None:
         """The largest element by itself is the one whose place is found: one accumulation less."""
@@ -193,11 +197,12 @@ class _Lowering:
                     n: replace(v, expr=expression.substitute([v.expr], new.get)[0]) for n, v in self.inside.items()
                 }
 
-    def row(self, stage: Stage, number: int, exprs: Terms) -> None:
+    def row(self, stage: Stage, number: int, exprs: Terms, guards: Terms) -> None:
         """The elements of a row; they are walked as the first of them lies."""
         p = self.passes[number]
         p.elements += stage.outputs
-        self.inside.update({n: _Inside(e, number, element=True) for n, e in zip(stage.outputs, exprs, strict=True)})
+        made = zip(stage.outputs, exprs, strict=True)
+        self.inside.update({n: _Inside(e, number, element=True, guards=guards) for n, e in made})
         if not p.order:
             name = stage.outputs[0]
             at = self.position(name)
@@ -215,7 +220,9 @@ class _Lowering:
     def elements(self, p: _Pass) -> Body:
         """The stores of the elements that a pass makes; what only this kernel reads again stays with the thread."""
         kept = [n for n in p.elements if n in self.scratch]
-        own = tuple(Store(f"row_{n}", (self.flat(n),), self.inside[n].expr) for n in kept)
+        own = tuple(
+            _guarded(Store(f"row_{n}", (self.flat(n),), self.inside[n].expr), self.inside[n].guards) for n in kept
+        )
         return (*own, *self.stores([n for n in p.elements if n in self.group.stored]))
 
     def stores(self, names: Sequence[str]) -> Body:
@@ -223,7 +230,12 @@ class _Lowering:
         reads = {n: {str(e.value) for e in loads_in((self.inside[n].expr,))} for n in names}
         ordered = overwriting_order({n: self.storage(n) for n in names}, reads)
         assert ordered is not None, f"{self.group.outputs}: values overwrite each other"
-        return tuple(Store(self.storage(n), (self.offset(n, self.position(n)),), self.inside[n].expr) for n in ordered)
+        return tuple(
+            _guarded(
+                Store(self.storage(n), (self.offset(n, self.position(n)),), self.inside[n].expr), self.inside[n].guards
+            )
+            for n in ordered
+        )
 
     def flat(self, name: str, at: Sequence[Expr] | None = None) -> Expr:
         """Where an element of a row lies in the thread's storage."""
@@ -296,6 +308,18 @@ class _Lowering:
         k = expression.axis("c0")
         copy = Store(target, (k,), expression.load(source, (k,), self.fused.values[name].dtype))
         return (*nest([("c0", count)], (copy,)), *walk)
+
+
+def _parted(c: Compute, terms: Terms) -> tuple[Terms, Terms]:
+    """(the terms of a stage, the conditions under which its positions exist)."""
+    return terms[: len(c.exprs)], terms[len(c.exprs) :]
+
+
+def _guarded(s: Statement, guards: Sequence[Expr]) -> Statement:
+    """``s`` where ``guards`` hold; a condition of its own that reads memory is asked only there."""
+    if isinstance(s, If) and guards and not loads_in((s.cond,)):
+        return If(all_of((*guards, s.cond)), s.body)
+    return If(all_of(guards), (s,)) if guards else s
 
 
 # ------------------------------------------------------------------------------------------------ folds

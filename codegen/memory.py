@@ -15,12 +15,13 @@ import numpy as np
 
 from codegen.affine import loads_in
 from codegen.arena import most_alive, pack
-from codegen.group import Call, Fused, Group, Joint, Stage, overwriting_order, same_position, static_shape
+from codegen.group import Call, Fused, Group, Joint, Stage, overwriting_order, same_position, static_shape, varies
 from codegen.kernel import Buffer
 from symgraph import expression
 from symgraph.backend import Prepared
 from symgraph.graph import Constant, Variable
 from symgraph.types import SIZES
+from symgraph.varying import VaryingError, as_varying
 
 ALIGNMENT = 64
 
@@ -111,7 +112,10 @@ class _Planner:
                     self.before[k].add(made_by)
 
     def _new(self, storage: str, v: Variable) -> str:
-        self.buffers[storage] = Buffer(storage, v.dtype, (max(prod(static_shape(v)), 1),))
+        is_open = varies(v) and not storage.startswith("m")
+        if is_open and any(as_varying(n) for n in v.type.shape[_leading(v) :]):
+            raise VaryingError(f"{v.type}: an extent that enters a stride varies")
+        self.buffers[storage] = Buffer(storage, v.dtype, (max(prod(static_shape(v)), 1),), open=is_open)
         return storage
 
     def _root(self, v: Variable) -> str:
@@ -129,6 +133,8 @@ class _Planner:
     def place_outputs(self) -> None:
         for k, v in enumerate(self.prepared.outputs):
             storage, root = self._new(f"out{k}", v), self._root(v)
+            if root in self.storage and varies(v):
+                raise VaryingError(f"{v.type}: a value of varying extents is copied")
             if root in self.storage:
                 self.copies.append(Copy(storage, self.storage[root]))
             else:
@@ -266,6 +272,11 @@ class _Planner:
                 if not missing[k]:
                     heappush(ready, k)
         return done
+
+
+def _leading(v: Variable) -> int:
+    """How many axes there are up to the first of more than one element, with that."""
+    return next((k for k, n in enumerate(v.type.shape, 1) if n != 1), v.ndim)
 
 
 def _reversed(edges: Mapping[int, set[int]]) -> dict[int, list[int]]:

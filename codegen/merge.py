@@ -196,9 +196,10 @@ def _renamed(stage: Stage, names: Mapping[str, str]) -> Stage:
     new = {name: names.get(name) or _free(name, taken) for name, _ in (*c.axes, *c.reduce)}
     if all(a == b for a, b in new.items()):
         return stage
-    exprs = expression.rename(c.exprs, {a: expression.axis(b) for a, b in new.items()})
+    names_of = {a: expression.axis(b) for a, b in new.items()}
+    exprs, within = (tuple(expression.rename(terms, names_of)) for terms in (c.exprs, c.within))
     axes, reduce = (tuple((new[a], n) for a, n in own) for own in (c.axes, c.reduce))
-    return replace(stage, compute=replace(c, exprs=tuple(exprs), axes=axes, reduce=reduce))
+    return replace(stage, compute=replace(c, exprs=exprs, axes=axes, reduce=reduce, within=within))
 
 
 def _free(name: str, taken: set[str]) -> str:

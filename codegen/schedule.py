@@ -25,6 +25,7 @@ from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import chunked
 from codegen.columns import columns
+from codegen.guards import guards_of, is_guard, without
 from codegen.hoist import hoisted
 from codegen.joint import joint_rows
 from codegen.kernel import (
@@ -109,7 +110,7 @@ def _nest(nest: Nest, machine: Machine, names: Iterator[str], may_spread: bool =
     kind = "parallel" if may_spread and nest.independent and plan.work >= PARALLEL_WORK else "serial"
 
     def build(core: Body, extents: dict[str, int], plan: Plan, kind: str) -> Body:
-        return _Builder(extents, plan, names).pieces(plan.order, (), core, kind)
+        return _Builder(extents, plan, names).pieces(plan.order, (), core, kind, ())
 
     by_columns = columns(nest, plan, names, build)
     return by_columns.loops(kind) if by_columns else build(core, dict(nest.axes), plan, kind)
@@ -151,11 +152,17 @@ def collapse(axes: Sequence[tuple[str, int]], body: Body) -> tuple[list[tuple[st
 
 def _collapse_pair(outer: tuple[str, int], inner: tuple[str, int], body: Body) -> Body | None:
     """``body`` with ``outer`` gone and ``inner`` walking both, or None where an index tells them apart."""
+    # a guard of the outer one bounds both: o < n is i < n * extent for what walks both
+    guards = {g: expression.axis(inner[0]) < g.args[1] * inner[1] for g in guards_of(body, outer[0])}
     gone = {outer[0]: const(0, INDEX)}
-    fits = all(_walks_as_one(i, outer[0], inner) for s in walk(body) for i in (*_indices(s), *_places(s))) and not any(
-        _outside_indices(s, {outer[0], inner[0]}) for s in walk(body)
-    )
-    return map_body(body, lambda exprs: expression.rename(exprs, gone)) if fits else None
+    open_ = without(body, guards)
+    fits = all(
+        _walks_as_one(i, outer[0], inner) for s in walk(open_) for i in (*_indices(s), *_places(s))
+    ) and not any(_outside_indices(s, {outer[0], inner[0]}) for s in walk(open_))
+    if not fits:
+        return None
+    flat = map_body(body, lambda exprs: expression.substitute(exprs, guards.get)) if guards else body
+    return map_body(flat, lambda exprs: expression.rename(exprs, gone))
 
 
 def _indices(s: Statement) -> list[Expr]:
@@ -202,6 +209,37 @@ class Inner:
 
 
 @dataclass(frozen=True)
+class Edge:
+    """A tile of an axis that ends at run time.
+
+    Attributes
+    ----------
+    guard : Expr
+        The condition of a turn, as it stands in the core.
+    whole, some : Expr
+        Whether every turn of the tile exists, and whether one does.
+    step : int
+        Turns of the tile.
+    row : str
+        The index of the tile's rows, if it has no vectors.
+    """
+
+    guard: Expr
+    whole: Expr
+    some: Expr
+    step: int
+    row: str
+
+
+def _edge(guard: Expr, name: str, value: Expr, base: Expr, step: int, row: str = "") -> Edge:
+    """The edge of a tile of ``step`` turns that begins at ``base`` and has the index ``value``."""
+    placed, whole, some = (
+        expression.rename([guard], {name: place})[0] for place in (value, base + (step - 1), base)
+    )
+    return Edge(placed, whole, some, step, row)
+
+
+@dataclass(frozen=True)
 class _Builder:
     """Builds the loops of a plan, outermost first."""
 
@@ -209,41 +247,74 @@ class _Builder:
     plan: Plan
     names: Iterator[str]
 
-    def pieces(self, order: Sequence[str], inner: tuple[Inner, ...], core: Body, kind: str) -> Body:
+    def pieces(
+        self, order: Sequence[str], inner: tuple[Inner, ...], core: Body, kind: str, edges: tuple[Edge, ...]
+    ) -> Body:
         """Loops over ``order``; a tiled axis gives a piece of whole tiles and one of the rest.
 
         ``kind`` is that of the outermost loop; those inside are serial.
         """
         if not order:
-            return copy(sink(core, _in_order(inner)), next(self.names))
+            return self.tile(inner, core, edges)
         name, rest = order[0], order[1:]
         n = self.extents[name]
         tile = self.plan.tiles.get(name)
         if tile is None:
             outer = name + next(self.names)
             place = expression.axis(outer) if n > 1 else const(0, INDEX)
-            return self._loop(outer, n, kind, rest, inner, _placed(core, name, place))
-        return tuple(s for piece in tile.pieces(n) for s in self._piece(name, rest, inner, core, kind, piece))
+            edges += tuple(_edge(guard, name, place, place, 1) for guard in guards_of(core, name))
+            return self._loop(outer, n, kind, rest, inner, _placed(core, name, place), edges)
+        # beyond a length that a call decides its guards leave nothing, so that all tiles may be whole ones
+        cut = bool(guards_of(core, name))
+        pieces = [(0, -(-n // tile.step), tile)] if cut else tile.pieces(n)
+        return tuple(s for piece in pieces for s in self._piece(name, rest, inner, core, kind, edges, piece))
 
     def _piece(
         self, name: str, rest: Sequence[str], inner: tuple[Inner, ...], core: Body, kind: str,
-        piece: tuple[int, int, Tile],
+        edges: tuple[Edge, ...], piece: tuple[int, int, Tile],
     ) -> Body:  # fmt: skip
         start, turns, tile = piece
         outer = name + "o" + next(self.names)
         base = expression.axis(outer) * tile.step + start if turns > 1 else const(start, INDEX)
         subs, value = _inner_loops(name, base, self.extents[name], tile, self.names)
-        return self._loop(outer, turns, kind, rest, (*inner, *subs), _placed(core, name, value))
+        row = subs[0].index if subs and not tile.width else ""
+        edges += tuple(_edge(guard, name, value, base, tile.step, row) for guard in guards_of(core, name))
+        return self._loop(outer, turns, kind, rest, (*inner, *subs), _placed(core, name, value), edges)
+
+    def tile(self, inner: tuple[Inner, ...], core: Body, edges: tuple[Edge, ...]) -> Body:
+        """One tile; where guards cut it, as a whole one and as one of the turns that exist."""
+        if not edges:
+            return copy(sink(core, _in_order(inner)), next(self.names))
+        whole = all_of([e.whole for e in edges])
+        made = If(whole, self.tile(inner, without(core, {e.guard for e in edges}), ()))
+        cut = tuple(e for e in edges if e.step > 1)
+        if not cut:
+            return (made,)
+        single = without(core, {e.guard for e in edges if e.step == 1})
+        return made, If(all_of([e.some for e in edges]) & ~whole, self.cut_tile(inner, single, cut))
+
+    def cut_tile(self, inner: tuple[Inner, ...], core: Body, edges: tuple[Edge, ...]) -> Body:
+        """The turns of a tile that exist: single rows one after the other, vectors under their masks."""
+        rows = next((e for e in edges if e.row), None)
+        if rows is None:
+            return self.tile(inner, core, ())
+        index = rows.row + next(self.names)
+        (extent,) = (i.extent for i in inner if i.index == rows.row)
+        others = tuple(i for i in inner if i.index != rows.row)
+        turn = _placed((If(rows.guard, without(core, {rows.guard})),), rows.row, expression.axis(index))[0]
+        body = self.cut_tile(others, block_of(turn), tuple(e for e in edges if e is not rows))
+        return (Loop(index, extent, "serial", (with_block(turn, body),)),)
 
     def _loop(
-        self, index: str, turns: int, kind: str, rest: Sequence[str], inner: tuple[Inner, ...], core: Body
-    ) -> Body:
+        self, index: str, turns: int, kind: str, rest: Sequence[str], inner: tuple[Inner, ...], core: Body,
+        edges: tuple[Edge, ...],
+    ) -> Body:  # fmt: skip
         """``turns`` of what is inside; a parallel loop of few turns is one with the next, to be dealt out evenly."""
         if turns == 1:
-            return self.pieces(rest, inner, core, kind)
+            return self.pieces(rest, inner, core, kind, edges)
         if kind == "serial" or turns >= EVEN_TURNS or not rest:
-            return (Loop(index, turns, kind, self.pieces(rest, inner, core, "serial")),)
-        inside = self.pieces(rest, inner, core, kind)
+            return (Loop(index, turns, kind, self.pieces(rest, inner, core, "serial", edges)),)
+        inside = self.pieces(rest, inner, core, kind, edges)
         runs = [(spread, tuple(run)) for spread, run in groupby(inside, _is_parallel)]
         pieces = [piece for spread, run in runs for piece in ([(s,) for s in run] if spread else [run])]
         return tuple(self._both(index, turns, piece) for piece in pieces)
@@ -331,7 +402,7 @@ def _around(
 
 
 def _reads(cond: Expr) -> bool:
-    return bool(loads_in((cond,)))
+    return bool(loads_in((cond,))) and not is_guard(cond)
 
 
 def _with_rows(body: Body, inner: Sequence[Inner], registers: Mapping[str, Buffer]) -> Body:

@@ -9,6 +9,7 @@ from symgraph.backend import Storage, Task
 from symgraph.errors import AllocationError, layout
 from symgraph.graph import SharedVariable, Variable, label
 from symgraph.types import SIZES, TensorType
+from symgraph.varying import capacity
 
 UNREACHABLE = 1 << 57  # bytes: what no processor addresses; below it, sums of sizes fit in 64 bits
 _MEND = "compute it in parts, or drop arrays that are no longer needed"
@@ -40,7 +41,7 @@ def no_arena(size: int, storages: Sequence[Storage]) -> AllocationError:
 
 
 def _size(t: TensorType) -> int:
-    return prod(n or 0 for n in t.shape) * SIZES[t.dtype]
+    return prod(capacity(n or 0) for n in t.shape) * SIZES[t.dtype]
 
 
 def _error(v: Variable, found: str, details: Sequence[str] = ()) -> AllocationError:

@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 
 from codegen.affine import linear, loads_in
+from codegen.guards import guards_of
 from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Store, exprs_of, walk
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
@@ -25,6 +26,7 @@ ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
 HEAVY = 6  # terms of a summand
 LONGEST_PERIOD = 8  # vectors side by side
 CODE, MOST_CODE = 1 << 21, 0.06  # multiply-adds that compiling a tile is worth, and the share that it may be at most
+GUARDED = 4  # vectors side by side where each tile asks whether it is whole
 LATENCY = 8  # independent accumulators that keep the adders busy
 
 
@@ -243,7 +245,8 @@ def _outer_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: 
         paid = prices(nest.accesses, name, width)
         order = _with_last(plain.order, name)
         cost = (1 + sum(paid)) / (lanes * (1 + len(paid)))
-        yield cost, _planned(plain, order, {name: Tile(_period(nest, name, width), width)})
+        vectors = max(_period(nest, name, width), GUARDED if guards_of(nest.core, name) else 1)
+        yield cost, _planned(plain, order, {name: Tile(vectors, width)})
         return
     paid = prices(nest.inner_accesses, name, width)
     share = prod(n for _, n in nest.sequential)

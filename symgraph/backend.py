@@ -23,6 +23,7 @@ from symgraph.reference import evaluate
 from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
 from symgraph.types import SIZES, TensorType
+from symgraph.varying import Varying, as_varying
 
 BACKENDS: dict[str, str] = {
     "numpy": "symgraph.backend:NumpyBackend",
@@ -75,6 +76,13 @@ class Signature:
     shared: tuple[TensorType, ...]
     sizes: tuple[tuple[Variable, int], ...] = ()
 
+    @property
+    def lengths(self) -> dict[Varying, int]:
+        """The extents that each call decides, and for each the input whose first axis it is."""
+        first = [(as_varying(t.shape[0]), k) for k, t in enumerate(self.inputs) if t.shape]
+        found = {n: k for n, k in reversed(first) if n is not None}
+        return dict(sorted(found.items(), key=lambda item: item[0].number))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -83,7 +91,7 @@ class Prepared:
     Attributes
     ----------
     inputs, shared
-        Stand-ins of the task's leaves, in its order.
+        Stand-ins of the task's leaves, in its order; behind the inputs the lengths that each call decides.
     outputs, updates
         Results; ``updates[i]`` is the new value of ``shared[targets[i]]`` and has its shape.
     renewed : tuple of int
@@ -138,8 +146,9 @@ def prepare(task: Task, signature: Signature) -> Prepared:
     shared = tuple(stand_ins[v] for v in task.shared)
     same = [(k, v) for k, v in renewed if v.type == shared[k].type]
     other = [(k, v) for k, v in renewed if v.type != shared[k].type]
+    lengths = (n.length for n in signature.lengths)
     return Prepared(
-        tuple(stand_ins[v] for v in task.inputs), shared, (*results[:count], *(v for _, v in other)),
+        (*(stand_ins[v] for v in task.inputs), *lengths), shared, (*results[:count], *(v for _, v in other)),
         tuple(v for _, v in same), tuple(k for k, _ in same), tuple(k for k, _ in other),
         tuple(zip(settle([v for v, _ in signature.sizes], stand_ins), (n for _, n in signature.sizes), strict=True)),
         trace, stages,
@@ -266,7 +275,7 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run tasks. What ``machine_of`` and ``store_of`` ask for, it may have or not."""
+    """A way to run tasks. What ``machine_of``, ``store_of`` and ``takes_lengths`` ask for, it may have or not."""
 
     def compile(self, task: Task, signature: Signature) -> Executable:
         """The executable for one signature."""
@@ -330,6 +339,11 @@ def machine_of(name: str) -> Mapping[str, str]:
     return found
 
 
+def takes_lengths(name: str) -> bool:
+    """Whether programs of the backend called ``name`` may have varying extents."""
+    return bool(getattr(find_backend(name), "takes_lengths", False))
+
+
 def store_of(name: str) -> Store | None:
     """Where the backend called ``name`` keeps programs, or None."""
     found: Store | None = getattr(find_backend(name), "store", lambda: None)()
@@ -356,6 +370,11 @@ class AutoBackend:
     def compile(self, task: Task, signature: Signature) -> Executable:
         """By the backend chosen."""
         return find_backend(self.chosen).compile(task, signature)
+
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether the backend chosen does."""
+        return takes_lengths(self.chosen)
 
     def machine(self) -> Mapping[str, str]:
         """What the backend chosen says, and its name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from symgraph.graph import Constant, Variable, apply, constant, describe, in_cod
 from symgraph.op import OPS
 from symgraph.origin import here_excerpt
 from symgraph.types import is_float, is_integer, promote, weak_dtype
+from symgraph.varying import Varying, product_of
 
 
 def as_variable(x: object, dtype: object = None) -> Variable:
@@ -144,9 +145,10 @@ def normalize_axis(axis: object, rank: int, name: str, x: Variable | None = None
 
 
 def extent_of(v: Variable) -> int | None:
-    """The value of an extent if it is a constant, else None."""
+    """The value of an extent if it is a constant, or one that varies, else None."""
     if not isinstance(v, Constant):
-        return None
+        fixed, lengths = product_of(v) or (0, ())
+        return cast(int, lengths[0]) if fixed == 1 and len(lengths) == 1 else None
     n = int(v.data)
     if n < 0:
         raise ShapeError(layout(f"an extent is {n}; it must be 0 or more", [], here_excerpt()))
@@ -165,4 +167,4 @@ def integer_scalar(n: object, what: str) -> Variable:
 
 def size_variable(n: object) -> Variable:
     """An extent as an int64 scalar variable."""
-    return integer_scalar(n, "an extent")
+    return n.length if isinstance(n, Varying) else integer_scalar(n, "an extent")

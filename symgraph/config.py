@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 FLOATS = ("float16", "float32", "float64")
+EXTENTS = ("run-time", "fixed")
 
 
 def _cpus() -> int:
@@ -35,6 +36,9 @@ class Settings:
         Folder of compiled programs; "" means the user's cache folder, "off" none.
     device : str
         Which GPU the "cuda" backend uses, by number; "simulate" is its test device, which needs none.
+    extents : str
+        "run-time": leading extents that were seen to vary are taken at each call, by one program for all; "fixed": one
+        program for each set of shapes.
     """
 
     floatX: str = "float64"
@@ -42,10 +46,13 @@ class Settings:
     threads: int = 0
     cache: str = ""
     device: str = "0"
+    extents: str = "run-time"
 
     def __post_init__(self) -> None:
         if self.floatX not in FLOATS:
             raise ValueError(f"floatX is {self.floatX!r}; it must be one of {', '.join(FLOATS)}")
+        if self.extents not in EXTENTS:
+            raise ValueError(f"extents is {self.extents!r}; it must be one of {', '.join(EXTENTS)}")
         if not isinstance(self.threads, int) or self.threads < 0:
             raise ValueError(f"threads is {self.threads!r}; it must be 0 (all processors) or more")
 

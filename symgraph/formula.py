@@ -144,6 +144,8 @@ class Compute:
         Scatter: the operand that the output starts as a copy of, with its shape.
     prefix : str or None
         Scan: the output axis along which results accumulate (cumsum); the output keeps every partial result.
+    within : tuple of Expr
+        Conditions on the axes, whose extents are capacities then: there are no other positions.
     """
 
     axes: tuple[Axis, ...]
@@ -153,6 +155,7 @@ class Compute:
     at: Terms | None = None
     into: int | str | None = None
     prefix: str | None = None
+    within: Terms = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -193,7 +196,7 @@ def scatter(
 
 def row_major(index: Sequence[Expr], sizes: Sequence[int]) -> Expr:
     """The flat index of ``index`` in an array of extents ``sizes``."""
-    flat = const(0, expression.INDEX)
-    for i, n in zip(index, sizes, strict=True):
+    flat, *rest = index or (const(0, expression.INDEX),)
+    for i, n in zip(rest, sizes[1:], strict=True):
         flat = flat * n + i
     return flat

@@ -37,6 +37,7 @@ from symgraph.graph import (
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.prelude import Prelude, prelude
+from symgraph.reuse import Reuse
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
 from symgraph.shapes import check_update
@@ -280,7 +281,8 @@ class Function:
     ----------
     task : Task
     programs : dict
-        Signature key -> Executable, one for each set of shapes seen.
+        (Shapes, sizes) of the call that it was made for -> Executable. One that takes lengths at run time serves others
+        too.
     usage : Usage or None
         Calls and their seconds, if they are counted.
     """
@@ -299,6 +301,7 @@ class Function:
         self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
+        self._reuse = Reuse(task, backend)
         self._native: list[Executable] = []
         self._next: Callable[..., Any] = MethodType(Function.__call__, self)
         find_backend(backend)
@@ -372,13 +375,22 @@ class Function:
         shapes = (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
         sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
         key = (shapes, sizes)
-        found = self.programs.get(key)
+        found = self._found(key)
         if found is not None:
             return found
         with _compiling:
-            if key not in self.programs:
-                self.programs[key] = self._compile(arrays, sizes)
-            return self.programs[key]
+            return self._found(key) or self._made(key, arrays, sizes)
+
+    def _found(self, key: Any) -> Executable | None:
+        """The program for a call, if there is one."""
+        found = self.programs.get(key)
+        return found if found is not None or key[1] else self._reuse.find(key[0])
+
+    def _made(self, key: Any, arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> Executable:
+        """A new program for a call, whose extents may be taken at run time if no integers decide some."""
+        each = partial(self._compile, arrays, sizes)
+        made = self.programs[key] = each() if sizes else self._reuse.make(key[0], each)
+        return made
 
     def _sizes(self, arrays: Sequence[np.ndarray], shapes: Any) -> tuple[int, ...]:
         """The extents that this call's integers decide."""

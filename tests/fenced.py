@@ -73,6 +73,8 @@ def _garbage(shape: Sequence[int], dtype: object) -> np.ndarray:
 class Backend:
     """Compiles to fenced programs."""
 
+    takes_lengths = True
+
     def compile(self, task: Task, signature: Signature) -> Fenced:
         return Fenced(task, signature, host(), Cache("off"))
 
@@ -105,6 +107,20 @@ def _train(cost: Callable[..., sg.Variable], weights: Sequence[int], *shapes: Se
         c = cost(w, *inputs)
         arrays = [DRAWS.random(s, np.float32) for s in shapes]
         return sg.function(inputs, c, updates=[(w, w - 0.1 * sg.grad(c, w))], backend="fenced"), arrays
+
+    return make
+
+
+def _varying(sample: Sample) -> Sample:
+    """A sample whose program takes the extents of first axes at run time: they were others before."""
+
+    def make() -> tuple[Function, Arrays]:
+        f, arrays = sample()
+        f.compile(*[np.concatenate([a, a]) for a in arrays])
+        before = len(f.programs)
+        program = f.compile(*arrays)
+        assert program.signature.lengths and len(f.programs) == before + 1
+        return f, arrays
 
     return make
 
@@ -152,9 +168,17 @@ PRIMES: dict[str, Sample] = {
 }  # fmt: skip
 
 
+LENGTHS = (
+    "map of float32", "map of float16", "map of int8", "reductions over None", "reductions over 0", "reductions over 1",
+    "passes over 1 of (31, 103)", "passes over 0 of (31, 103)", "passes over 1 of (103, 7)", "cost",
+    "conv {}",
+)  # fmt: skip
+
+
 def samples() -> dict[str, Sample]:
-    """Every op in the first of its cases, and what leaves tails."""
-    return {**PRIMES, **{name: _of_case(name) for name in CASES}}
+    """Every op in the first of its cases, and what leaves tails; some with extents at run time too."""
+    varying = {f"{name} of any length": _varying(PRIMES[name]) for name in LENGTHS}
+    return {**PRIMES, **varying, **{name: _of_case(name) for name in CASES}}
 
 
 # ------------------------------------------------------------------------------------------------ running

@@ -20,6 +20,7 @@ from symgraph.graph import SharedVariable, Variable, leaves
 from symgraph.prelude import prelude
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
+from symgraph.varying import as_varying
 from tests.codegen.legal import legalize
 
 Values = Mapping[Variable, np.ndarray]
@@ -58,9 +59,13 @@ def interpreted(
     return run_program(program, arrays, [s.get_value() for s in task.shared])
 
 
-def run_program(program: Program, inputs: Sequence[np.ndarray], shared: Sequence[np.ndarray]) -> list[np.ndarray]:
+def run_program(
+    program: Program, inputs: Sequence[np.ndarray], shared: Sequence[np.ndarray], lengths: Sequence[int] = ()
+) -> list[np.ndarray]:
     """Every step of a program on flat arrays; raises AssertionError where a guard fails."""
-    outputs = [np.zeros(t.shape, t.dtype) for t in program.outputs]  # type: ignore[arg-type]
+    inputs = [*inputs, *map(np.int64, lengths)]
+    shapes = [[lengths[v.number] if (v := as_varying(n)) else n for n in t.shape] for t in program.outputs]
+    outputs = [np.zeros(s, t.dtype) for s, t in zip(shapes, program.outputs, strict=True)]  # type: ignore[arg-type]
     memory = {f"in{k}": _flat(a) for k, a in enumerate(inputs)}
     memory.update({f"sh{k}": _flat(a) for k, a in enumerate(shared)})
     memory.update({f"out{k}": _flat(a) for k, a in enumerate(outputs)})

@@ -41,10 +41,11 @@ def test_each_thread_gets_its_own_result():
     x, _, y = network()
     f = sg.function([x], y)
     given = [np.random.default_rng(k).standard_normal((30 + k % 2, 60), "float32") for k in range(THREADS)]
-    alone = [sg.function([x], y)(a).tobytes() for a in given]
+    alone = [sg.function([x], y)(a) for a in given]
 
     def work(k):
-        return all(f(given[k]).tobytes() == alone[k] for _ in range(CALLS // THREADS))
+        # the first to call gets a program of its own length, whose sums may have another order
+        return all(np.allclose(f(given[k]), alone[k], rtol=1e-4) for _ in range(CALLS // THREADS))
 
     assert all(in_threads(work)) and len(f.programs) == 2
 

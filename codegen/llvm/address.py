@@ -76,7 +76,7 @@ class Accesses(Terms):
             if form.terms not in self.parts:
                 self.parts[form.terms] = self.split(form.terms)
             base, step, scattered = self.parts[form.terms]
-            self.addresses[key] = Address(b, base, form.offset, step, scattered, self.is_inside(at, b.shape))
+            self.addresses[key] = Address(b, base, form.offset, step, scattered, self.is_inside(at, b))
         return self.addresses[key]
 
     def split(self, terms: Sequence[tuple[Expr, int]]) -> tuple[Expr, int, Expr | None]:
@@ -92,9 +92,11 @@ class Accesses(Terms):
                 base = base + atom * factor
         return base, step, scattered
 
-    def is_inside(self, at: Sequence[Expr], shape: Sequence[int]) -> bool:
+    def is_inside(self, at: Sequence[Expr], b: Buffer) -> bool:
+        if b.open:
+            return False
         spans = [span(i, self.ranges) for i in at]
-        return all(s is not None and s[0] >= 0 and s[1] < n for s, n in zip(spans, shape, strict=True))
+        return all(s is not None and s[0] >= 0 and s[1] < n for s, n in zip(spans, b.shape, strict=True))
 
     def atoms(self, e: Expr) -> tuple[Expr, ...]:
         a = self.address(str(e.value), e.args)

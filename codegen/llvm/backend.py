@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
@@ -38,6 +38,7 @@ from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, 
 from symgraph.graph import SharedVariable
 from symgraph.rewrite import Step
 from symgraph.types import TensorType
+from symgraph.varying import as_varying
 
 T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
@@ -58,6 +59,7 @@ class Image:
     objects : tuple of bytes
         Object code; one of them defines the entry.
     outputs : tuple of TensorType
+        An extent of -1 is the first length that a call decides, -2 the second.
     renewed : tuple of int
         The last outputs are new values of these shared variables.
     constants : tuple of ndarray
@@ -119,6 +121,8 @@ def unpack(data: bytes) -> Image:
 class LlvmBackend:
     """Compiles with LLVM for the processor it runs on."""
 
+    takes_lengths = True
+
     def compile(self, task: Task, signature: Signature) -> LlvmExecutable:
         """From the disk if it is there, else prepared, built, emitted and kept there."""
         return LlvmExecutable(task, signature, host(), self.store())
@@ -160,7 +164,7 @@ class LlvmExecutable:
         signals.start()
         self._library = self._timed("load", lambda: load(self.image.objects))
         self.entry = signals.runner(self._library.address(NAME))
-        self._outputs = [(tuple(n or 0 for n in t.shape), np.dtype(t.dtype)) for t in self.image.outputs]
+        self._lengths = list(signature.lengths.values())
         self._written = [task.shared.index(s) for s, _ in task.updates]
         self._arenas: list[np.ndarray] = []
         self._callbacks = [Callback(c) for c in self.image.calls]
@@ -180,9 +184,9 @@ class LlvmExecutable:
         program, agreed = self.program, agreement(self.prepared)
         objects, scratch = self._timed("compile", lambda: assemble(program, self.target, agreed))
         return Image(
-            tuple(objects), program.outputs, self.prepared.renewed, tuple(constant_data(program.constants)),
-            tuple(map(HostCall.of, program.calls)), program.arena, program.live, scratch, _is_heavy(program),
-            agreed is not None,
+            tuple(objects), tuple(map(_open_type, program.outputs)), self.prepared.renewed,
+            tuple(constant_data(program.constants)), tuple(map(HostCall.of, program.calls)), program.arena,
+            program.live, scratch, _is_heavy(program), agreed is not None,
         )  # fmt: skip
 
     @cached_property
@@ -215,10 +219,10 @@ class LlvmExecutable:
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """One native call. Arrays must be contiguous and native, of the signature's types."""
         _use_threads()
-        outputs = self._new_outputs()
+        outputs = self._new_outputs(inputs)
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._free_arena()
-        inputs = _apart(inputs, [held[k] for k in self._written])
+        inputs = [*_apart(inputs, [held[k] for k in self._written]), *self._given_lengths(inputs)]
         pointers = self._pointers(arena, (*inputs, *held, *outputs))
         count = len(outputs) - len(self.image.renewed)
         renewed = [(shared[k], value) for k, value in zip(self.image.renewed, outputs[count:], strict=True)]
@@ -246,7 +250,7 @@ class LlvmExecutable:
     def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
         """A builtin that calls this program with arguments that are right as they are, all else ``fallback``."""
         sizes_are_checked = self.image.checked or not self.signature.sizes
-        if self.image.renewed or not sizes_are_checked:
+        if self.image.renewed or self._lengths or not sizes_are_checked:
             return None
         arena = self._free_arena()
         callee = Callee(
@@ -262,8 +266,9 @@ class LlvmExecutable:
         text = program_module(self.program, timed=True).text()
         timed = TimedProgram(text, self.target, len(self.program.steps))
         held = [s.get_value() for s in shared]
-        outputs, arena = self._new_outputs(), self._free_arena()
-        pointers = self._pointers(arena, (*inputs, *held, *outputs))
+        outputs, arena = self._new_outputs(inputs), self._free_arena()
+        given = [*inputs, *self._given_lengths(inputs)]
+        pointers = self._pointers(arena, (*given, *held, *outputs))
         try:
             return np.array([timed.run(pointers) for _ in range(runs)])
         except LookupError as failed:
@@ -276,8 +281,16 @@ class LlvmExecutable:
             return guard_error(self.prepared, number)
         return self._callbacks[number - guards].failure(self.program.calls[number - guards])
 
-    def _new_outputs(self) -> list[np.ndarray]:
-        return [self._new_output(k, shape, dtype) for k, (shape, dtype) in enumerate(self._outputs)]
+    def _given_lengths(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The lengths that this call decides, as inputs of the program."""
+        return [np.array(inputs[k].shape[0], np.int64) for k in self._lengths]
+
+    def _new_outputs(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        lengths = [inputs[k].shape[0] for k in self._lengths]
+        return [
+            self._new_output(k, tuple(lengths[~n] if n < 0 else n for n in map(_known, t.shape)), np.dtype(t.dtype))
+            for k, t in enumerate(self.image.outputs)
+        ]
 
     def _new_output(self, k: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         try:
@@ -336,6 +349,17 @@ class LlvmExecutable:
 
     def _llvm(self, part: str | None, chosen: Sequence[Kernel]) -> str:
         return self.text if part is None else kernel_module(chosen).text()
+
+
+def _open_type(t: TensorType) -> TensorType:
+    """A type as an image has it."""
+    lengths = [as_varying(n) for n in t.shape]
+    return replace(t, shape=tuple(n if v is None else ~v.number for n, v in zip(t.shape, lengths, strict=True)))
+
+
+def _known(n: int | None) -> int:
+    assert n is not None, "a program of open extents"
+    return n
 
 
 def _is_heavy(program: Program) -> bool:

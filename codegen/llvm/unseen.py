@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from codegen.affine import conjuncts, loads_in
+from codegen.guards import is_guard
 from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Statement, Store, block_of, exprs_of, walk
 from codegen.llvm.terms import is_lane
 from codegen.unroll import LANE
+from symgraph import expression
 from symgraph.expression import Expr
 
 
@@ -59,9 +61,15 @@ def _collect(body: Body, loops: frozenset[str], conditions: frozenset[Expr], fou
             case Loop(index):
                 inner = loops | {index}
             case If(cond):
-                under = conditions | set(conjuncts(cond))
+                under = conditions | {c for c in conjuncts(cond) if not _is_branch(c)}
         _use(s, conditions, found)
         _collect(block_of(s), inner, under, found)
+
+
+def _is_branch(cond: Expr) -> bool:
+    """Whether a condition is a guard, or none of some, that is one for all lanes."""
+    guards = conjuncts(cond.args[0]) if cond.prim == "not" else (cond,)
+    return all(is_guard(c) and not any(map(is_lane, expression.toposort([c]))) for c in guards)
 
 
 def _use(s: Statement, conditions: frozenset[Expr], found: _Registers) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, extent_of, normalize_axis
+from symgraph import varying
+from symgraph.coercion import as_variable, extent_of, normalize_axis, size_variable
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Compute, Operand, compute, row_major
-from symgraph.graph import Apply, Variable, constant, describe, label
+from symgraph.graph import Apply, Variable, describe, label
 from symgraph.kinds import Elementwise, structured
 from symgraph.op import attach, attach_property
 from symgraph.ops.extents import Size, floordiv, maximum, product, same, sizes_of, variables
@@ -29,7 +30,7 @@ __all__ = ["shape", "dimshuffle", "reshape", "flatten"]
     infer=lambda x, axis: TensorType("int64", ()),
     reference=lambda x, axis: np.int64(x.shape[axis]),
     grad=lambda g, x, y, axis: [None],
-    resolve=lambda x, axis: None if x.type.shape[axis] is None else constant(x.type.shape[axis], "int64"),
+    resolve=lambda x, axis: None if x.type.shape[axis] is None else size_variable(x.type.shape[axis]),
 )
 def _shape_of(x: Operand, axis: int) -> Compute:
     """The extent of one axis."""
@@ -40,7 +41,7 @@ def shape_of(x: Variable, axis: int) -> Variable:
     """The extent of ``axis`` as an int64 scalar: a constant where it is known."""
     n = x.type.shape[axis]
     if n is not None:
-        return constant(n, "int64")
+        return size_variable(n)
     source: tuple[Variable, int] | None = (x, axis)
     while source is not None:
         x, axis = source
@@ -194,7 +195,7 @@ def one_axis(axis: object, x: Variable, name: str) -> int:
 def _reshape_type(x: Variable, *sizes: Variable, inferred: int | None) -> TensorType:
     new = tuple(map(extent_of, sizes))
     old = x.type.shape
-    if None not in new and None not in old and math.prod(new) != math.prod(old):  # type: ignore[arg-type]
+    if None not in new and None not in old and varying.product(new) != varying.product(old):  # type: ignore[arg-type]
         raise _bad_reshape(x, [-1 if k == inferred else n for k, n in enumerate(new)])
     return TensorType(x.dtype, new)
 
@@ -223,6 +224,8 @@ def _unravel(flat: Expr, sizes: Sequence[int]) -> list[Expr]:
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[slice, slice]]:
     """The shortest runs of axes with equal products: indices need not be mixed across runs."""
     found, i, j = [], 0, 0
+    if old and new and varying.as_varying(old[0]) and old[0] == new[0]:
+        found, i, j = [(slice(0, 1), slice(0, 1))], 1, 1
     while i < len(old) or j < len(new):
         first, p, q = (i, j), 1, 1
         while True:

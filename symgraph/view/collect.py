@@ -14,6 +14,7 @@ from symgraph.origin import Origin
 from symgraph.printing import in_terms_of
 from symgraph.rewrite import EXPAND, PHASES, RULES, STABILIZING, rewrite
 from symgraph.rewrite import Step as Rewrite
+from symgraph.varying import as_open
 from symgraph.view import brief
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
 from symgraph.view.replay import Numbering, Thing
@@ -198,13 +199,13 @@ class _Film:
 
     def _node(self, number: int, thing: Thing) -> Node:
         if isinstance(thing, Apply):
-            types = tuple(v.type for v in thing.outputs)
+            types = tuple(as_open(v.type) for v in thing.outputs)
             names = [v.name for v in thing.outputs if v.name]
             origin = None if self._is_closed(thing.outputs[0]) else thing.origin
             return Node(number, "op", thing.op.name, names[0] if names else "", types, thing.attrs, "", None,
                         brief.of_node(thing, self.called), self.source(origin), bytes_of(types),
                         flops_of(thing))  # fmt: skip
-        types = (thing.type,)
+        types = (as_open(thing.type),)
         value, source, data = self.called.get(thing, ""), None, None
         if isinstance(thing, Constant):
             value, data = _value(thing), thing.data

@@ -15,6 +15,7 @@ import numpy as np
 from symgraph.backend import Executable
 from symgraph.errors import DataError
 from symgraph.function import Function
+from symgraph.varying import Length
 from symgraph.view.collect import document
 
 FORMAT = "symgraph profile"
@@ -67,6 +68,8 @@ class Profile:
         The measured peak: gflops and gbytes a second, by NumPy's product and copy.
     times : ndarray
         Seconds of every run of every part.
+    extents : tuple of str
+        Those that the program takes at run time, each with the most that it can be: arithmetic and bytes are for that.
     """
 
     title: str
@@ -77,6 +80,7 @@ class Profile:
     memory: Mapping[str, int]
     machine: Mapping[str, float]
     times: np.ndarray
+    extents: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As what JSON can say."""
@@ -106,6 +110,8 @@ class Profile:
         """Compiling, memory, and what the fractions are of."""
         yield "compiling: " + ", ".join(f"{k} {v:.3f} s" for k, v in self.compiling.items())
         yield "memory: " + ", ".join(f"{k} {v:,} bytes" for k, v in self.memory.items())
+        if self.extents:
+            yield f"extents: {', '.join(self.extents)} at run time; arithmetic and bytes are those of the most"
         yield f"peak: {self.machine['gflops']:.0f} GFLOP/s in a product, {self.machine['gbytes']:.0f} GB/s in a copy"
 
     def trace(self) -> dict[str, Any]:
@@ -154,8 +160,9 @@ def profile_program(f: Function, program: Executable, arrays: Sequence[np.ndarra
             Row(group.name, group.kind, seconds, seconds / max(float(medians.sum()), 1e-12), group.flops, group.bytes,
                 fraction, tuple(filter(None, lines)))
         )  # fmt: skip
+    extents = tuple(repr(v.extent) for v in program.prepared.inputs if isinstance(v, Length))
     return Profile(
-        f.name, runs, total, tuple(rows), dict(program.timings), dict(program.buffers), machine, times
+        f.name, runs, total, tuple(rows), dict(program.timings), dict(program.buffers), machine, times, extents
     )  # fmt: skip
 
 

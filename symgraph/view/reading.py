@@ -249,7 +249,7 @@ class _Reader:
         repeats: Polynomial = ONE
         for a in still:
             n = x.type.shape[a]
-            repeats = times(repeats, number(n) if n is not None else self.read(make("shape_of", x, axis=a)))
+            repeats = times(repeats, number(n) if isinstance(n, int) else self.read(make("shape_of", x, axis=a)))
         if not inner:
             return repeats
         if len(inner) == 1 and self._chosen.get(inner[0][0]) in axes and len(axes) == 1:

@@ -1,4 +1,7 @@
-"""What an op costs, by its formula: bytes of its results and arithmetic operations. A measure, not a prediction."""
+"""What an op costs, by its formula: bytes of its results and arithmetic operations. A measure, not a prediction.
+
+An extent that varies counts as the most that it can be.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, toposort
 from symgraph.types import SIZES, TensorType
+from symgraph.varying import capacity
 
 FREE = ("load", "axis", "const", "cast", "select")
 """Terms that are no arithmetic."""
@@ -19,7 +23,7 @@ def bytes_of(types: Sequence[TensorType]) -> int | None:
     """Bytes of values of ``types``; None if an extent is not known."""
     if not all(t.is_static for t in types):
         return None
-    return sum(prod(n or 0 for n in t.shape) * SIZES[t.dtype] for t in types)
+    return sum(prod(capacity(n or 0) for n in t.shape) * SIZES[t.dtype] for t in types)
 
 
 def flops_of(node: Apply) -> int | None:
@@ -41,7 +45,7 @@ def flops_of(node: Apply) -> int | None:
 def _of_formula(formula: Compute) -> int:
     terms = expression.toposort(formula.exprs)
     each = sum(map(_is_arithmetic, terms)) + (len(formula.exprs) if formula.combiner else 0)
-    return each * prod(n for _, n in (*formula.axes, *formula.reduce))
+    return each * prod(capacity(n) for _, n in (*formula.axes, *formula.reduce))
 
 
 def _is_arithmetic(e: Expr) -> bool:

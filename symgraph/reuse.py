@@ -1,0 +1,146 @@
+"""Which calls share a program: leading extents that were seen to vary are taken at run time.
+
+The first call of a function is compiled for its shapes. A later one that differs from an earlier one in the first axes
+of inputs alone gets a program that takes these extents at run time, up to a capacity: the next power of two. Calls that
+fit it compile nothing; those that would use little of it get one of a smaller capacity, as loops look at each tile.
+Extents that were equal in all calls so far are one. 0 and 1 stay programs of their own: they broadcast, or there is
+nothing to compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from symgraph import config
+from symgraph.backend import Executable, Signature, Task, find_backend, takes_lengths
+from symgraph.errors import ShapeError
+from symgraph.types import TensorType
+from symgraph.varying import varying
+
+Shapes = tuple[tuple[int, ...], ...]
+Places = tuple[tuple[int, ...], ...]
+LEAST = 2
+SMALL = 64  # of such a capacity a call may use as little as it likes
+NEAR = 4  # a capacity is not made for lengths so many times the new one
+
+
+@dataclass(frozen=True)
+class Family:
+    """Calls whose shapes differ in leading extents alone.
+
+    Attributes
+    ----------
+    shapes : tuple of tuple
+        Those of the inputs at one such call, and behind them those of shared variables.
+    places : tuple of tuple of int
+        For each extent that varies the inputs whose first axis it is.
+    capacities : tuple of int
+        The most that each can be.
+    """
+
+    shapes: Shapes
+    places: Places
+    capacities: tuple[int, ...]
+
+    @property
+    def frame(self) -> tuple[Shapes, Places]:
+        """What all families have that differ in capacities alone."""
+        return self._framed(self.shapes), self.places
+
+    def _framed(self, shapes: Shapes) -> Shapes:
+        at = {k for group in self.places for k in group}
+        return tuple(s[1:] if k in at else s for k, s in enumerate(shapes))
+
+    def types(self, dtypes: Sequence[str]) -> tuple[TensorType, ...]:
+        """Those of inputs, with extents that vary."""
+        shapes = [list(s) for s in self.shapes]
+        for number, (group, most) in enumerate(zip(self.places, self.capacities, strict=True)):
+            extent = varying(number, most)
+            for k in group:
+                shapes[k][0] = extent
+        return tuple(TensorType(d, tuple(s)) for d, s in zip(dtypes, shapes, strict=False))
+
+    def holds(self, shapes: Shapes) -> bool:
+        """Whether a call with these shapes is one of the family."""
+        return self._framed(shapes) == self._framed(self.shapes) and all(
+            _fits(shapes[group[0]][0], most) and len({shapes[k][0] for k in group}) == 1
+            for group, most in zip(self.places, self.capacities, strict=True)
+        )
+
+
+@dataclass
+class Reuse:
+    """The programs of a task that several shapes share.
+
+    Attributes
+    ----------
+    task : Task
+    backend : str
+    seen : list
+        The shapes of inputs and open shared variables that programs were made for.
+    programs : dict
+    refused : set
+        Families that have no program in common, as shapes without what varies, and what that is.
+    """
+
+    task: Task
+    backend: str
+    seen: list[Shapes] = field(default_factory=list)
+    programs: dict[Family, Executable] = field(default_factory=dict)
+    refused: set[tuple[Shapes, Places]] = field(default_factory=set)
+
+    def find(self, shapes: Shapes) -> Executable | None:
+        """The program of a call's family, the latest first."""
+        return next((self.programs[f] for f in reversed(self.programs) if f.holds(shapes)), None)
+
+    def make(self, shapes: Shapes, each: Callable[[], Executable]) -> Executable:
+        """A program for a call: of its family, or that of its shapes, which ``each`` makes."""
+        family = self.family(shapes)
+        common = None if family is None or family.frame in self.refused else self._compiled(family)
+        made = each() if common is None else common
+        if family is not None and common is None:
+            self.refused.add(family.frame)
+        elif family is not None:
+            self.programs[family] = made
+        self.seen.append(shapes)
+        return made
+
+    def family(self, shapes: Shapes) -> Family | None:
+        """The family of a call that no program is for; None if it has none."""
+        if config.settings().extents == "fixed" or not takes_lengths(self.backend):
+            return None
+        alike = [old for old in self.seen if _differ_in_lengths(old, shapes, len(self.task.inputs))]
+        columns: dict[tuple[int, ...], list[int]] = {}
+        for k, shape in enumerate(shapes):
+            if shape and any(old[k] != shape for old in alike):
+                columns.setdefault((*[old[k][0] for old in alike], shape[0]), []).append(k)
+        found = Family(shapes, tuple(map(tuple, columns.values())), tuple(map(_capacity, columns)))
+        return found if columns else None
+
+    def _compiled(self, family: Family) -> Executable | None:
+        """The program of a family; None where something needs the numbers of its extents."""
+        held = tuple(TensorType(s.dtype, s.extents) for s in self.task.shared)
+        signature = Signature(family.types([v.dtype for v in self.task.inputs]), held)
+        try:
+            return find_backend(self.backend).compile(self.task, signature)
+        except (TypeError, ShapeError):  # of Python where one is taken for a number: see Varying
+            return None
+
+
+def _fits(length: int, most: int) -> bool:
+    return LEAST <= length <= most <= max(2 * NEAR * length, SMALL)
+
+
+def _capacity(lengths: Sequence[int]) -> int:
+    """The next power of two for the last of ``lengths`` and those before that are near it."""
+    near = [n for n in lengths if n <= NEAR * lengths[-1]]
+    return 1 << (max(*near, SMALL) - 1).bit_length()
+
+
+def _differ_in_lengths(old: Shapes, new: Shapes, inputs: int) -> bool:
+    """Whether only first extents of inputs differ, and none of these is 0 or 1."""
+    return all(
+        a == b or (k < inputs and len(a) == len(b) > 0 and a[1:] == b[1:] and min(a[0], b[0]) >= LEAST)
+        for k, (a, b) in enumerate(zip(old, new, strict=True))
+    )

@@ -1,0 +1,114 @@
+"""Extents that vary from call to call: a program takes their lengths at run time, up to a capacity.
+
+A ``Varying`` stands in the shape of a type where an int stands otherwise. It is no number: arithmetic on it and
+comparisons of size are a ``TypeError``, so that nothing takes the capacity for the length, and it equals itself alone.
+What needs a number of its size (storage, costs) asks for ``capacity``; its value in a graph is ``length``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import cast
+
+from symgraph.graph import Constant, Variable
+from symgraph.types import TensorType
+
+
+class VaryingError(TypeError):
+    """Something that a program cannot take at run time: it is compiled for the extents themselves instead."""
+
+
+class Varying:
+    """An extent of 2 to ``capacity``, the same for all of one program.
+
+    Attributes
+    ----------
+    number : int
+        Tells the varying extents of a program apart.
+    capacity : int
+    length : Length
+        Its value: an int64 scalar.
+    """
+
+    __slots__ = ("capacity", "length", "number")
+
+    def __init__(self, number: int, capacity: int) -> None:
+        self.number, self.capacity = number, capacity
+        self.length = Length(self)
+
+    def __repr__(self) -> str:
+        return f"n{self.number}<={self.capacity}"
+
+
+class Length(Variable):
+    """The value of a varying extent, an input of the program."""
+
+    __slots__ = ("extent",)
+
+    def __init__(self, extent: Varying) -> None:
+        super().__init__(TensorType("int64", ()), name=f"n{extent.number}")
+        self.extent = extent
+
+
+def varying(number: int, capacity: int) -> int:
+    """A ``Varying``, as what stands in a shape."""
+    return cast(int, Varying(number, capacity))
+
+
+def as_varying(n: object) -> Varying | None:
+    """An extent that varies; None for a number."""
+    return n if isinstance(n, Varying) else None
+
+
+def capacity(n: int) -> int:
+    """The most that an extent can be."""
+    extent = as_varying(n)
+    return n if extent is None else extent.capacity
+
+
+Product = tuple[int, tuple[Varying, ...]]
+"""A number of elements: a factor and the extents that vary, by number."""
+
+
+def product(shape: Sequence[int]) -> Product:
+    """How many elements a shape has."""
+    fixed = prod(n for n in shape if as_varying(n) is None)
+    return fixed, tuple(sorted(filter(None, map(as_varying, shape)), key=lambda n: n.number))
+
+
+def product_of(v: Variable) -> Product | None:
+    """The value of an int64 scalar that is a product of constants and lengths, or an exact quotient of such."""
+    if isinstance(v, Length):
+        return 1, (v.extent,)
+    if isinstance(v, Constant):
+        return int(v.data), ()
+    parts = [] if v.owner is None or v.owner.op.name not in _COMBINED else list(map(product_of, v.owner.inputs))
+    known = [p for p in parts if p is not None]
+    return None if v.owner is None or not parts or len(known) < len(parts) else _COMBINED[v.owner.op.name](*known)
+
+
+def _times(a: Product, b: Product) -> Product:
+    return a[0] * b[0], tuple(sorted((*a[1], *b[1]), key=lambda n: n.number))
+
+
+def _quotient(a: Product, b: Product) -> Product | None:
+    left = list(a[1])
+    if b[0] < 1 or a[0] % b[0] or any(b[1].count(n) > left.count(n) for n in b[1]):
+        return None
+    for n in b[1]:
+        left.remove(n)
+    return a[0] // b[0], tuple(left)
+
+
+def _greater(a: Product, b: Product) -> Product | None:
+    """The maximum of a product and a number that it cannot be below."""
+    return a if a[0] >= max(b[0], 1) and not b[1] else None
+
+
+_COMBINED = {"mul": _times, "int_div": _quotient, "maximum": _greater}
+
+
+def as_open(t: TensorType) -> TensorType:
+    """A type with None for the extents that vary: as far as it is known before a call."""
+    return TensorType(t.dtype, tuple(None if as_varying(n) else n for n in t.shape))

@@ -1,0 +1,333 @@
+"""Extents at run time: what a program of any length computes, when it is made, and where there is none."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import symgraph as sg
+from codegen.cache import Cache
+from codegen.llvm.backend import LlvmExecutable, machine
+from codegen.llvm.target import host
+from codegen.program import build
+from symgraph.backend import Signature, Task, prepare
+from symgraph.reuse import NEAR, SMALL, Reuse
+from symgraph.types import TensorType
+from symgraph.varying import varying
+from symgraph.view import document
+from symgraph.view.plain import to_plain
+from tests.laws import built, same_bits
+from tests.programs import run_program
+from tests.test_laws import CASES
+
+COLUMNS = 20
+W = sg.constant(np.random.default_rng(1).integers(-3, 4, (COLUMNS, 7)).astype("float32"))
+V, X, Y, C = sg.fvector("v"), sg.fmatrix("x"), sg.fmatrix("y"), sg.fvector("c")
+IMAGES, FILTERS = X.reshape((-1, 1, 4, 5)), C[:18].reshape((2, 1, 3, 3))
+
+EXACT = {
+    "map": X * 2 + Y,
+    "map of a vector": V * V - 1,
+    "rows and columns": (X + C) * V[:, None],
+    "sum": X.sum(),
+    "sum of a vector": V.sum(),
+    "sum of rows": X.sum(axis=1),
+    "sum of columns": X.sum(axis=0),
+    "sum of a chosen part": sg.switch(X > 0, X, 0).sum(axis=0),
+    "largest": X.max(),
+    "largest of rows": X.max(axis=1),
+    "largest of columns": X.max(axis=0),
+    "least of columns": X.min(axis=0),
+    "place in rows": X.argmax(axis=1),
+    "place in columns": X.argmax(axis=0),
+    "length": X.shape[0] * 2,
+    "sum of a length": (X * 0 + 1).sum() / X.shape[0],
+    "product": X @ W,
+    "product of a transpose": X.T @ Y,
+    "product with a vector": X.T @ V,
+    "product of vectors": V @ V,
+    "rectified": sg.maximum(X @ W + 1, 0).sum(axis=1),
+    "kept axis": X - X.max(axis=1, keepdims=True),
+    "ones": sg.ones_like(X) + V[:, None],
+    "number of true": (X > 0).sum(axis=0),
+    "any": (X > 2).any(axis=1),
+    "taken": C[sg.cast(sg.absolute(V), "int64")],
+    "gradient of a sum": sg.grad((X @ W).sum(), X),
+    "gradient by columns": sg.grad(((X * C) ** 2).sum(), C),
+    "reshaped": X.reshape((-1, 4, 5)).sum(axis=1) + X.reshape((X.shape[0], 5, 4))[:, :, 0],
+    "flattened": (IMAGES + 1).flatten(2),
+    "convolution": sg.nn.conv2d(IMAGES, FILTERS).sum(axis=1),
+    "pooling": sg.nn.max_pool2d(sg.nn.conv2d(IMAGES, FILTERS, border_mode="half"), (2, 2)),
+    "gradient of filters": sg.grad((sg.nn.conv2d(IMAGES, FILTERS) * Y[:, :12].reshape((-1, 2, 2, 3))).sum(), FILTERS),
+    "gradient of pooling": sg.grad(sg.nn.max_pool2d(sg.nn.conv2d(IMAGES, FILTERS), (2, 3)).sum(), X),
+}
+ROUNDED = {
+    "mean": X.mean(),
+    "mean of columns": X.mean(axis=0),
+    "variance": X.var(axis=0),
+    "standardised": (X - X.mean(axis=0)) / (1 + X.std(axis=0)),
+    "softmax": sg.nn.softmax(X @ W),
+    "softmax of columns": sg.nn.softmax(X, axis=0),
+    "logsumexp": sg.logsumexp(X, axis=1),
+    "exp": sg.exp(V) + sg.sin(X[:, 0]),
+    "perceptron": sg.nn.softmax(sg.tanh(X @ W) @ W.T),
+    "cost": sg.nn.softplus(-V * (X @ W)[:, 0]).mean(),
+    "gradient": sg.grad(sg.nn.categorical_crossentropy(sg.nn.softmax(X * C), sg.nn.softmax(Y)).mean(), C),
+}
+EACH = {
+    "transposed": (X @ W).T,
+    "all pairs": X @ Y.T,
+    "running sums": sg.cumsum(X, axis=0),
+    "sorted": sg.sort(V),
+    "numbers": sg.arange(X.shape[0]) * V,
+    "itself": X,
+}
+FORMULAS = {**EXACT, **ROUNDED, **EACH}
+LENGTHS = (2, 3, 7, 63, 64, 100, 127, 128)
+
+
+def arrays(n, seed=0):
+    """Small whole numbers, of which sums are exact in any order; the last array has the same shape for all ``n``."""
+    random = np.random.default_rng((seed, n))
+    shapes = (n,), (n, COLUMNS), (n, COLUMNS), (COLUMNS,)
+    return [random.integers(-4, 5, s).astype("float32") for s in shapes]
+
+
+def make(name, backend=None, **options):
+    return sg.function([V, X, Y, C], FORMULAS[name], on_unused_input="ignore", backend=backend, name=name, **options)
+
+
+def agree(found, wanted, name):
+    if name in EXACT:
+        return found.dtype == wanted.dtype and np.array_equal(found, wanted)
+    # a few roundings of float32, in sums of up to 300 terms
+    return np.allclose(found, wanted, rtol=2e-5, atol=2e-5)
+
+
+# ------------------------------------------------------------------------------------------------ values
+
+
+@pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
+def test_one_program_is_for_all_lengths_up_to_its_capacity(name):
+    f, reference = make(name), make(name, "numpy")
+    for n in (100, 128, *LENGTHS[LENGTHS.index(63) :]):
+        assert agree(f(*arrays(n)), reference(*arrays(n)), name), n
+    assert len(f.programs) == 2
+    for n in (129, 200, 1, *LENGTHS):
+        assert agree(f(*arrays(n)), reference(*arrays(n)), name), n
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_what_needs_the_extent_itself_has_a_program_for_each(name):
+    f, reference = make(name), make(name, "numpy")
+    for n in (5, 6, 7, 6):
+        assert np.array_equal(f(*arrays(n)), reference(*arrays(n)))
+    assert len(f.programs) == 3
+
+
+@settings(max_examples=25)
+@given(st.sampled_from([*EXACT, *ROUNDED]), st.lists(st.integers(1, 300), min_size=2, max_size=6), st.integers(0, 9))
+def test_calls_in_any_order_give_what_the_reference_gives(name, lengths, seed):
+    f, reference = make(name), make(name, "numpy")
+    for n in lengths:
+        assert agree(f(*arrays(n, seed)), reference(*arrays(n, seed)), name), n
+
+
+WIDE, SERIES, PHOTOS = sg.fmatrix("wide"), sg.fvector("series"), sg.tensor("photos", "float32", (None, 1, 28, 28))
+LARGE = {
+    "columns of a large array": (WIDE, [(WIDE * 2).sum(axis=0)], (2048,)),
+    "all of a large array": (SERIES, [SERIES.sum(), SERIES.max(), SERIES.argmax()], ()),
+    "rows that are joined": (
+        PHOTOS,
+        sg.nn.max_pool2d(sg.maximum(sg.nn.conv2d(PHOTOS, np.ones((32, 1, 3, 3), "float32")), 0), (2, 2)).sum(axis=1),
+        (1, 28, 28),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_chunks_columns_and_joined_rows_may_have_any_length(name):
+    x, y, shape = LARGE[name]
+    f, reference = sg.function([x], y), sg.function([x], y, backend="numpy")
+    lengths = (300, 256, 400) if shape[1:] else (500, 391, 512) if shape else (10**6, 700_001, 1 << 20)
+    for n in lengths:
+        a = np.random.default_rng(n).integers(-2, 3, (n, *shape)).astype("float32")
+        found, wanted = f(a), reference(a)
+        # whole numbers: sums are exact; the mean is one rounding of one
+        assert all(np.allclose(p, q, rtol=1e-6, atol=0) for p, q in zip(found, wanted, strict=True)), n
+    assert len(f.programs) == 2
+
+
+def of_any_length(name, capacity):
+    task = Task((V, X, Y, C), (), (FORMULAS[name],), ())
+    n = varying(0, capacity)
+    types = tuple(TensorType("float32", s) for s in ((n,), (n, COLUMNS), (n, COLUMNS), (COLUMNS,)))
+    return task, Signature(types, ())
+
+
+@pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
+def test_machine_code_of_any_length_is_the_interpreter_bit_by_bit(name):
+    task, signature = of_any_length(name, 48)
+    program = build(prepare(task, signature), machine(host()))
+    executable = LlvmExecutable(task, signature, host(), Cache("off"))
+    for n in (2, 13, 48):
+        (slow,), (fast,) = run_program(program, arrays(n), [], [n]), executable(arrays(n), [])
+        assert same_bits(slow, fast), n
+
+
+@pytest.mark.parametrize("name", ["perceptron", "gradient", "sum of columns", "variance"])
+def test_any_number_of_threads_gives_the_same_bits(name):
+    task, signature = of_any_length(name, 1 << 15)
+    executable = LlvmExecutable(task, signature, host(), Cache("off"))
+    given = [a + np.float32(0.1) for a in arrays(30_001)]
+    found = []
+    for threads in (1, 2, 3):
+        with sg.config.using(threads=threads):
+            found.append(executable(given, [])[0])
+    assert same_bits(found[0], found[1]) and same_bits(found[0], found[2])
+
+
+def test_a_ragged_last_batch_trains_as_any_other():
+    def trained(extents):
+        w = sg.shared(np.zeros((COLUMNS, 3), "float32"))
+        cost = sg.nn.categorical_crossentropy(sg.nn.softmax(X @ w), Y).mean()
+        with sg.config.using(extents=extents):
+            f = sg.function([X, Y], cost, updates=sg.optim.adam(cost, [w], lr=0.1))
+            costs = []
+            for n in (64, 64, 37, 64, 64, 12):
+                random = np.random.default_rng(n)
+                x, y = random.standard_normal((n, COLUMNS)), np.eye(3)[random.integers(0, 3, n)]
+                costs.append(f(x.astype("float32"), y.astype("float32")))
+        return costs, w.get_value(), len(f.programs)
+
+    costs, w, count = trained("run-time")
+    each, each_w, each_count = trained("fixed")
+    # six steps, each off by a few units of rounding
+    assert np.allclose(costs, each, rtol=1e-5) and np.allclose(w, each_w, rtol=1e-4, atol=1e-5)
+    assert (count, each_count) == (2, 3)
+
+
+def test_masks_are_drawn_for_each_length():
+    drawn = sg.random.RandomStream(3).bernoulli(X.shape, p=0.5, dtype="float32")
+    f = sg.function([X], X * drawn)
+    for n in (30, 20, 25):
+        found = f(np.ones((n, COLUMNS), "float32"))
+        assert found.shape == (n, COLUMNS) and 0.3 < found.mean() < 0.7
+
+
+def test_a_guard_stops_a_call_of_any_length():
+    i, s, table = sg.lvector("i"), sg.shared(np.zeros(4)), sg.constant(np.arange(COLUMNS))
+    f = sg.function([i], table[i], updates=[(s, s + 1)])
+    for n in (4, 6, 5):
+        assert (f(np.arange(n)) == np.arange(n)).all()
+    with pytest.raises(sg.IndexOutOfRange):
+        f(np.array([0, 1, COLUMNS]))
+    assert len(f.programs) == 2 and (s.get_value() == 3).all()
+
+
+# ------------------------------------------------------------------------------------------------ which program
+
+
+def test_inputs_of_lengths_of_their_own_vary_by_themselves():
+    f = sg.function([V, X], [V * 2, X.sum(axis=0)])
+    for n, m in ((5, 5), (6, 7), (9, 9), (30, 2)):
+        v, x = arrays(n)[0], arrays(m)[1]
+        found = f(v, x)
+        assert np.array_equal(found[0], v * 2) and np.array_equal(found[1], x.sum(axis=0))
+    assert len(f.programs) == 2
+
+
+def test_what_fits_no_longer_raises_as_at_first():
+    f = sg.function([X, Y], X + Y)
+    f(*arrays(5)[1:3])
+    with pytest.raises(sg.ShapeError, match="do not broadcast"):
+        f(arrays(6)[1], arrays(7)[1])
+    f(*arrays(6)[1:3])
+    f(*arrays(7)[1:3])
+    assert len(f.programs) == 2
+
+
+def test_a_length_of_one_is_stretched_as_before():
+    f = sg.function([X, Y], X + Y)
+    for n in (5, 6, 7):
+        f(*arrays(n)[1:3])
+        assert np.array_equal(f(arrays(n)[1], arrays(1)[1]), arrays(n)[1] + arrays(1)[1])
+    assert len(f.programs) == 4
+
+
+def test_other_axes_are_taken_as_constants():
+    f = sg.function([X], X.sum(axis=1))
+    for n in (5, 6, 7):
+        f(np.ones((4, n), "float32"))
+    assert len(f.programs) == 3
+
+
+def test_a_program_is_not_made_for_much_more_than_a_call_has():
+    reuse = Reuse(Task((X,), (), (X + 1,), ()), "llvm", [((10, 3),), ((100_000, 3),)])
+    small, large = reuse.family(((20, 3),)), reuse.family(((90_000, 3),))
+    assert small.capacities == (SMALL,) and large.capacities == (1 << 17,)
+    assert large.holds(((1 << 17, 3),)) and not large.holds(((1 + (1 << 17), 3),))
+    assert not large.holds((((1 << 17) // (2 * NEAR) - 1, 3),)) and not large.holds(((1000, 4),))
+
+
+def test_a_setting_has_one_program_for_each_shape():
+    with sg.config.using(extents="fixed"):
+        f = make("product")
+        for n in (5, 6, 7):
+            f(*arrays(n))
+    assert len(f.programs) == 3
+    with pytest.raises(ValueError, match="extents is 'any'"):
+        sg.config.configure(extents="any")
+
+
+def test_a_program_of_any_length_is_kept_on_disk(tmp_path):
+    task, signature = of_any_length("softmax", 64)
+    first = LlvmExecutable(task, signature, host(), Cache(str(tmp_path)))
+    again = LlvmExecutable(task, of_any_length("softmax", 64)[1], host(), Cache(str(tmp_path)))
+    larger = LlvmExecutable(task, of_any_length("softmax", 128)[1], host(), Cache(str(tmp_path)))
+    assert "compile" in first.timings and "compile" not in again.timings and "compile" in larger.timings
+    assert all(same_bits(first(arrays(n), [])[0], again(arrays(n), [])[0]) for n in (3, 50))
+
+
+# ------------------------------------------------------------------------------------------------ seeing it
+
+
+def test_a_profile_says_which_extents_a_call_decides():
+    f = make("perceptron")
+    for n in (5, 9):
+        f(*arrays(n))
+    assert "n0<=64 at run time" in str(f.profile(*arrays(9), runs=2))
+    assert "at run time" not in str(f.profile(*arrays(5), runs=2))
+
+
+def test_a_document_has_them_as_extents_that_are_not_known():
+    f = make("gradient")
+    for n in (5, 9):
+        f(*arrays(n))
+    shapes = {t.shape for node in document(f).nodes for t in node.types}
+    assert (None, COLUMNS) in shapes and json.dumps(to_plain(document(f)))
+
+
+# ------------------------------------------------------------------------------------------------ every op
+
+
+def longer(a):
+    return np.concatenate([a, a, a[:1]]) if a.ndim and len(a) > 1 else a
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_op_takes_other_lengths_or_has_a_program_for_each(name):
+    inputs, y, small = built(CASES[name][0], 0, "float32")
+    f = sg.function(inputs, y, on_unused_input="ignore")
+    reference = sg.function(inputs, y, on_unused_input="ignore", backend="numpy")
+    try:
+        wanted = [reference(*map(longer, small)), reference(*small)]
+    except (ValueError, IndexError, sg.SymgraphError):
+        return  # the op wants extents that agree, of which only one grew
+    for arrays_, right in zip((list(map(longer, small)), small), wanted, strict=True):
+        found = f(*arrays_)
+        assert found.shape == right.shape and found.dtype == right.dtype
+        # as far as float32 goes; test_laws has what each op promises
+        assert np.allclose(found.astype("float64"), right.astype("float64"), rtol=1e-4, atol=1e-5, equal_nan=True)
