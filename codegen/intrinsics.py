@@ -6,7 +6,7 @@ An operand that is a load stands for a place: the element where a tile begins.
 
 from __future__ import annotations
 
-from codegen.kernel import Accumulate, Body, Intrinsic, Loop, Store, nest
+from codegen.kernel import Accumulate, Body, Intrinsic, Loop, Store, Sync, nest
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import DOT
@@ -28,6 +28,25 @@ def shifted(place: Expr, row: Expr, column: Expr) -> Expr:
 
 
 TRANSPOSE = Intrinsic("transpose", _transpose)
+
+
+# ------------------------------------------------------------------------------------------------ warps
+
+
+def _shuffle(distance: int) -> Intrinsic:
+    def meaning(other: Expr, mine: Expr, place: Expr) -> Body:
+        """other = what thread x ^ distance of the warp has, by way of shared storage, where ``place`` is this one's."""
+        *outer, x = place.args
+        source = expression.load(str(place.value), (*outer, x ^ distance), place.dtype)
+        return (
+            Store(str(place.value), place.args, mine), Sync(),
+            Store(str(other.value), other.args, source), Sync(),
+        )  # fmt: skip
+
+    return Intrinsic(f"shuffle_{distance}", meaning)
+
+
+SHUFFLE = {distance: _shuffle(distance) for distance in (16, 8, 4, 2, 1)}
 
 
 # ------------------------------------------------------------------------------------------------ tensor cores

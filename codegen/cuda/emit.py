@@ -341,9 +341,10 @@ class _GlobalFunction(_Terms):
 
     def exchange(self, name: str, operands: Sequence[Expr]) -> None:
         """What the threads of a warp do together."""
-        places, given = FRAGMENTS[name](operands)
+        function, spelling = FRAGMENTS[name]
+        places, given = spelling(operands)
         targets = [self.element(str(p.value), self.place(p)) for p in places]
-        self.line(f"{name}({', '.join([*targets, *map(self.value, given)])});")
+        self.line(f"{function}({', '.join([*targets, *map(self.value, given)])});")
         self.forget(frozenset(str(p.value) for p in places))
 
     def bind_loop(self, s: Loop) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from codegen.intrinsics import MMA, MMA_DEPTHS
+from codegen.intrinsics import MMA, MMA_DEPTHS, SHUFFLE
 from symgraph import expression
-from symgraph.expression import Expr
+from symgraph.expression import Expr, const
 
 Spelling = Callable[[Sequence[Expr]], tuple[list[Expr], list[Expr]]]
 """Operands -> (places that are written, values)."""
@@ -32,4 +32,14 @@ def _mma(depth: int, operands: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
     return places, [*left, *right]
 
 
-FRAGMENTS: Mapping[str, Spelling] = {MMA[kind].name: partial(_mma, depth) for kind, depth in MMA_DEPTHS.items()}
+def _shuffle(distance: int, operands: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """A thread's register for what it gets, what it gives, and how far away the other is."""
+    other, mine, _ = operands
+    return [other], [mine, const(distance, "int32")]
+
+
+FRAGMENTS: Mapping[str, tuple[str, Spelling]] = {
+    **{MMA[kind].name: (MMA[kind].name, partial(_mma, depth)) for kind, depth in MMA_DEPTHS.items()},
+    **{i.name: ("shuffle", partial(_shuffle, distance)) for distance, i in SHUFFLE.items()},
+}
+"""The function of each intrinsic, and its arguments."""

@@ -26,6 +26,11 @@ template <class T> __device__ __forceinline__ T shift_right(T a, T n) {
   return a < T(0) ? (T)-1 : T(0);
 }
 
+// What the thread of the warp has whose number differs in this bit.
+template <class T> __device__ __forceinline__ void shuffle(T& other, T mine, int bit) {
+  other = (T)__shfl_xor_sync(0xFFFFFFFFu, mine, bit);
+}
+
 #ifndef ON_HOST
 __device__ __forceinline__ float half_to_float(unsigned short bits) {
   float x;

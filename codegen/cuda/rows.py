@@ -1,7 +1,7 @@
 """Rows: the threads of a block share the passes over each of its rows.
 
-Of each pass a thread does turns t, t + width, ...; what they have accumulated is merged in halves until one is left,
-which all of them read in the next pass.
+Of each pass a thread does turns t, t + width, ...; what they have accumulated is merged in halves within each warp, and
+what the warps have by every thread, in their order.
 
     serial i < 64:                      block b < 64:
       acc = 0                             alloc part: [256] shared
@@ -9,34 +9,36 @@ which all of them read in the next pass.
         acc sum= x[i * 1000 + r]            acc = 0
       y[i] = acc                            serial k < 4:
                                               if k * 256 + t < 1000: acc sum= x[b * 1000 + k * 256 + t]
-                                            part[t] = acc
-                                            sync
-                                            if t < 128: part[t] sum= part[t + 128]
-                                            sync
+                                            other = acc of thread t ^ 16, acc sum= other
                                             ...
-                                            if t == 0: y[b] = part[0]
+                                            other = acc of thread t ^ 1, acc sum= other
+                                            if t % 32 == 0: part[t / 32] = acc
+                                            sync
+                                            acc = part[0], acc sum= part[1], ..., acc sum= part[7]
+                                            if t == 0: y[b] = acc
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
 from codegen.affine import linear, loads_in
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
+from codegen.intrinsics import SHUFFLE
 from codegen.kernel import (
     Accumulate,
     Alloc,
     Body,
     Buffer,
+    Call,
     If,
     Loop,
     Statement,
     Store,
     Sync,
     exprs_of,
-    map_body,
     nest,
     unnest,
     walk,
@@ -51,8 +53,9 @@ TURNS = 4  # of a pass that a thread does at least, where the row is long enough
 
 def wants_rows(whole: Nest) -> bool:
     """Whether passes are to be shared: their turns lie side by side, or there are few rows."""
-    passes = [s for s in whole.core if isinstance(s, Loop)]
-    if not passes or not all(map(_is_shareable, passes)) or _turns(passes) < WARP:
+    passes = tuple(s for s in whole.core if isinstance(s, Loop))
+    added = [b for s in walk(passes) if isinstance(s, Accumulate) for b in s.buffers]
+    if not passes or not all(map(_is_shareable, passes)) or len({*added}) < len(added) or _turns(passes) < WARP:
         return False
     along = sum(_neighbours(s, unnest((s,))[0][-1][0]) for s in passes)
     across = sum(_neighbours(s, name) for s in passes for name, _ in whole.axes[-1:])
@@ -95,14 +98,14 @@ def rows(whole: Nest, names: Iterator[str]) -> Bound:
     if isinstance(body[-1], Sync):  # nobody reads what the last pass stored
         body = body[:-1]
     threads = Loop(str(y.value), count, "thread", (Loop(str(x.value), width, "thread", body),))
-    return Bound(Loop(str(block.value), blocks, "block", (*map(Alloc, shared.parts.values()), threads)), kept)
+    return Bound(Loop(str(block.value), blocks, "block", (*map(Alloc, shared.parts), threads)), kept)
 
 
 @dataclass
 class _Shared:
     """A core as the threads of a block do it.
 
-    ``exists``: under which condition a row is one. ``parts``: where the accumulators are merged.
+    ``exists``: under which condition a row is one. ``parts``: where warps show what they have accumulated.
     """
 
     shape: tuple[int, int]
@@ -110,11 +113,11 @@ class _Shared:
     x: Expr
     exists: tuple[Expr, ...]
     names: Iterator[str]
-    parts: dict[str, Buffer] = field(default_factory=dict)
+    parts: list[Buffer] = field(default_factory=list)
     own: dict[str, Buffer] = field(default_factory=dict)
 
     def statement(self, s: Statement) -> Body:
-        """A statement of the core; passes end with a barrier."""
+        """A statement of the core; behind a pass all threads have what it accumulated, and see what it stored."""
         match s:
             case Alloc(buffer):
                 self.own[buffer.name] = buffer
@@ -123,10 +126,9 @@ class _Shared:
                 return (s,)
             case Loop():
                 steps = [a for a in walk((s,)) if isinstance(a, Accumulate)]
-                dealt = self.guarded(self.exists, self.dealt(self.merged((s,))))
-                made = (*dealt, *(new for a in steps for new in self.part(a)), Sync())
-                return (*made, *self.tree(steps))
-        return self.guarded((*self.exists, eq(self.x, 0)), self.merged((s,)))
+                merged = [new for a in steps for new in self.merged(a)]
+                return (*self.guarded(self.exists, self.dealt((s,))), *(merged or [Sync()]))
+        return self.guarded((*self.exists, eq(self.x, 0)), (s,))
 
     def guarded(self, conditions: Sequence[Expr], body: Body) -> Body:
         for cond in reversed(conditions):
@@ -143,32 +145,33 @@ class _Shared:
         dealt = placed(inner, unravel(r, axes))
         return nest([(turn, number)], dealt if number * width == turns else (If(r < turns, dealt),))
 
-    def part(self, step: Accumulate) -> Iterator[Statement]:
-        """What a thread has accumulated, where the others see it."""
-        for name in step.buffers:
-            b = self.own[name]
-            self.parts[name] = Buffer(name + next(self.names), b.dtype, self.shape, "shared")
-            yield Store(self.parts[name].name, (self.y, self.x), expression.load(name, (), b.dtype))
-
-    def tree(self, steps: Sequence[Accumulate]) -> Iterator[Statement]:
-        """What the threads have, merged in halves into the first."""
+    def merged(self, step: Accumulate) -> Iterator[Statement]:
+        """What the threads of each row have accumulated, in the accumulators of all of them."""
         width = self.shape[1]
-        while steps and (width := width // 2):
-            yield If(self.x < width, tuple(self.merge(step, width) for step in steps))
-            yield Sync()
+        mine = [self.own[name] for name in step.buffers]
+        parts = [self.like(b, self.shape, "shared") for b in mine]
+        others = [self.like(b, (), "register") for b in mine]
+        self.parts += parts
+        yield from map(Alloc, others)
+        for distance in (16, 8, 4, 2, 1):
+            for b, other, part in zip(mine, others, parts, strict=True):
+                place = expression.load(part.name, (self.y, self.x), b.dtype)
+                yield Call(SHUFFLE[distance], (_value(other), _value(b), place))
+            yield self.merge(step, map(_value, others))
+        first = [Store(p.name, (self.y, self.x // WARP), _value(b)) for p, b in zip(parts, mine, strict=True)]
+        yield If(eq(self.x % WARP, 0), tuple(first))
+        yield Sync()
+        for b, part in zip(mine, parts, strict=True):
+            yield Store(b.name, (), expression.load(part.name, (self.y, const(0, INDEX)), b.dtype))
+        for warp in range(1, width // WARP):
+            yield self.merge(step, [expression.load(p.name, (self.y, const(warp, INDEX)), p.dtype) for p in parts])
 
-    def merge(self, step: Accumulate, width: int) -> Statement:
-        parts = [self.parts[name] for name in step.buffers]
-        other = tuple(expression.load(p.name, (self.y, self.x + width), p.dtype) for p in parts)
-        merge = replace(step.combiner, step=step.combiner.merge)
-        return Accumulate(tuple(p.name for p in parts), (self.y, self.x), merge, other)
+    def like(self, b: Buffer, shape: tuple[int, ...], space: str) -> Buffer:
+        return Buffer(b.name + next(self.names), b.dtype, shape, space)
 
-    def merged(self, body: Body) -> Body:
-        """``body`` with each accumulator of an earlier pass read where the merged one is."""
-        first = (self.y, const(0, INDEX))
+    def merge(self, step: Accumulate, other: Iterable[Expr]) -> Statement:
+        return Accumulate(step.buffers, (), replace(step.combiner, step=step.combiner.merge), tuple(other))
 
-        def place(e: Expr) -> Expr | None:
-            part = self.parts.get(str(e.value)) if e.prim == "load" else None
-            return None if part is None else expression.load(part.name, first, part.dtype)
 
-        return map_body(body, lambda exprs: expression.substitute(exprs, place))
+def _value(b: Buffer) -> Expr:
+    return expression.load(b.name, (), b.dtype)

@@ -212,13 +212,11 @@ static const Shown* exchange(const Shown& mine, int line) {
 
 static int lane() { return running % WARP; }
 
-template <class T> static T shuffle_down(T value, int distance, int line) {
+template <class T> static T shuffle_xor(T value, int bit, int line) {
   static_assert(sizeof(T) <= sizeof(double), "one value");
   Shown mine;
   memcpy(mine.value, &value, sizeof(T));
-  const Shown* all = exchange(mine, line);
-  int from = lane() + distance;
-  memcpy(&value, all[from < WARP ? from : lane()].value, sizeof(T));
+  memcpy(&value, exchange(mine, line)[lane() ^ bit].value, sizeof(T));
   return value;
 }
 
@@ -244,7 +242,7 @@ static void mma(float* const* c, const float* a, const float* b, int depth, int 
 }  // namespace gpu
 
 #define __syncthreads() gpu::leave(gpu::WAITING, __LINE__)
-#define __shfl_down_sync(mask, value, distance) gpu::shuffle_down(value, distance, __LINE__)
+#define __shfl_xor_sync(mask, value, bit) gpu::shuffle_xor(value, bit, __LINE__)
 #define mma_tf32(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1) { \
   float* mma_c[] = {&c0, &c1, &c2, &c3}; \
   const float mma_a[] = {a0, a1, a2, a3}, mma_b[] = {b0, b1}; \

@@ -216,6 +216,12 @@ def test_tensor_cores_multiply_what_a_precision_lets_them(precision, shape):
     assert f"mma.sync.aligned.m16n8{shape}." in text and "fma.rn.f32" not in text
 
 
+def test_a_row_is_merged_by_shuffles_and_one_barrier():
+    x = sg.fmatrix("x")
+    text = ptx(program([x.sum(axis=1)], {x: np.ones((64, 5000), "float32")}).text())
+    assert text.count("shfl.sync.bfly") == 5 and text.count("bar.sync") == 1
+
+
 def test_no_product_is_added_without_rounding_unless_the_kernel_says_so():
     x, y = sg.fmatrices("x y")
     value = np.ones((32, 32), "float32")

@@ -1,5 +1,7 @@
 """The laws of scheduling for a GPU: a scheduled kernel obeys the loop IR and keeps the bits of the plain one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,3 +114,16 @@ def row_sums(n, m):
 def test_long_rows_are_shared_by_the_threads_of_a_block(n, m, threads):
     found = [s.extent for s in walk(schedule(row_sums(n, m))) if isinstance(s, Loop) and s.kind == "thread"]
     assert found == threads
+
+
+def test_a_sum_of_two_passes_is_one_threads():
+    """Threads that have merged the first pass would add it up again behind the second."""
+    kernel = row_sums(64, 100)
+    (outer,) = kernel.body
+    *before, store = outer.body
+    (step,) = before[-1].body
+    again = Loop("s", 100, "serial", (replace(step, exprs=(load("a", (i * 100 + axis("s"),), "float32"),)),))
+    kernel = replace(kernel, body=(replace(outer, body=(*before, again, store)),))
+    arrays = {"o": np.zeros(64, F), "a": np.arange(6400, dtype=F)}
+    run_kernels([schedule(kernel)], [arrays])
+    assert np.array_equal(arrays["o"], 2 * np.arange(6400, dtype=F).reshape(64, 100).sum(axis=1))
