@@ -10,6 +10,7 @@ import numpy as np
 from symgraph.coercion import as_variable, convert
 from symgraph.errors import ShapeError
 from symgraph.graph import SharedVariable, Variable, constant
+from symgraph.ops.broadcast import specify_shape
 from symgraph.ops.creation import arange
 from symgraph.ops.cumulative import cumsum
 from symgraph.ops.elementwise import add, eq, ge, mul, sub, true_div
@@ -451,16 +452,19 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
+        ShapeError
+            If there is not one probability for each element; and as of ``uniform``.
+        DTypeError
             As of ``uniform``.
         """
         if not isinstance(a, int) and as_variable(a).ndim:
             return take(a, self.choice(size, as_variable(a).shape[0], replace, p), 0)
+        weights = None if p is None else specify_shape(floating(p), (a,))
         if not replace:
-            order = self.permutation((), a) if p is None else self._weighted_order(a, floating(p))
+            order = self.permutation((), a) if weights is None else self._weighted_order(a, weights)
             sizes = sizes_of(size, "choice")
             return reshape(order[: product(sizes)], sizes)
-        return self.integers(size, 0, a) if p is None else self._category("choice", size, floating(p))
+        return self.integers(size, 0, a) if weights is None else self._category("choice", size, weights)
 
     def _weighted_order(self, a: Any, p: Variable) -> Variable:
         """An order in which elements are drawn with these probabilities (Efraimidis and Spirakis 2006)."""

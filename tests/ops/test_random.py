@@ -326,6 +326,8 @@ def test_scalars_and_dtypes():
         (lambda s: s.gamma((2,), dtype="int8"), DTypeError, "dtype is int8"),
         (lambda s: s.poisson((2,), np.ones((3, 2))), ShapeError, "a parameter has 2 axes, size has 1"),
         (lambda s: s.choice((5,), 4, replace=False), ShapeError, "reshape"),
+        (lambda s: s.choice((5,), 3, p=[0.5, 0.5]), ShapeError, "extent 2, specified is 3"),
+        (lambda s: s.choice((2,), 3, False, [0.5, 0.5]), ShapeError, "extent 2, specified is 3"),
         (lambda s: s.integers((2,), 3, 3), ValueError, "low is 3, high 3"),
         (lambda s: s.integers((2,), 0, 2**32 + 1), ValueError, "1 to 2\\*\\*32 above"),
     ],
