@@ -127,21 +127,28 @@ def normalize_axis(axis: object, rank: int, name: str, x: Variable | None = None
     if axis is None:
         return tuple(range(rank))
     many: Sequence[Any] = axis if isinstance(axis, tuple | list) else (axis,)
-    try:
-        ints = [operator.index(a.data.item() if isinstance(a, Constant) else a) for a in many]
-    except (TypeError, ValueError):
-        raise AxisError(f"{name}: axis is {axis!r}; it must be an integer, a tuple of integers or None") from None
+    details = [describe(x)] if x is not None else []
+    ints = [_axis(a, name, details) for a in many]
     bad = [a for a in ints if not -rank <= a < rank]
     if bad:
-        details = [describe(x)] if x is not None else []
         reach = f"0 to {rank - 1}, or {-rank} to -1" if rank else "none: it is a scalar"
         raise AxisError(
             layout(f"{name}: axis {bad[0]} is out of range for rank {rank}", details, here_excerpt(), f"valid: {reach}")
         )
     axes = tuple(sorted(a % rank for a in ints))
     if len(set(axes)) < len(axes):
-        raise AxisError(f"{name}: axis {axis!r} names one axis twice\nname each axis once")
+        headline = f"{name}: axis {axis!r} names one axis twice"
+        raise AxisError(layout(headline, details, here_excerpt(), "name each axis once"))
     return axes
+
+
+def _axis(a: Any, name: str, details: Sequence[str]) -> int:
+    try:
+        return operator.index(a.data.item() if isinstance(a, Constant) else a)
+    except (TypeError, ValueError):
+        raise AxisError(
+            layout(f"{name}: axis is {a!r}", details, here_excerpt(), "an axis must be an integer")
+        ) from None
 
 
 def extent_of(v: Variable) -> int | None:

@@ -81,6 +81,8 @@ def test_bad_axes_say_which_are_valid() -> None:
     x = sg.matrix("x")
     with pytest.raises(AxisError, match="sum: axis 2 is out of range for rank 2\n(.*\n)*valid: 0 to 1, or -2 to -1"):
         x.sum(2)
+    with pytest.raises(AxisError, match="axis is 1.0\n  x  .*input, test_reduce.py(.|\n)*must be an integer"):
+        sg.matrix("x").sum(1.0)
     with pytest.raises(AxisError, match="names one axis twice"):
         x.max((0, -2))
     with pytest.raises(AxisError, match=r"argmax\(x\): axis is \(0, 1\); it must be one integer or None"):
