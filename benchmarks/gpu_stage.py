@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+import symgraph as sg
 from benchmarks.agreement import disagreement, results
 from benchmarks.peers import PEERS, REFERENCE, Step
 from benchmarks.processes import ROOT
 from benchmarks.timing import burst
 from benchmarks.workloads import WORKLOADS
+from symgraph.backend import PRECISIONS
 
 COPIED = 1 << 30  # bytes
 SECONDS = 2.0  # of calls that are timed
@@ -26,7 +28,7 @@ Answer = Mapping[str, Any]
 
 
 def machine(kind: str) -> Answer:
-    """The device, and how fast it copies."""
+    """The device, how fast it copies, and how fast our products are at each precision."""
     from codegen.cuda.open import open_device
 
     device = open_device("simulate" if kind == "simulate" else os.environ["SYMGRAPH_DEVICE"])
@@ -34,7 +36,18 @@ def machine(kind: str) -> Answer:
     source, target = device.allocate(size), device.allocate(size)
     device.write(source.address, np.zeros(size, np.uint8))
     seconds = min(device.seconds(lambda: device.copy(target.address, source.address, size)) for _ in range(5))
-    return {"device": device.name, "copied bytes a second": 2 * size / seconds}
+    rates = {p: multiplied(64 if kind == "simulate" else 4096, p) for p in PRECISIONS}
+    return {"device": device.name, "copied bytes a second": 2 * size / seconds, "operations a second": rates}
+
+
+def multiplied(n: int, precision: str) -> float:
+    """Operations a second of a product of two matrices of ``n`` by ``n``."""
+    random = np.random.default_rng(0)
+    a, b = (sg.shared(random.normal(size=(n, n)).astype("float32")) for _ in range(2))
+    c = sg.shared(np.zeros((n, n), "float32"))
+    f = sg.function([], updates=[(c, a @ b)], precision=precision, backend="cuda")
+    seconds = f.compile().measure([], f.task.shared, 5).sum(axis=1).min()
+    return float(2 * n**3 / seconds)
 
 
 def tests(kind: str) -> Answer:

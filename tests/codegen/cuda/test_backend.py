@@ -290,22 +290,23 @@ def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
     assert s.get_value().tolist() == [1, 5]
 
 
+def alternating():
+    """What twenty steps of training give whose batches have three sizes, and what they have learnt."""
+    w, x = sg.shared(np.full((6, 3), 0.1, "float32")), sg.fmatrix("x")
+    kept = sg.random.RandomStream(5).bernoulli(x.shape, p=0.5, dtype="float32")
+    cost = (sg.tanh((x * kept) @ w) ** 2).mean()
+    f = sg.function([x], cost, updates=[(w, w - sg.grad(cost, w))])
+    random = np.random.default_rng(0)
+    costs = [f(random.random((8 + k % 3, 6), "float32")) for k in range(20)]
+    return np.array([*costs, *w.get_value().ravel()])
+
+
 def test_a_replay_gives_what_a_run_of_the_stream_gives_when_shapes_alternate(monkeypatch):
     """Shapes have programs of their own, which share what is learnt; each is captured once."""
     captured = []
     capture = SimulatedDevice.capture
-
-    def train():
-        w, x = sg.shared(np.full((6, 3), 0.1, "float32")), sg.fmatrix("x")
-        kept = sg.random.RandomStream(5).bernoulli(x.shape, p=0.5, dtype="float32")
-        cost = (sg.tanh((x * kept) @ w) ** 2).mean()
-        f = sg.function([x], cost, updates=[(w, w - sg.grad(cost, w))])
-        random = np.random.default_rng(0)
-        costs = [f(random.random((8 + k % 3, 6), "float32")) for k in range(20)]
-        return np.array([*costs, *w.get_value().ravel()])
-
     monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: captured.append(1) or capture(self, work))
-    replayed = train()
+    replayed = alternating()
     assert len(captured) == 3
     monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: work)
-    assert np.array_equal(replayed, train())
+    assert np.array_equal(replayed, alternating())

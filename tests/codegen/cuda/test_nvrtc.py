@@ -174,6 +174,13 @@ def test_an_op_fits(case):
     check(program([case.build(*inputs)], dict(zip(inputs, arrays, strict=True))), "sm_90")
 
 
+def test_without_the_compiler_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(nvrtc, "_in_packages", lambda pattern: [])
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(BackendError, match=r"(?s)NVRTC, which was not found.*pip install nvidia-cuda-nvrtc"):
+        nvrtc.library.__wrapped__()
+
+
 def test_a_text_that_is_wrong_is_refused_with_the_compilers_words():
     with pytest.raises(BackendError, match=r'(?s)refuses a module for sm_90:.*identifier "y" is undefined'):
         nvrtc.compile_text('extern "C" __global__ void k(float* x) { x[0] = y; }', "sm_90")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import threading
 from contextvars import copy_context
 
@@ -16,7 +19,9 @@ from symgraph.backend import find_backend
 from symgraph.errors import BackendError
 from tests import laws
 from tests.codegen.cuda.devices import simulated
+from tests.codegen.cuda.test_backend import STREAMS, alternating
 from tests.codegen.cuda.test_programs import NETS, trained
+from tests.codegen.cuda.test_tensors import FRACTION, check_product
 from tests.programs import task_of
 from tests.test_laws import EACH
 
@@ -72,6 +77,54 @@ def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
     assert len(set(replayed[:20])) == 20
     monkeypatch.setattr(Gpu, "capture", lambda self, work: work)
     assert np.array_equal(replayed, steps(20))
+
+
+def test_a_replay_gives_what_a_run_of_the_stream_gives_when_shapes_alternate(monkeypatch):
+    replayed = alternating()
+    monkeypatch.setattr(Gpu, "capture", lambda self, work: work)
+    assert np.array_equal(replayed, alternating())
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_random_numbers_are_those_of_the_cpu_and_new_at_each_replay(name):
+    draws = {}
+    for backend in ("llvm", "cuda"):
+        f = sg.function([], STREAMS[name](sg.random.RandomStream(3), (30, 130)), backend=backend)
+        draws[backend] = [f() for _ in range(3)]
+    for here, there in zip(draws["llvm"], draws["cuda"], strict=True):
+        assert np.array_equal(here, there)
+    assert not np.array_equal(*draws["cuda"][1:])
+
+
+def test_other_libraries_see_the_devices_memory_and_give_theirs():
+    import cupy
+
+    s = sg.shared(np.array([[1, 2], [3, 4]], "float32"))
+    f = sg.function([], s * 2, updates=[(s, s + 1)])
+    f()
+    held, tensor = s.away, cupy.from_dlpack(s)
+    assert tensor.data.ptr == held.memory.address and tensor.get().tolist() == [[2, 3], [4, 5]]
+    s.set_value(2 * tensor.T)
+    assert s.away is held and tensor.get().tolist() == [[4, 8], [6, 10]]
+    assert f().tolist() == [[8, 16], [12, 20]]
+
+
+@pytest.mark.parametrize("precision", FRACTION)
+@pytest.mark.parametrize("size", [(70, 40, 64), (500, 300, 3000)])
+def test_a_product_is_as_near_as_its_factors(precision, size):
+    check_product(precision, size)
+
+
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+def test_the_sanitizer_finds_nothing(tool):
+    sanitizer = shutil.which("compute-sanitizer")
+    if sanitizer is None:
+        pytest.skip("compute-sanitizer, which the CUDA toolkit brings, is not on the path")
+    tests = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", __file__, "-k", "stream or sum or softmax or as_near"]
+    done = subprocess.run(
+        [sanitizer, "--tool", tool, "--error-exitcode", "9", *tests], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_replays_allocate_nothing():
