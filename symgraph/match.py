@@ -8,6 +8,7 @@ that looks *through views* also sees what is exactly the same value written diff
 * ``p - q`` in ``p + -q`` and ``p + q`` in ``p - -q``, where what is negated has been met before;
 * an elementwise op under a ``dimshuffle`` (broadcasting inserts these);
 * a float16 sum that accumulates in float32;
+* ``exp(x - y)`` in ``exp_difference(x, y)``, which rounds less;
 * at the root, a product: ``mul``, ``true_div`` and ``neg`` are a chain of factors, of which the pattern may take some;
   a square is its root twice, where the pattern asks for that.
 
@@ -32,6 +33,8 @@ Env = Mapping[str, object]
 Owner = Callable[[Variable], Apply | None]
 MAX_FACTORS = 32
 PRODUCTS = ("mul", "true_div", "neg")
+TAKEN_FOR = {"exp_difference": "exp"}
+"""Ops that are another of a difference, but for its rounding."""
 SUMS = {"add": "sub", "sub": "add"}
 
 
@@ -43,6 +46,7 @@ def owner_of(v: Variable) -> Apply | None:
 def heads(node: Apply, owner: Owner) -> set[str]:
     """What the inputs of ``node`` are: names of ops, and "constant"."""
     found = {made.op.name for v in node.inputs if (made := owner(v)) is not None}
+    found |= {TAKEN_FOR[name] for name in found & TAKEN_FOR.keys()}
     return found | {"constant"} if any(isinstance(v, Constant) for v in node.inputs) else found
 
 
@@ -129,6 +133,8 @@ class Matcher:
             return
         if node.op.name == pattern.op:
             yield from self._match_node(pattern, node.op, node.inputs, node.attrs, env)
+        elif self.views and TAKEN_FOR.get(node.op.name) == pattern.op:
+            yield from self.match(pattern.inputs[0], self.difference(*node.inputs), env)
         elif self.views and node.op.name == SUMS.get(pattern.op or ""):
             yield from self.match_other_sum(pattern, node.inputs, env)
         elif self.views and node.op.name == "dimshuffle":
@@ -192,6 +198,11 @@ class Matcher:
         if node is not None and node.op.name == "sub":
             return _again(node, node.inputs[::-1])
         return make("neg", v)
+
+    def difference(self, x: Variable, y: Variable) -> Variable:
+        """x - y as it is written canonically."""
+        node = self.owner(y)
+        return make("add", x, node.inputs[0]) if node is not None and node.op.name == "neg" else make("sub", x, y)
 
     def _match_shuffled(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
         """An elementwise op under a dimshuffle is that op on dimshuffled inputs."""
@@ -319,7 +330,7 @@ def _may_take(matcher: Matcher, heads: set[str], node: Apply, count: int) -> boo
         return False
     if node.op.name == "true_div" and owners[-1] not in single:
         return True
-    seen_through = {"dimshuffle", "cast", "sqr", *heads}
+    seen_through = {"dimshuffle", "cast", "sqr", *heads, *(op for op, other in TAKEN_FOR.items() if other in heads)}
     return all(n is not None and n.op.name in seen_through for n in single)
 
 

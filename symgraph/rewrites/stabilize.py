@@ -175,8 +175,26 @@ def inverse_of_exp(x: Pattern) -> Pair:
 
 @rule("stabilize")
 def product_of_exps(x: Pattern, y: Pattern) -> Pair:
-    """One exponential overflows where the other mends it: the exponents are added first."""
-    return exp(x) * exp(y), exp(x + y)
+    """One exponential overflows where the other mends it: the exponents are added first, and nothing of them lost."""
+    return exp(x) * exp(y), exp_difference(x, -y)
+
+
+@rule("stabilize")
+def inverse_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
+    """1 / exp(x - y) is 0 or inf before exp(y - x) is."""
+    return 1 / exp_difference(x, y), exp_difference(y, x)
+
+
+@rule("stabilize")
+def square_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
+    """exp(x - y)² is exp(2x - 2y)."""
+    return sqr(exp_difference(x, y)), exp_difference(2 * x, 2 * y)
+
+
+@rule("stabilize")
+def root_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
+    """exp(x - y) overflows where its root does not."""
+    return sqrt(exp_difference(x, y)), exp_difference(0.5 * x, 0.5 * y)
 
 
 @rule("stabilize")
@@ -219,12 +237,6 @@ def log_of_root(x: Pattern) -> Pair:
 def logaddexp_with_zero(x: Pattern) -> Pair:
     """logaddexp(x, 0) rounds off what softplus keeps of a very negative x."""
     return logaddexp(x, 0.0), softplus(x)
-
-
-@rule("stabilize")
-def log_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
-    """exp(x - y) overflows where its logarithm is an ordinary number."""
-    return log(exp_difference(x, y)), x - y
 
 
 @rule("stabilize")

@@ -11,7 +11,7 @@ import symgraph as sg
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate
 from symgraph.types import is_float
-from tests.drawn.moves import KINDS, SHAPES, SPECIAL, Pool
+from tests.drawn.moves import KINDS, SHAPES, SPECIAL, Pool, chosen
 
 MOST_NODES = 40
 
@@ -71,7 +71,7 @@ def build(recipe: Recipe) -> Drawn:
         pool.enter(_values(rng, SHAPES[rng.integers(len(SHAPES))], recipe, k), recipe.open_extents)
     moves = []
     for kind, which, seed in recipe.steps:
-        name, move = KINDS[kind][which % len(KINDS[kind])]
+        name, move = chosen(kind, which)
         moves.append(name)
         made = move(pool, np.random.default_rng(seed))
         pool.keep(made)

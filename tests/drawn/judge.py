@@ -16,7 +16,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symgraph.graph import Variable, toposort
+from symgraph.graph import Apply, Variable, toposort
 from symgraph.reference import evaluate_node, value_of
 from symgraph.types import is_float
 from symgraph.view import exactly
@@ -27,6 +27,11 @@ BITS = 1200, 40_000
 """Of mpmath numbers, and where these are too few: exp(-1e4) beside 1 takes 14,427."""
 LEAST = {name: mpmath.mpf(float(np.finfo(name).smallest_subnormal)) for name in ("float32", "float64")}
 ULP = {name: max(4.0, *[c.ulp for c in many]) for name, many in cases().items()}
+SUMS = {
+    "sum", "sum_to", "cumsum", "bincount", "dot", "batched_dot", "conv", "conv_input_grad", "conv_weight_grad",
+    "sum_pool", "sum_pool_spread", "put",
+}  # fmt: skip
+"""Ops that add up their operands, or products of them."""
 MARGIN = 16.0
 """The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
 
@@ -80,22 +85,38 @@ def _run(outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], see
     memo = {v: a if seed is None else _moved(a, 1.0, seed) for v, a in values.items()}
     for node in toposort(outputs, memo):
         arrays = [value_of(v, memo) for v in node.inputs]
+        size = None if seed is None else _size(node, arrays)
         for v, a in zip(node.outputs, evaluate_node(node, arrays, memo), strict=True):
-            memo[v] = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed)
+            memo[v] = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed, size)
     return [value_of(v, memo) for v in outputs]
 
 
-def _rounded(a: np.ndarray, inputs: Sequence[np.ndarray], ulp: float, seed: int) -> np.ndarray:
+def _size(node: Apply, arrays: Sequence[np.ndarray]) -> np.ndarray | None:
+    """For a sum of more than two terms the sum of their sizes, by which its order is of consequence."""
+    if node.op.name not in SUMS or not is_float(node.outputs[0].dtype):
+        return None
+    with np.errstate(all="ignore"):
+        (count,) = evaluate_node(node, [np.abs(np.sign(a)) if a.dtype.kind == "f" else a for a in arrays], {})
+        (size,) = evaluate_node(node, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], {})
+    return np.where(count > 2, size, 0)
+
+
+def _rounded(
+    a: np.ndarray, inputs: Sequence[np.ndarray], ulp: float, seed: int, size: np.ndarray | None = None
+) -> np.ndarray:
     """The result of an op moved, but for elements that are elements of its inputs."""
     if a.dtype.kind != "f":
         return a
     given = [np.abs(x).ravel() for x in inputs if x.dtype == a.dtype]
     exact = np.isin(np.abs(a), np.concatenate(given)) if given else False
-    return np.where(exact, a, _moved(a, ulp, seed))
+    if size is not None:
+        exact &= size == 0
+    return np.where(exact, a, _moved(a, ulp, seed, size))
 
 
-def _moved(a: np.ndarray, ulp: float, seed: int) -> np.ndarray:
-    """Each number changed by up to ``ulp`` units in its last place, equal ones alike and opposite ones oppositely."""
+def _moved(a: np.ndarray, ulp: float, seed: int, size: np.ndarray | None = None) -> np.ndarray:
+    """Each number changed by up to ``ulp`` units in its last place, or that of ``size``, equal ones alike and opposite
+    ones oppositely."""
     if a.dtype.kind != "f":
         return a
     info = np.finfo(a.dtype)
@@ -104,8 +125,9 @@ def _moved(a: np.ndarray, ulp: float, seed: int) -> np.ndarray:
     hashed = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     part = (hashed >> np.uint64(11)).astype("float64") * 2.0**-52 - 1
     with np.errstate(all="ignore"):
-        step = a.dtype.type(ulp * info.eps) * a
-        least = np.copysign(np.where(a == 0, 0, info.smallest_subnormal * ulp), a)
+        larger = a if size is None else np.copysign(np.fmax(size, np.abs(a)), a).astype(a.dtype)
+        step = a.dtype.type(ulp * info.eps) * larger
+        least = np.copysign(np.where(larger == 0, 0, info.smallest_subnormal * ulp), a)
         found = a + (np.where(np.abs(step) > np.abs(least), step, least) * part.reshape(a.shape)).astype(a.dtype)
     return np.where(np.isfinite(found), found, a)
 
@@ -157,13 +179,11 @@ def _is_near(found: Any, truth: Any, reach: Any) -> bool:
         return bool(np.isnan(found))
     if not mpmath.isfinite(reach):
         return True
-    return not np.isnan(found) and bool(abs(_in_range(found, found.dtype) - _in_range(truth, found.dtype)) <= reach)
-
-
-def _in_range(x: Any, dtype: np.dtype[Any]) -> Any:
-    """The nearest number that there is to one that overflows."""
-    largest = mpmath.mpf(float(np.finfo(dtype).max))
-    return max(-largest, min(largest, mpmath.mpf(float(x)) if isinstance(x, np.floating) else x))
+    if np.isnan(found):
+        return False
+    largest = mpmath.mpf(float(np.finfo(found.dtype).max))
+    low, x, high = (max(-largest, min(largest, y)) for y in (truth - reach, mpmath.mpf(float(found)), truth + reach))
+    return bool(low <= x <= high)
 
 
 def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -63,7 +64,12 @@ class Pool:
         if is_float(v.dtype) and v.dtype != self.dtype:
             return
         known = {**self.inputs, **self.values}
-        (value,) = evaluate([v], known)
+        try:
+            (value,) = evaluate([v], known)
+        except ValueError as error:
+            if "zero-size" in str(error):  # the largest of none is an error, for NumPy and for us
+                return
+            raise
         if 0 < value.size <= MOST:
             self.values[v] = value
 
@@ -239,3 +245,15 @@ KINDS: list[list[tuple[str, Move]]] = [
     list(_cases()),
 ]  # fmt: skip
 """Kinds of moves, each as probable as another."""
+_KEYS = [np.array([zlib.crc32(name.encode()) for name, _ in many], "uint64") for many in KINDS]
+
+
+def chosen(kind: int, which: int) -> tuple[str, Move]:
+    """One move of a kind: a new one takes its share of the numbers, and the others keep theirs.
+
+    Each move's name gives it a rank for every number; the one of the highest is taken (rendezvous hashing, Thaler and
+    Ravishankar 1998).
+    """
+    ranks = (_KEYS[kind] + np.uint64(which)) * np.uint64(0x9E3779B97F4A7C15)
+    ranks = (ranks ^ (ranks >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return KINDS[kind][int(np.argmax(ranks))]

@@ -72,6 +72,8 @@ EXP_OF_SUM: dict[str, Spelling] = {
     "2*exp(a)*exp(b)/2": lambda a, b: 2 * e(a) * e(b) / 2,
     "exp(a+b)": lambda a, b: e(a + b),
     "exp(a/2)**2*exp(b)": lambda a, b: e(a / 2) ** 2 * e(b),
+    "(exp(a/2)*exp(b/2))**2": lambda a, b: (e(a / 2) * e(b / 2)) ** 2,
+    "sqrt(exp(2a)*exp(2b))": lambda a, b: sg.sqrt(e(2 * a) * e(2 * b)),
     "sqrt(exp(2a))*exp(b)": lambda a, b: sg.sqrt(e(2 * a)) * e(b),
     "inv": lambda a, b: e(a) * sg.inv(e(-b)),
 }

@@ -43,18 +43,9 @@ def test_a_rule_is_never_further_from_the_answer(name: str, dtype: str) -> None:
         rule_law.check_values(PAIRS[name], seed, dtype)
 
 
-# rules that are known to be further on some draws, and why
-FURTHER = {"product_of_exps": "the sum of the exponents is rounded, which costs up to |x + y| / 2 ulp"}
-
-
-def _known(name: str) -> Any:
-    reason = FURTHER.get(name)
-    return pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=True)) if reason else name
-
-
 @pytest.mark.deep
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [_known(name) for name in PAIRS])
+@pytest.mark.parametrize("name", PAIRS)
 def test_a_rule_is_never_further_from_the_answer_on_many_draws(name: str, dtype: str) -> None:
     for seed in range(3, 40):
         rule_law.check_values(PAIRS[name], seed, dtype)
