@@ -363,7 +363,7 @@ def _euclid_grad(g: Any, x: Any, y: Any, axis: tuple[int, ...], keepdims: bool) 
 
 @composite(
     name="norm", grad=_euclid_grad,
-    reference=lambda x, axis, keepdims: np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims)),
+    reference=lambda x, axis, keepdims: np.sqrt(np.sum(np.square(x, dtype="longdouble"), axis=axis, keepdims=keepdims)),
 )  # fmt: skip
 def _euclid(x: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
     """sqrt(sum(x*x)), scaled by the greatest magnitude so that no square overflows or vanishes."""

@@ -138,7 +138,8 @@ def _moved(a: np.ndarray, ulp: float, seed: int, size: np.ndarray | None = None)
 def no_repair(
     found: np.ndarray, e: Expected, at: np.ndarray, output: Variable, values: Mapping[Variable, np.ndarray]
 ) -> np.ndarray:
-    """Where among ``at`` a result is not what the formula really is either: what was wrong may be repaired.
+    """Where among ``at`` a result is further from what the formula really is than what was expected: what was wrong
+    may be repaired, and one part of it may be and another not.
 
     A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit.
     """
@@ -148,8 +149,10 @@ def no_repair(
             truth, reach = real_answer(output, values, bits)
             if truth.shape != found.shape:
                 return at & any(mpmath.isfinite(r) for r in reach.flat)
-            near = [_is_near(found[k], truth[k], reach[k]) for k in np.ndindex(at.shape)]
-            limit = _limits(e, output, values) if e.value.shape == at.shape else False
+            same = e.value.shape == at.shape
+            far = _further(e.value, truth, reach) if same else reach
+            near = [_is_near(found[k], truth[k], far[k]) for k in np.ndindex(at.shape)]
+            limit = same and _limits(e, output, values)
             bad = bad & ~np.reshape(near, at.shape) & ~(limit & (truth != truth))
             if before is not None:  # a difference of equal values is what the last bits say, in any precision
                 settled = abs(truth - before) <= abs(truth) * 1e-30
@@ -170,6 +173,17 @@ def _limits(e: Expected, output: Variable, values: Mapping[Variable, np.ndarray]
 
 def _without_nan(a: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(a), a.dtype.type(0.7), a) if a.dtype.kind == "f" else a
+
+
+def _further(a: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """``reach``, or how far ``a`` is from the truth if that is more, and a distance."""
+    return np.asarray(np.frompyfunc(_larger_distance, 3, 1)(a, truth, reach), "object")
+
+
+def _larger_distance(a: Any, truth: Any, reach: Any) -> Any:
+    if not np.isfinite(a) or not mpmath.isfinite(truth):
+        return reach
+    return max(reach, abs(mpmath.mpf(float(a)) - truth))
 
 
 def _is_near(found: Any, truth: Any, reach: Any) -> bool:
