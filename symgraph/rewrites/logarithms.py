@@ -203,15 +203,20 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
     made = owner(node.inputs[0])
     if made is None or made.op.name not in ("add", "sub", "neg", "mul", "true_div", "sum", "cast"):
         return None
-    ways = (_log_of_inverse(made, owner), log_of(node.inputs[0], owner), _log_of_two(made))
+    ways = (_log_of_inverse(node.inputs[0], owner), log_of(node.inputs[0], owner), _log_of_two(made))
     return next((v for v in ways if v is not None), None)
 
 
-def _log_of_inverse(made: Apply, owner: Owner) -> Variable | None:
-    """1 / x overflows or underflows where its logarithm is an ordinary number; the inverse of -0 has none."""
-    if made.op.name != "true_div" or not _is_one(made.inputs[0]) or not is_nonnegative(made.inputs[1], owner):
+def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
+    """1 / y overflows or underflows where its logarithm is an ordinary number; that of 1 / -inf, -0, is -inf."""
+    negative, given = factors(v, owner)
+    if len(given) != 2 or not _is_one(given[0].value) or not given[1].below:
         return None
-    return make("neg", make("log", made.inputs[1]))
+    y = make("neg", given[1].value) if negative else given[1].value
+    if is_nonnegative(y, owner):
+        return make("neg", make("log", y))
+    found = repaired(_log(y), owner)
+    return None if found is None else make("switch", make("eq", y, -np.inf), -np.inf, make("neg", found))
 
 
 def _log_of_two(made: Apply) -> Variable | None:

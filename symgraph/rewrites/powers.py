@@ -29,15 +29,44 @@ def square_from_power(x: Pattern) -> Pair:
 
 @rewriter("stabilize", "mul")
 def merged_powers_of_two(node: Apply, owner: Owner) -> Variable | None:
-    """2 * (0.5 * x) is x: factors that are powers of two are exact, and together overflow later than one by one."""
-    outer = _power_of_two(node)
-    for k, v in enumerate(node.inputs):
-        made = owner(v)
-        if outer == 1 - k and made is not None and made.op is node.op:
-            inner = _power_of_two(made)
-            if inner is not None:
-                return make("mul", make("mul", node.inputs[outer], made.inputs[inner]), made.inputs[1 - inner])
-    return None
+    """2 * (0.5 * x) and 2 * (0.5 * x / y) are x and x / y: factors that are powers of two are exact, and together
+    overflow later than one by one."""
+    k = _power_of_two(node)
+    made = None if k is None else owner(node.inputs[1 - k])
+    if k is None or made is None:
+        return None
+    scale = node.inputs[k]
+    if made.op is node.op:
+        return _scaled(scale, made)
+    above = owner(made.inputs[0]) if made.op.name == "true_div" else None
+    if above is None or above.op is not node.op or not _shrinks(scale, above):
+        return None
+    return make("true_div", _scaled(scale, above), made.inputs[1])
+
+
+def _scaled(scale: Variable, product: Apply) -> Variable | None:
+    """A product with a power of two in it, times ``scale``."""
+    k = _power_of_two(product)
+    return None if k is None else make("mul", make("mul", scale, product.inputs[k]), product.inputs[1 - k])
+
+
+def _shrinks(scale: Variable, product: Apply) -> bool:
+    """Whether ``scale`` brings the power of two in ``product`` nearer to 1: then nothing overflows that did not."""
+    k = _power_of_two(product)
+    if k is None:
+        return False
+    before = abs(np.frexp(product.inputs[k].data)[1] - 1)  # type: ignore[attr-defined]
+    return bool(abs(np.frexp(scale.data * product.inputs[k].data)[1] - 1) < before)  # type: ignore[attr-defined]
+
+
+@rewriter("stabilize", "sum")
+def power_of_two_out_of_sum(node: Apply, owner: Owner) -> Variable | None:
+    """The sum of 2 * x is twice that of x, exactly: beside the sum the factor meets others."""
+    made = owner(node.inputs[0])
+    k = _power_of_two(made) if made is not None and made.op.name == "mul" else None
+    if made is None or k is None or abs(made.inputs[k].data) < 1:  # type: ignore[attr-defined]
+        return None
+    return make("mul", made.inputs[k], apply(node.op, [made.inputs[1 - k]], node.attrs).outputs[0])
 
 
 def _power_of_two(node: Apply) -> int | None:
@@ -133,6 +162,12 @@ def _exponential(node: Apply) -> tuple[float, Variable] | None:
 def log_of_cube(x: Pattern) -> Pair:
     """x³ overflows or underflows where its logarithm is an ordinary number."""
     return log(x * sqr(x)), 3 * log(x)
+
+
+@rule("stabilize")
+def inverse_square_from_power(x: Pattern) -> Pair:
+    """A power is not rounded once, and of what else a product or a sum is made is not seen in it; 1/x² is (1/x)²."""
+    return x**-2, sqr(1 / x)
 
 
 @rule("stabilize")

@@ -335,3 +335,18 @@ def test_what_would_hide_a_nan_or_move_an_answer_is_left_alone() -> None:
     x, y = sg.vectors("x y")
     for v in (x * 0, x - x, x / x, x + 0.0, e(sg.log(x)), x + y - x, sg.sqr(sg.sqrt(x))):
         assert rewrite([v], ("canonicalize", "stabilize")) == [v]
+
+
+def test_the_logarithm_of_an_inverse_keeps_what_infinities_make() -> None:
+    """1 / -inf is -0, whose logarithm is -inf; -log(-inf) is NaN."""
+    x = sg.vector("x", dtype="float64")
+    found = sg.function([x], sg.log(1 / (1 + x)))(np.array([-np.inf, np.inf, np.nan, -3.0, 1e-30]))
+    np.testing.assert_array_equal(found, [-np.inf, -np.inf, np.nan, np.nan, -1e-30])
+
+
+def test_powers_of_two_meet_where_nothing_overflows_that_did_not() -> None:
+    """4 * (0.5 * x / y) is not 2 * x / y."""
+    x, y = sg.vector("x", dtype="float64"), sg.vector("y", dtype="float64")
+    f = sg.function([x, y], [4 * (0.5 * x / y), 0.5 * (2 * x / y)])
+    for found, expected in zip(f(np.array([1.7e308]), np.array([1e10])), (3.4e298, 1.7e298), strict=True):
+        np.testing.assert_allclose(found, [expected], rtol=1e-15)
