@@ -1,10 +1,13 @@
 """The pool of threads as LLVM IR over POSIX threads: ``sg_parallel`` and what controls it.
 
 The caller publishes a job, then opens it by one store to ``@state``. A worker that sees an open job of a new generation
-enters by adding one to ``@state``; all take pieces from one counter; at the end the caller closes the job and waits for
-the workers that entered, and for no other. One that is still asleep, or not scheduled, costs nothing: the pool works
-with no worker at all, which is what a child has after fork. A worker that finds no job spins for a while, then sleeps
-on a condition variable.
+enters by adding one to ``@state``; each takes pieces from its own share of the turns, then from the others'; at the end
+the caller closes the job and waits for the workers that entered, and for no other. One that is still asleep, or not
+scheduled, costs nothing: the pool works with no worker at all, which is what a child has after fork. A worker that
+finds no job spins for a while, then sleeps on a condition variable.
+
+A share is the same turns in every job, so what a thread wrote it reads and writes again: between processors that share
+no cache, to write what another one has read takes longer than to compute it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from codegen.llvm.target import Target
 # The field of @state that counts workers has 16 bits.
 MOST_CAPACITY = 0xFFFF
 
+SHARES = 64  # at most; more threads than that have shares in common
+
 # What the processor sends to a thread for its own doing: a worker must not block these.
 _FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 
@@ -28,7 +33,7 @@ _STATE = """
 @hired = internal global [128 x i8] zeroinitializer, align 128    ; surplus workers: the number of threads has changed
 @drained = internal global [128 x i8] zeroinitializer, align 128  ; the caller: the last worker has left
 @state = internal global i64 0, align 128                         ; generation << 32 | open << 16 | workers inside
-@next = internal global i64 0, align 128                          ; the next piece to hand out
+@taken = internal global [SHARES x [16 x i64]] zeroinitializer, align 128  ; of each share: job << 32 | pieces taken
 @sleepers = internal global i32 0, align 128
 @busy = internal global i32 0, align 128
 @waiting = internal global i32 0, align 128                       ; the caller sleeps until workers have left
@@ -40,6 +45,7 @@ _STATE = """
 @extent = internal global i64 0
 @piece = internal global i64 0
 @pieces = internal global i64 0
+@job = internal global i64 0                                      ; counts jobs, modulo 2^32
 @members = internal global i64 0                                  ; @threads when the job was opened
 declare i32 @pthread_mutex_init(ptr, ptr)
 declare i32 @pthread_mutex_lock(ptr)
@@ -72,7 +78,35 @@ define internal void @announce(ptr %condition) nounwind {
   ret void
 }
 
-; Counting pieces and not iterations: the counter runs past its end by one for each thread, and must not overflow.
+; The number of a piece of a share with so many, or -1 if all are taken. What an earlier job left counts as none.
+define internal i64 @claim(i64 %share, i64 %pieces) nounwind {
+entry:
+  %job = load i64, ptr @job
+  %high = shl i64 %job, 32
+  %taken = getelementptr [16 x i64], ptr @taken, i64 %share
+  %first = load atomic i64, ptr %taken monotonic, align 8
+  br label %look
+look:
+  %now = phi i64 [%first, %entry], [%other, %claim]
+  %of = lshr i64 %now, 32
+  %same = icmp eq i64 %of, %job
+  %low = and i64 %now, 4294967295
+  %count = select i1 %same, i64 %low, i64 0
+  %left = icmp ult i64 %count, %pieces
+  br i1 %left, label %claim, label %none
+claim:
+  %one = add i64 %count, 1
+  %next = or i64 %high, %one
+  %exchange = cmpxchg ptr %taken, i64 %now, i64 %next monotonic monotonic
+  %other = extractvalue { i64, i1 } %exchange, 0
+  %mine = extractvalue { i64, i1 } %exchange, 1
+  br i1 %mine, label %found, label %look
+found:
+  ret i64 %count
+none:
+  ret i64 -1
+}
+
 define internal void @take_pieces(i64 %worker) nounwind {
 entry:
   %task = load ptr, ptr @task
@@ -80,12 +114,26 @@ entry:
   %extent = load i64, ptr @extent
   %piece = load i64, ptr @piece
   %pieces = load i64, ptr @pieces
+  %members = load i64, ptr @members
+  %shares = call i64 @llvm.umin.i64(i64 %members, i64 SHARES)
+  br label %share
+share:
+  %turn = phi i64 [0, %entry], [%turn1, %none]
+  %away = add i64 %worker, %turn
+  %which = urem i64 %away, %shares
+  %after = add i64 %which, 1
+  %scaled = mul i64 %which, %pieces
+  %scaled1 = mul i64 %after, %pieces
+  %first = udiv i64 %scaled, %shares
+  %last = udiv i64 %scaled1, %shares
+  %own = sub i64 %last, %first
   br label %take
 take:
-  %index = atomicrmw add ptr @next, i64 1 monotonic
-  %found = icmp ult i64 %index, %pieces
+  %number = call i64 @claim(i64 %which, i64 %own)
+  %found = icmp sge i64 %number, 0
   br i1 %found, label %run, label %none
 run:
+  %index = add i64 %first, %number
   %begin = mul i64 %index, %piece
   %rest = sub i64 %extent, %begin
   %size = call i64 @llvm.umin.i64(i64 %rest, i64 %piece)
@@ -93,6 +141,10 @@ run:
   call void %task(ptr %context, i64 %begin, i64 %end, i64 %worker)
   br label %take
 none:
+  %turn1 = add i64 %turn, 1
+  %more = icmp ult i64 %turn1, %shares
+  br i1 %more, label %share, label %done
+done:
   ret void
 }
 declare i64 @llvm.umin.i64(i64, i64)
@@ -245,7 +297,10 @@ define internal void @publish(ptr %task, ptr %context, i64 %extent, i64 %threads
   store i64 %piece, ptr @piece
   store i64 %pieces, ptr @pieces
   store i64 %threads, ptr @members
-  store atomic i64 0, ptr @next monotonic, align 8
+  %before = load i64, ptr @job
+  %after = add i64 %before, 1
+  %job = and i64 %after, 4294967295
+  store i64 %job, ptr @job
   ret void
 }
 
@@ -430,4 +485,4 @@ def pool_text(target: Target, parallel: bool) -> str:
     faults = (int(getattr(signal, name)) for name in _FAULTS)
     unblock = "\n  ".join(f"call i32 @sigdelset(ptr %all, i32 {number})" for number in faults)
     hire = _HIRE.format(unblock=unblock, set_mask=int(signal.SIG_SETMASK))
-    return "".join((_STATE, own, _WORK, hire, _CALL, _CONTROL))
+    return "".join((_STATE, own, _WORK, hire, _CALL, _CONTROL)).replace("SHARES", str(SHARES))

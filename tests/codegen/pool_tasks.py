@@ -60,6 +60,14 @@ done:
   ret void
 }
 
+; { i64 arrived, i64 wanted, log }: as both say.
+define void @meet_and_log(ptr %state, i64 %begin, i64 %end, i64 %worker) {
+  %log = getelementptr i64, ptr %state, i64 2
+  call void @log(ptr %log, i64 %begin, i64 %end, i64 %worker)
+  call void @meet(ptr %state, i64 %begin, i64 %end, i64 %worker)
+  ret void
+}
+
 ; { i64 extent, ptr log [] }: a loop of its own for each index.
 define void @nest(ptr %state, i64 %begin, i64 %end, i64 %worker) {
 entry:
@@ -112,6 +120,12 @@ class Tasks:
     def meet(self, count: int) -> None:
         """Return when ``count`` workers were inside at once; for ever, if they never are."""
         self.run("meet", np.array([0, count]), count)
+
+    def met(self, count: int) -> np.ndarray:
+        """Rows (begin, end, worker) of a call in which ``count`` workers take a piece each."""
+        state = np.concatenate([[0, count], empty_log()])
+        self.run("meet_and_log", state, count)
+        return rows(state[2:])
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.llvm import pool, target
-from codegen.llvm.parallel import pool_text
+from codegen.llvm.parallel import SHARES, pool_text
 from codegen.llvm.target import Target, host
 from tests.codegen.pool_tasks import Tasks, empty_log, is_partition, rows, shared_tasks
 
@@ -82,6 +82,25 @@ def test_as_many_workers_as_were_asked_for_run_at_once():
     for threads in (2, 3, pool.LEAST_CAPACITY, 2):
         pool.set_threads(threads)
         shared_tasks().meet(threads)
+
+
+def test_a_thread_begins_with_the_same_turns_in_every_job():
+    """It has them in its cache."""
+    for threads in (2, 3, pool.LEAST_CAPACITY, 2, 2):
+        pool.set_threads(threads)
+        assert shared_tasks().met(threads).tolist() == [[n, n + 1, n] for n in range(threads)]
+
+
+def test_more_threads_than_shares_have_some_in_common():
+    python(
+        "from codegen.llvm import parallel, pool\n"
+        "from tests.codegen.pool_tasks import is_partition, shared_tasks\n"
+        "assert pool.threads() == parallel.SHARES + 9\n"
+        "for extent in (1, 7, 1000, 10**9):\n"
+        "    assert is_partition(shared_tasks().pieces(extent), extent, pool.threads())\n"
+        "shared_tasks().meet(pool.threads())",
+        SYMGRAPH_THREADS=str(SHARES + 9),
+    )
 
 
 def test_a_lower_number_of_threads_holds_at_once():
@@ -268,7 +287,7 @@ def test_workers_keep_subnormal_numbers_though_their_maker_does_not():
 import ctypes
 import numpy as np
 from codegen.llvm import pool, target
-from codegen.llvm.parallel import pool_text
+from codegen.llvm.parallel import SHARES, pool_text
 from tests.codegen.pool_tasks import Tasks
 
 flush = target.load([target.emit_object('''

@@ -266,3 +266,12 @@ def test_a_sum_takes_every_element_once_whatever_the_length(rows):
 def test_a_kernel_of_no_turns_does_nothing():
     for shape in [(0, 5), (5, 0), (0,)]:
         check_schedules(of_node(node("sum", ("float32", shape), axis=(0,), keepdims=False)))
+
+
+def test_threads_own_columns_of_a_matrix_that_is_larger_than_its_factors():
+    """So what one writes as the result is what it reads as a right-hand factor."""
+    update = schedule(of_node(node("dot", ("float32", (784, 128)), ("float32", (128, 625)))).kernel(), HOST)
+    product = schedule(of_node(node("dot", ("float32", (128, 784)), ("float32", (784, 625)))).kernel(), HOST)
+    for kernel in (update, product):
+        first = next(s for s in walk(kernel) if isinstance(s, Loop))
+        assert first.kind == "parallel" and first.index.startswith("i1")
