@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import cast
 
-from symgraph.graph import Constant, Variable
+from symgraph.graph import Constant, Variable, toposort
 from symgraph.types import TensorType
+
+STEPS = 32
 
 
 class VaryingError(TypeError):
@@ -78,18 +80,46 @@ def product(shape: Sequence[int]) -> Product:
 
 
 def product_of(v: Variable) -> Product | None:
-    """The value of an int64 scalar that is a product of constants and lengths, or an exact quotient of such."""
+    """The value of an int64 scalar that is a product of constants and lengths, if it is worked out in a few steps."""
+    if not _is_of_lengths(v):
+        return None
+    known: dict[Variable, Product | None] = {}
+    for node in toposort([v]):
+        parts = [p for u in node.inputs if (p := _leaf(u) or known.get(u))]
+        whole = len(parts) == len(node.inputs)
+        known[node.outputs[0]] = _COMBINED[node.op.name](*parts) if whole else None
+    return _leaf(v) or known.get(v)
+
+
+def _leaf(v: Variable) -> Product | None:
     if isinstance(v, Length):
         return 1, (v.extent,)
-    if isinstance(v, Constant):
-        return int(v.data), ()
-    parts = [] if v.owner is None or v.owner.op.name not in _COMBINED else list(map(product_of, v.owner.inputs))
-    known = [p for p in parts if p is not None]
-    return None if v.owner is None or not parts or len(known) < len(parts) else _COMBINED[v.owner.op.name](*known)
+    return (int(v.data), ()) if isinstance(v, Constant) and not v.ndim else None
+
+
+def _is_of_lengths(v: Variable) -> bool:
+    """Whether ``v`` is made of constants and lengths alone, by at most ``STEPS`` combinations."""
+    waiting, seen = [v], {v}
+    while waiting:
+        u = waiting.pop()
+        if u.owner is not None and u.owner.op.name in _COMBINED and len(seen) <= STEPS:
+            new = [i for i in u.owner.inputs if i not in seen]
+            seen.update(new)
+            waiting += new
+        elif _leaf(u) is None:
+            return False
+    return True
 
 
 def _times(a: Product, b: Product) -> Product:
     return a[0] * b[0], tuple(sorted((*a[1], *b[1]), key=lambda n: n.number))
+
+
+def _difference(a: Product, b: Product) -> Product | None:
+    """Of products of the same lengths."""
+    if a[0] and b[0] and a[1] != b[1]:
+        return None
+    return (a[0] - b[0], a[1] if a[0] else b[1]) if a[0] != b[0] else (0, ())
 
 
 def _quotient(a: Product, b: Product) -> Product | None:
@@ -106,7 +136,7 @@ def _greater(a: Product, b: Product) -> Product | None:
     return a if a[0] >= max(b[0], 1) and not b[1] else None
 
 
-_COMBINED = {"mul": _times, "int_div": _quotient, "maximum": _greater}
+_COMBINED = {"mul": _times, "sub": _difference, "int_div": _quotient, "maximum": _greater}
 
 
 def as_open(t: TensorType) -> TensorType:

@@ -13,9 +13,10 @@ from codegen.llvm.backend import LlvmExecutable, machine
 from codegen.llvm.target import host
 from codegen.program import build
 from symgraph.backend import Signature, Task, prepare
+from symgraph.coercion import extent_of
 from symgraph.reuse import NEAR, SMALL, Reuse
 from symgraph.types import TensorType
-from symgraph.varying import varying
+from symgraph.varying import as_varying, varying
 from symgraph.view import document
 from symgraph.view.plain import to_plain
 from tests.laws import built, same_bits
@@ -50,6 +51,8 @@ EXACT = {
     "product of vectors": V @ V,
     "rectified": sg.maximum(X @ W + 1, 0).sum(axis=1),
     "kept axis": X - X.max(axis=1, keepdims=True),
+    "numbers": sg.arange(X.shape[0]) * V,
+    "places": sg.eq(sg.arange(X.shape[0])[:, None], sg.cast(V, "int64")[:, None]) * X,
     "ones": sg.ones_like(X) + V[:, None],
     "number of true": (X > 0).sum(axis=0),
     "any": (X > 2).any(axis=1),
@@ -81,7 +84,6 @@ EACH = {
     "all pairs": X @ Y.T,
     "running sums": sg.cumsum(X, axis=0),
     "sorted": sg.sort(V),
-    "numbers": sg.arange(X.shape[0]) * V,
     "itself": X,
 }
 FORMULAS = {**EXACT, **ROUNDED, **EACH}
@@ -270,6 +272,18 @@ def test_a_program_is_not_made_for_much_more_than_a_call_has():
     assert small.capacities == (SMALL,) and large.capacities == (1 << 17,)
     assert large.holds(((1 << 17, 3),)) and not large.holds(((1 + (1 << 17), 3),))
     assert not large.holds((((1 << 17) // (2 * NEAR) - 1, 3),)) and not large.holds(((1000, 4),))
+
+
+def test_what_is_a_length_again_after_arithmetic_is_known_to_be_it():
+    n, m = (as_varying(varying(k, 64)) for k in range(2))
+    a, b = n.length, m.length
+    same = a * 12 // 12, sg.maximum(a, 1), 0 - (0 - a), a * b // b, 3 * a - 2 * a, sg.maximum(a * 4, 2) // 4
+    other = a + 0 * b, a - 1, a // 2, a * 2, a * b, a - b, sg.maximum(a, b), a * 2 // 4, sg.maximum(a, 3)
+    assert all(extent_of(v) is n for v in same) and all(extent_of(v) is None for v in other)
+    large = a
+    for _ in range(100):
+        large = large * large
+    assert extent_of(large) is None
 
 
 def test_a_setting_has_one_program_for_each_shape():
