@@ -2,8 +2,9 @@
 
 A program owns memory on the device: a place for each input, output and constant, and an arena. What a call gives is
 written to these places, and the addresses never change, so that the steps are captured once and then replayed, in
-sections between what the host does: guards that may stop a call, and ops that only it can compute. Shared variables
-stay on the device between calls.
+sections between what the host does: guards that may stop a call, and ops that only it can compute. Small inputs and
+outputs go by way of staged memory of the host, so that their copies are captured too. Shared variables stay on the
+device between calls.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.graph import Apply, SharedVariable
 from symgraph.rewrite import Step as Rewrite
-from symgraph.types import TensorType
+from symgraph.types import SIZES, TensorType
 
+STAGED = 1 << 20  # bytes of an input or output up to which a copy within the host is cheaper than one more request
+ALIGNED = 64
 T = TypeVar("T")
 
 
@@ -84,6 +87,7 @@ class CudaExecutable:
             self._loaded = self._timed("load", lambda: self.device.load(self.module))
             self._memory = _allocated(self.program, self.device)
             self._places = _places(self.program, self._memory)
+            self._staged = _staged([v.type for v in self.prepared.inputs], self.program.outputs, self.device)
             for k, a in enumerate(constant_data(self.program.constants)):
                 self.device.write(self._places[f"c{k}"], a)
         self._captured: tuple[tuple[int, ...], list[Callable[[], None]]] | None = None
@@ -114,21 +118,40 @@ class CudaExecutable:
 
     def _give(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> None:
         for k, a in enumerate(inputs):
-            self.device.write(self._places[f"in{k}"], a)
+            if f"in{k}" in self._staged:
+                self._staged[f"in{k}"][...] = a
+            else:
+                self.device.write(self._places[f"in{k}"], a)
         for k, s in enumerate(shared):
             self._places[f"sh{k}"] = self.residents.address(s)
+
+    def _send(self) -> None:
+        for name in [n for n in self._staged if n.startswith("in")]:
+            self.device.write(self._places[name], self._staged[name])
+
+    def _bring(self) -> None:
+        for name in [n for n in self._staged if n.startswith("out")]:
+            self.device.bring(self._places[name], self._staged[name])
 
     def _sections(self, shared: Sequence[SharedVariable]) -> list[Callable[[], None]]:
         """The steps in order, those that the device does captured, anew where a shared variable moved."""
         where = tuple(self._places[f"sh{k}"] for k in range(len(shared)))
         if self._captured is None or self._captured[0] != where:
-            runs = [(by_host, list(steps)) for by_host, steps in groupby(self.program.steps, _is_by_host)]
-            self._captured = where, [self._section(by_host, steps) for by_host, steps in runs]
+            steps = groupby(self.program.steps, _is_by_host)
+            runs: list[tuple[bool, list[Callable[[], None]]]] = [(by, [partial(self._do, list(s))]) for by, s in steps]
+            if not runs or runs[0][0]:
+                runs.insert(0, (False, []))
+            if runs[-1][0]:
+                runs.append((False, []))
+            runs[0][1].insert(0, self._send)
+            runs[-1][1].append(self._bring)
+            self._captured = where, [self._section(by_host, works) for by_host, works in runs]
         return self._captured[1]
 
-    def _section(self, by_host: bool, steps: Sequence[Step]) -> Callable[[], None]:
+    def _section(self, by_host: bool, works: Sequence[Callable[[], None]]) -> Callable[[], None]:
         def work() -> None:
-            self._do(steps)
+            for each in works:
+                each()
 
         return work if by_host else self.device.capture(work)
 
@@ -169,8 +192,12 @@ class CudaExecutable:
     def _taken(self) -> list[np.ndarray]:
         outputs = [np.empty(_shape(t), t.dtype) for t in self.program.outputs]
         for k, a in enumerate(outputs):
-            self.device.read(self._places[f"out{k}"], a)
+            if f"out{k}" not in self._staged:
+                self.device.read(self._places[f"out{k}"], a)
         self.device.wait()
+        for k, a in enumerate(outputs):
+            if f"out{k}" in self._staged:
+                a[...] = self._staged[f"out{k}"]
         return outputs
 
     def native(self, result: str, fallback: Callable[..., Any]) -> None:
@@ -183,6 +210,7 @@ class CudaExecutable:
         for run in range(runs):
             with self.residents.lock:
                 self._give(inputs, shared)
+                self._send()
                 for k, step in enumerate(self.program.steps):
                     found[run, k] = self.device.seconds(lambda step=step: self._do([step]))  # type: ignore[misc]
             for s, value in zip(shared, held, strict=True):
@@ -239,6 +267,20 @@ def _allocated(program: Program, device: Device) -> dict[str, Memory]:
         if name.rstrip("0123456789") in ("in", "out", "c"):
             sizes[name] = size_of(b)
     return {name: device.allocate(size) for name, size in sizes.items()}
+
+
+def _staged(inputs: Sequence[TensorType], outputs: Sequence[TensorType], device: Device) -> dict[str, np.ndarray]:
+    """Where the host puts small inputs and finds small outputs, so that their copies are part of what is captured."""
+    types = {f"{kind}{k}": t for kind, many in (("in", inputs), ("out", outputs)) for k, t in enumerate(many)}
+    sizes = {name: int(np.prod(_shape(t))) * SIZES[t.dtype] for name, t in types.items()}
+    small = [name for name, size in sizes.items() if 0 < size <= STAGED]
+    bytes_ = device.stage(sum(-(-sizes[name] // ALIGNED) * ALIGNED for name in small))
+    found, offset = {}, 0
+    for name in small:
+        part = bytes_[offset : offset + sizes[name]]
+        found[name] = part.view(types[name].dtype).reshape(_shape(types[name]))
+        offset += -(-sizes[name] // ALIGNED) * ALIGNED
+    return found
 
 
 def _places(program: Program, memory: Mapping[str, Memory]) -> dict[str, int]:

@@ -61,12 +61,20 @@ class Device(Protocol):
         """The module, compiled for the device; a text that was compiled before comes from the disk."""
         ...
 
+    def stage(self, size: int) -> np.ndarray:
+        """Bytes of the host that a capture may copy from and to."""
+        ...
+
     def write(self, address: int, array: np.ndarray) -> None:
-        """Copy a contiguous array to the device."""
+        """Copy a contiguous array to the device; in a capture one that is staged, with what it holds at each replay."""
         ...
 
     def read(self, address: int, array: np.ndarray) -> None:
         """Fill a contiguous array from the device."""
+        ...
+
+    def bring(self, address: int, array: np.ndarray) -> None:
+        """Fill a staged array, until ``wait``."""
         ...
 
     def copy(self, target: int, source: int, size: int) -> None:

@@ -106,6 +106,11 @@ class Gpu:
         cache.put(key, head + b"\n" + made.code)
         return made
 
+    def stage(self, size: int) -> np.ndarray:
+        """Pinned memory."""
+        with self._device:
+            return np.frombuffer(self._cupy.cuda.alloc_pinned_memory(max(size, 1)), np.uint8, size)
+
     def write(self, address: int, array: np.ndarray) -> None:
         """On the stream; pageable memory is staged before this comes back."""
         self._move(address, array.ctypes.data, array.nbytes, "memcpyHostToDevice")
@@ -114,6 +119,10 @@ class Gpu:
         """On the stream, and wait."""
         self._move(array.ctypes.data, address, array.nbytes, "memcpyDeviceToHost")
         self.wait()
+
+    def bring(self, address: int, array: np.ndarray) -> None:
+        """On the stream."""
+        self._move(array.ctypes.data, address, array.nbytes, "memcpyDeviceToHost")
 
     def copy(self, target: int, source: int, size: int) -> None:
         """On the stream."""

@@ -76,6 +76,7 @@ class SimulatedDevice:
     def __init__(self, backwards: bool = False) -> None:
         self.backwards = backwards
         self._memory: weakref.WeakSet[SimulatedMemory] = weakref.WeakSet()
+        self._staged: list[weakref.ref[np.ndarray]] = []
         self._recorded: list[Callable[[], None]] | None = None
         self._launched: dict[str, None] = {}
 
@@ -90,10 +91,27 @@ class SimulatedDevice:
         """The module, compiled for the host."""
         return SimulatedModule(self, module)
 
+    def stage(self, size: int) -> np.ndarray:
+        """Memory of the host like any other, but known."""
+        self._refuse_in_capture("allocates memory")
+        made = np.zeros(size, np.uint8)
+        self._staged = [r for r in self._staged if r() is not None] + [weakref.ref(made)]
+        return made
+
     def write(self, address: int, array: np.ndarray) -> None:
-        """Copy at once."""
-        self._refuse_in_capture("writes from the host")
-        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+        """Copy at once, or record it where the array is staged."""
+        if not self._is_staged(array):
+            self._refuse_in_capture("writes from the host")
+        self.ask(lambda: ctypes.memmove(address, array.ctypes.data, array.nbytes))
+
+    def bring(self, address: int, array: np.ndarray) -> None:
+        """Copy at once, or record it."""
+        if not self._is_staged(array):
+            raise DeviceFault("memory of the host is filled that is not staged")
+        self.ask(lambda: ctypes.memmove(array.ctypes.data, address, array.nbytes))
+
+    def _is_staged(self, array: np.ndarray) -> bool:
+        return any(np.may_share_memory(array, s) for r in self._staged if (s := r()) is not None)
 
     def read(self, address: int, array: np.ndarray) -> None:
         """Copy at once, after a look at all guard bytes."""

@@ -70,6 +70,18 @@ def alloc(size):
     return SimpleNamespace(ptr=-(-held.ctypes.data // 512) * 512, held=held)
 
 
+PINNED: list[np.ndarray] = []
+
+
+def alloc_pinned_memory(size):
+    PINNED.append(np.zeros(size, np.uint8))
+    return memoryview(PINNED[-1])
+
+
+def is_pinned(address):
+    return any(p.ctypes.data <= address < p.ctypes.data + p.size for p in PINNED)
+
+
 class ndarray(np.ndarray):
     """An array on the device."""
 
@@ -85,7 +97,9 @@ class ndarray(np.ndarray):
 
 def memcpyAsync(target, source, size, kind, stream):
     assert stream == Stream.ptr and kind in (1, 2, 3)
-    assert kind == 3 or STREAMS[-1].recorded is None, "a capture cannot reach pageable memory"
+    of_host = {1: source, 2: target, 3: None}[kind]
+    pageable = of_host is not None and not is_pinned(of_host)
+    assert not pageable or STREAMS[-1].recorded is None, "a capture cannot reach pageable memory"
     STREAMS[-1].ask(lambda: ctypes.memmove(target, source, size))
 
 
@@ -151,6 +165,7 @@ def module(count=1):
     )  # fmt: skip
     cuda = SimpleNamespace(
         runtime=runtime, Device=Device, Stream=Stream, Event=Event, alloc=alloc,
+        alloc_pinned_memory=alloc_pinned_memory,
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError), function=SimpleNamespace(Module=Module),
         get_elapsed_time=lambda begin, end: 1.5,
     )  # fmt: skip

@@ -129,6 +129,31 @@ def test_extents_that_integers_decide_are_worked_out_without_fetching_shared_var
     assert f(1) == 22 and f(2) == 38 and data.away is held and held is not None
 
 
+@pytest.mark.parametrize("most", [0, 1 << 20])
+def test_small_arrays_are_copied_within_what_is_captured(most, monkeypatch):
+    monkeypatch.setattr("codegen.cuda.backend.STAGED", most)
+    x, k = sg.fmatrix("x"), sg.lscalar("k")
+    f = sg.function([x, k], [x * 2, x[k], sg.linalg.inv(x)])
+    asked = []
+    for name in ("write", "read", "bring"):
+        plain = getattr(SimulatedDevice, name)
+        monkeypatch.setattr(SimulatedDevice, name, lambda *a, plain=plain, name=name: asked.append(name) or plain(*a))
+    for scale in (1, 2):
+        asked.clear()
+        value = np.array([[2, 0], [0, 4]], "float32") * scale
+        found = f(value, 1)
+        assert [a.tolist() for a in found] == [(2 * value).tolist(), value[1].tolist(), np.linalg.inv(value).tolist()]
+    # at the second call: a guard and an operand of the host are read, what it computes is written
+    more = {"read": 3, "write": 2} if most == 0 else {}  # outputs and inputs
+    for name, count in (("read", 2), ("write", 1), ("bring", 0)):
+        assert asked.count(name) == count + more.get(name, 0)
+    with pytest.raises(IndexOutOfRange):
+        f(value, 2)
+    with pytest.raises(LinAlgError):
+        f(0 * value, 1)
+    assert f(value, 0)[1].tolist() == value[0].tolist()
+
+
 def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
     def train():
         w = sg.shared(np.full((6, 3), 0.1, "float32"))

@@ -107,6 +107,23 @@ def test_what_no_graph_can_replay_is_a_fault_in_a_capture(what):
     device.wait()
 
 
+def test_a_capture_copies_from_and_to_what_is_staged():
+    device = SimulatedDevice()
+    memory, staged, plain = device.allocate(4), device.stage(4).view(F), np.zeros(1, F)
+
+    def work():
+        device.write(memory.address, staged)
+        device.bring(memory.address, staged)
+
+    replay = device.capture(work)
+    staged[0] = 3
+    replay()
+    device.read(memory.address, plain)
+    assert plain[0] == staged[0] == 3
+    with pytest.raises(DeviceFault, match="not staged"):
+        device.bring(memory.address, plain)
+
+
 def test_without_a_compiler_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     compiler.cache_clear()
