@@ -22,18 +22,9 @@ from symgraph import config
 from symgraph.arguments import In, as_inputs, convert_argument
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend
 from symgraph.coercion import as_variable
+from symgraph.dependence import dependence
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
-from symgraph.graph import (
-    Constant,
-    SharedVariable,
-    Variable,
-    describe,
-    in_code,
-    label,
-    leaves,
-    substitute,
-    toposort,
-)
+from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.prelude import Prelude, prelude
@@ -113,6 +104,7 @@ def function(
     allow_input_downcast : bool
         Take inputs whose conversion loses precision.
     on_unused_input : "raise", "warn" or "ignore"
+        What to do about an input that no output depends on. A gradient depends on all inputs of its cost.
     no_default_updates : bool
         Do not advance random streams and other shared variables with a default update.
     backend : str, optional
@@ -141,14 +133,18 @@ def function(
     pairs = _check_updates(updates)
     replaced = _check_givens(givens)
     targets = [s for s, _ in pairs]
-    results = substitute([*flat, *[new for _, new in pairs]], replaced) if replaced else [*flat, *[u for _, u in pairs]]
+    written = [*flat, *[new for _, new in pairs]]
+    results = substitute(written, replaced) if replaced else written
     if any(is_selected(v) for node in toposort(results) for v in node.outputs):
         results = fold_selections(rewrite(results, STABILIZING))
     if not no_default_updates:
         targets, results = _default_updates(targets, results)
     variables = [i.variable for i in declared]
     free = [v for v in leaves([*results, *targets]) if not isinstance(v, Constant)]
-    _check_leaves(free, variables, on_unused_input)
+    _check_inputs(free, variables)
+    if on_unused_input != "ignore" and not set(variables) <= set(free):
+        replacing = leaves(replaced.get(v, v) for v in dependence(written))
+        _check_used(variables, {*free, *replacing, *dependence(results)}, on_unused_input)
     given = set(variables)
     shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
     count = len(flat)
@@ -251,7 +247,7 @@ def _default_updates(
     return targets, results
 
 
-def _check_leaves(free: Sequence[Variable], inputs: Sequence[Variable], on_unused: str) -> None:
+def _check_inputs(free: Sequence[Variable], inputs: Sequence[Variable]) -> None:
     given = set(inputs)
     missing = [v for v in free if v not in given and not isinstance(v, SharedVariable)]
     if missing:
@@ -259,8 +255,11 @@ def _check_leaves(free: Sequence[Variable], inputs: Sequence[Variable], on_unuse
             layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing),
                    [], "add it to inputs, replace it through givens, or make it shared")
         )  # fmt: skip
-    unused = [v for v in inputs if v not in set(free)]
-    if not unused or on_unused == "ignore":
+
+
+def _check_used(inputs: Sequence[Variable], used: set[Variable], on_unused: str) -> None:
+    unused = [v for v in inputs if v not in used]
+    if not unused:
         return
     message = layout(
         f"function: no output depends on the input {label(unused[0])}", map(describe, unused), [],

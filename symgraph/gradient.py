@@ -16,6 +16,7 @@ from symgraph import masks
 from symgraph.batch import batch
 from symgraph.coercion import as_variable, convert
 from symgraph.custom import shaped_like
+from symgraph.dependence import remember
 from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, substitute, toposort, transform
 from symgraph.kinds import Composite
@@ -78,6 +79,7 @@ def grad(
         _disconnected(v, disconnected_inputs, return_disconnected) if g is None else g
         for v, g in zip(many, found, strict=True)
     ]
+    remember(result, [*starts, *starts.values(), *many])
     return result if isinstance(wrt, list | tuple) else result[0]
 
 
@@ -85,10 +87,12 @@ def vjp(f: Any, wrt: Any, cotangent: Any, disconnected_inputs: str = "raise") ->
     """cotangent * d f / d wrt (Theano's Lop): the gradient of ``f`` weighted by ``cotangent``, which has f's shape."""
     _check_policy(disconnected_inputs)
     outputs, many = _listed(f), _listed(wrt)
-    found = _pull(outputs, _weights("vjp: the cotangent", outputs, _listed(cotangent)), many, [])
+    weights = _weights("vjp: the cotangent", outputs, _listed(cotangent))
+    found = _pull(outputs, weights, many, [])
     result = [
         _disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)
     ]
+    remember(result, [*outputs, *weights, *many])
     return result if isinstance(wrt, list | tuple) else result[0]
 
 
@@ -108,6 +112,7 @@ def jvp(f: Any, wrt: Any, tangent: Any) -> Any:
     found = [zeros_like(v) if g is None else g for v, g in zip(outputs, pushed, strict=True)]
     # What is left of the cotangents is their shape, which is that of the outputs.
     result = substitute(found, dict(zip(weights, outputs, strict=True)))
+    remember(result, [*outputs, *tangents, *many])
     return result if isinstance(f, list | tuple) else result[0]
 
 
@@ -123,6 +128,7 @@ def jacobian(f: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
     rows = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
     batched = batch(rows, {weight: _units(f)})
     shaped = [reshaped(b, (*extents(f), *extents(v))) for b, v in zip(batched, many, strict=True)]
+    remember(shaped, [f, *many])
     return shaped if isinstance(wrt, list | tuple) else shaped[0]
 
 
@@ -138,8 +144,10 @@ def hessian_vector_product(cost: Variable, wrt: Any, vector: Any) -> Any:
     """hessian(cost, wrt) * vector without the hessian (Pearlmutter 1994)."""
     many = _listed(wrt)
     first = grad(cost, many)
-    found = _pull(first, _weights("hessian_vector_product: the vector", many, _listed(vector)), many, [])
+    weights = _weights("hessian_vector_product: the vector", many, _listed(vector))
+    found = _pull(first, weights, many, [])
     result = [zeros_like(v) if g is None else g for v, g in zip(many, found, strict=True)]
+    remember(result, [*first, *weights])
     return result if isinstance(wrt, list | tuple) else result[0]
 
 

@@ -1,5 +1,8 @@
 """What a function does: its outputs, its updates, its givens, and what none of them may touch."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -372,6 +375,48 @@ def test_a_profile_counts_calls():
     f(1), f(2)
     assert f.usage.calls == 2 and f.usage.seconds > 0
     assert sg.function([x], x).usage is None
+
+
+X, Y, V = sg.dscalar("x"), sg.dscalar("y"), sg.dvector("v")
+CANCELLED = {
+    "linear": ([X], lambda: sg.grad(3 * X, X)),
+    "bilinear": ([X, Y], lambda: sg.grad(X * Y, X)),
+    "rewritten": ([X], lambda: sg.grad(sg.log(sg.exp(X)), X)),
+    "in an expression": ([X], lambda: 2 * sg.grad(3 * X, X) + 1),
+    "of a gradient": ([X, Y], lambda: sg.grad(sg.grad(X * Y, X), Y)),
+    "disconnected": ([X, Y], lambda: sg.grad(Y * Y, X, disconnected_inputs="ignore")),
+    "vjp": ([X, Y], lambda: sg.vjp(3 * X, X, Y)),
+    "jvp": ([X, Y], lambda: sg.jvp(3 * X, X, Y)),
+    "jacobian": ([V], lambda: sg.jacobian(3 * V, V)),
+    "hessian": ([X], lambda: sg.hessian(X * X, X)),
+    "hessian_vector_product": ([X, Y], lambda: sg.hessian_vector_product(X * X, X, Y)),
+}
+
+
+@pytest.mark.parametrize(("inputs", "build"), CANCELLED.values(), ids=CANCELLED)
+def test_a_derivative_depends_on_the_inputs_of_its_cost_though_they_cancel(inputs, build):
+    found = build()
+    values = [np.ones((2,) * v.ndim) for v in inputs]
+    expected = sg.function(inputs, found, on_unused_input="ignore")(*values)
+    np.testing.assert_array_equal(sg.function(inputs, found)(*values), expected)
+
+
+def test_an_input_of_a_cost_is_not_needed_for_its_gradient_and_may_be_replaced():
+    x, y, z = sg.dscalars("x y z")
+    gradient = sg.grad(x * y, x)
+    assert sg.function([y], gradient)(2) == 2
+    assert sg.function([z, y], gradient, givens={x: z + 1})(5, 2) == 2
+    with pytest.raises(sg.UnusedInputError, match="the input z"):
+        sg.function([x, y, z], gradient)
+
+
+def test_what_a_gradient_was_taken_of_is_not_kept_alive():
+    x, y = sg.dscalars("x y")
+    results = [sg.grad(3 * x, x), sg.grad(x * y, x), sg.grad(x * y, y)]
+    gone = [weakref.ref(x), weakref.ref(y)]
+    del x, y, results[1:]
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
 
 
 def test_an_unknown_backend_is_an_error_that_names_the_known():

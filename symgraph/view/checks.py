@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgraph.backend import Task
+from symgraph.dependence import dependence
 from symgraph.errors import SymgraphError
 from symgraph.gradient import grad
 from symgraph.graph import Apply, Constant, Variable, apply, constant, label, leaves, toposort, transform
@@ -45,7 +46,7 @@ def check(task: Task, values: Mapping[Variable, np.ndarray]) -> list[Problem]:
 
 
 def _unused(task: Task) -> Iterator[Problem]:
-    used = set(leaves(task.results))
+    used = dependence(task.results)
     for v in task.inputs:
         if v not in used:
             yield Problem("unused", f"no result depends on the input {label(v)}", str(v.origin or ""), True)
