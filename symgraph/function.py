@@ -114,7 +114,8 @@ def function(
         Count calls and their seconds in ``f.usage``.
     precision : "highest", "tf32", "bf16" or "fp16"
         To what a GPU may round the factors of large products of float32 (matrix products, convolutions and their
-        gradients), which its tensor cores then multiply; sums and all else stay float32. A processor rounds nothing.
+        gradients), which its tensor cores then multiply; sums and all else stay float32. With "fp16" a factor above
+        65504 is infinite. A processor rounds nothing.
 
     Returns
     -------
