@@ -22,6 +22,7 @@ from symgraph.reference import failed
 from symgraph.rewrite import expand_composites
 from symgraph.shapes import settle
 from symgraph.types import TensorType
+from symgraph.varying import Length
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ class Program:
         Bytes of the arena, and the most that are alive at once.
     outputs : tuple of TensorType
     constants : tuple of Constant
-    inputs, shared : int
-        How many there are.
+    inputs, shared, lengths : int
+        How many there are; lengths are the last inputs.
     fused : Fused
     memory : Memory
         What it was made from, for who asks which values a step computes. Each step of ``memory`` is one of ``steps``.
@@ -96,6 +97,7 @@ class Program:
     constants: tuple[Constant, ...]
     inputs: int
     shared: int
+    lengths: int
     fused: Fused = field(repr=False, compare=False)
     memory: Memory = field(repr=False, compare=False)
 
@@ -111,12 +113,13 @@ class Program:
 
     @property
     def layout(self) -> tuple[str, ...]:
-        """The pointers that a call gives, in order: the arena first, last those of the host's functions."""
+        """The pointers that a call gives, in order: the arena first, last the host's functions and the lengths."""
         kinds = (
-            ("in", self.inputs), ("sh", self.shared), ("out", len(self.outputs)), ("c", len(self.constants)),
-            ("call", len(self.calls)),
+            ("in", 0, self.inputs - self.lengths), ("sh", 0, self.shared), ("out", 0, len(self.outputs)),
+            ("c", 0, len(self.constants)), ("call", 0, len(self.calls)),
+            ("in", self.inputs - self.lengths, self.inputs),
         )  # fmt: skip
-        return ("arena", *[f"{prefix}{k}" for prefix, count in kinds for k in range(count)])
+        return ("arena", *[f"{prefix}{k}" for prefix, first, end in kinds for k in range(first, end)])
 
 
 def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -> Program:
@@ -151,7 +154,7 @@ def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -
         tuple(kernels), tuple(s.node for s in memory.steps if isinstance(s, Call)), tuple(steps),
         {**memory.offsets, **places},
         memory.arena + size, memory.live + size, tuple(v.type for v in prepared.outputs), tuple(memory.constants),
-        len(prepared.inputs), len(prepared.shared), fused, memory,
+        len(prepared.inputs), len(prepared.shared), sum(isinstance(v, Length) for v in prepared.inputs), fused, memory,
     )  # fmt: skip
 
 

@@ -329,11 +329,16 @@ class Function:
             if executable in self._native:
                 return
             self._native.append(executable)
-            found = executable.native(self.form.kind, self._next)
-            if found is not None:
-                # Python looks for __call__ in the class alone
-                self._next = found
-                self.__class__ = type("Function", (Function,), {"__call__": found, "__module__": __name__})
+            added = [executable]
+            if self._reuse.is_common(executable):  # programs for the very shapes of a call go first
+                self._native.sort(key=self._reuse.is_common, reverse=True)
+                self._next, added = MethodType(Function.__call__, self), self._native
+            for program in added:
+                found = program.native(self.form.kind, self._next)
+                if found is not None:
+                    # Python looks for __call__ in the class alone
+                    self._next = found
+                    self.__class__ = type("Function", (Function,), {"__call__": found, "__module__": __name__})
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[np.ndarray]:
         values = list(args) if not kwargs and len(args) == len(self.declared) else self._match(args, kwargs)

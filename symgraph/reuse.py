@@ -56,7 +56,7 @@ class Family:
         """Those of inputs, with extents that vary."""
         shapes = [list(s) for s in self.shapes]
         for number, (group, most) in enumerate(zip(self.places, self.capacities, strict=True)):
-            extent = varying(number, most)
+            extent = varying(number, most, _least(most))
             for k in group:
                 shapes[k][0] = extent
         return tuple(TensorType(d, tuple(s)) for d, s in zip(dtypes, shapes, strict=False))
@@ -64,7 +64,7 @@ class Family:
     def holds(self, shapes: Shapes) -> bool:
         """Whether a call with these shapes is one of the family."""
         return self._framed(shapes) == self._framed(self.shapes) and all(
-            _fits(shapes[group[0]][0], most) and len({shapes[k][0] for k in group}) == 1
+            _least(most) <= shapes[group[0]][0] <= most and len({shapes[k][0] for k in group}) == 1
             for group, most in zip(self.places, self.capacities, strict=True)
         )
 
@@ -93,6 +93,10 @@ class Reuse:
     def find(self, shapes: Shapes) -> Executable | None:
         """The program of a call's family, the latest first."""
         return next((self.programs[f] for f in reversed(self.programs) if f.holds(shapes)), None)
+
+    def is_common(self, program: Executable) -> bool:
+        """Whether a program is that of a family."""
+        return program in self.programs.values()
 
     def make(self, shapes: Shapes, each: Callable[[], Executable]) -> Executable:
         """A program for a call: of its family, or that of its shapes, which ``each`` makes."""
@@ -128,8 +132,9 @@ class Reuse:
             return None
 
 
-def _fits(length: int, most: int) -> bool:
-    return LEAST <= length <= most <= max(2 * NEAR * length, SMALL)
+def _least(most: int) -> int:
+    """The least length for which a capacity is not too much."""
+    return LEAST if most <= SMALL else -(-most // (2 * NEAR))
 
 
 def _capacity(lengths: Sequence[int]) -> int:

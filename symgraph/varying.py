@@ -22,21 +22,21 @@ class VaryingError(TypeError):
 
 
 class Varying:
-    """An extent of 2 to ``capacity``, the same for all of one program.
+    """An extent of ``least``, 2 or more, to ``capacity``, the same for all of one program.
 
     Attributes
     ----------
     number : int
         Tells the varying extents of a program apart.
-    capacity : int
+    least, capacity : int
     length : Length
         Its value: an int64 scalar.
     """
 
-    __slots__ = ("capacity", "length", "number")
+    __slots__ = ("capacity", "least", "length", "number")
 
-    def __init__(self, number: int, capacity: int) -> None:
-        self.number, self.capacity = number, capacity
+    def __init__(self, number: int, capacity: int, least: int) -> None:
+        self.number, self.capacity, self.least = number, capacity, least
         self.length = Length(self)
 
     def __repr__(self) -> str:
@@ -53,9 +53,9 @@ class Length(Variable):
         self.extent = extent
 
 
-def varying(number: int, capacity: int) -> int:
+def varying(number: int, capacity: int, least: int = 2) -> int:
     """A ``Varying``, as what stands in a shape."""
-    return cast(int, Varying(number, capacity))
+    return cast(int, Varying(number, capacity, least))
 
 
 def as_varying(n: object) -> Varying | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import symgraph as sg
 from codegen.cache import Cache
 from codegen.llvm.backend import LlvmExecutable, machine
+from codegen.llvm.native import layout
 from codegen.llvm.target import host
 from codegen.program import build
 from symgraph.backend import Signature, Task, prepare
@@ -272,6 +273,37 @@ def test_a_program_is_not_made_for_much_more_than_a_call_has():
     assert small.capacities == (SMALL,) and large.capacities == (1 << 17,)
     assert large.holds(((1 << 17, 3),)) and not large.holds(((1 + (1 << 17), 3),))
     assert not large.holds((((1 << 17) // (2 * NEAR) - 1, 3),)) and not large.holds(((1000, 4),))
+
+
+@pytest.mark.skipif(layout() is None, reason="objects of this interpreter are laid out otherwise")
+def test_calls_of_any_length_are_machine_code(monkeypatch):
+    f = make("perceptron")
+    g = sg.function([V, X], [X.sum(axis=0), V * 2, X @ W])
+    for n in (64, 100, 90, 64):
+        f(*arrays(n))
+        g(*arrays(n)[:2])
+    alone = f(*arrays(64))
+
+    def refuse(*_):
+        raise AssertionError("Python was asked")
+
+    monkeypatch.setattr(sg.Function, "_bind", refuse)
+    assert same_bits(f(*arrays(64)), alone)
+    for n in (16, 17, 63, 65, 100, 127, 128):
+        assert agree(f(*arrays(n)), by_numpy(n), "perceptron"), n
+        total, twice, product = g(*arrays(n)[:2])
+        assert (total == arrays(n)[1].sum(axis=0)).all() and (twice == arrays(n)[0] * 2).all()
+        assert (product == arrays(n)[1] @ W.data).all()
+    v, x = arrays(50)[0], arrays(51)[1]
+    for wrong in ((v, x), (v, x[:15]), (v[:1], x[:1]), (v[0], x), (v, x.T), (v.astype("float64"), x[:50]), (v[::2], x)):
+        with pytest.raises(AssertionError, match="Python was asked"):
+            g(*wrong)
+
+
+def by_numpy(n):
+    z = np.tanh(arrays(n)[1] @ W.data) @ W.data.T
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return z / z.sum(axis=1, keepdims=True)
 
 
 def test_what_is_a_length_again_after_arithmetic_is_known_to_be_it():

@@ -17,11 +17,12 @@ RECORDS = """
 %Shared = type { %Type, ptr, i64 }                                       ; type, where its array is named, is written
 %Output = type { %Type, ptr, ptr }                                       ; type, array, allocator or null
 %Lock = type { ptr, ptr, ptr }                                           ; owner, acquire, release
+%Length = type { i64, i64, i64, i64, ptr }                               ; input, least, most, count and places of it
 %Table = type { i64, ptr }                                               ; count, records
-%Call = type { ptr, ptr, ptr, ptr, i64, i64, i64, ptr, %Table, %Table, %Table, %Table }
+%Call = type { ptr, ptr, ptr, ptr, i64, i64, i64, ptr, %Table, %Table, %Table, %Table, %Table }
 """
 # The fields of %Call by number: entry, fallback, prepare, pointers, heavy, result, busy, list, inputs, shared, outputs,
-# locks. ``pointers`` is what the entry takes: the arena, inputs, shared variables, outputs, constants.
+# locks, lengths. ``pointers`` is what the entry takes: arena, inputs, shared variables, outputs, constants, lengths.
 
 NUMBERS = {"int8": 1, "int16": 2, "int32": 3, "int64": 4, "uint8": 5, "uint16": 6, "uint32": 7, "uint64": 8,
            "float32": 9, "float64": 10}  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, 
 from symgraph.graph import SharedVariable
 from symgraph.rewrite import Step
 from symgraph.types import TensorType
-from symgraph.varying import as_varying
+from symgraph.varying import Varying, as_varying
 
 T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
@@ -222,8 +222,9 @@ class LlvmExecutable:
         outputs = self._new_outputs(inputs)
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._free_arena()
-        inputs = [*_apart(inputs, [held[k] for k in self._written]), *self._given_lengths(inputs)]
-        pointers = self._pointers(arena, (*inputs, *held, *outputs))
+        lengths = self._given_lengths(inputs)
+        inputs = _apart(inputs, [held[k] for k in self._written])
+        pointers = self._pointers(arena, (*inputs, *held, *outputs), lengths)
         count = len(outputs) - len(self.image.renewed)
         renewed = [(shared[k], value) for k, value in zip(self.image.renewed, outputs[count:], strict=True)]
         self._run(pointers, renewed)
@@ -250,13 +251,14 @@ class LlvmExecutable:
     def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
         """A builtin that calls this program with arguments that are right as they are, all else ``fallback``."""
         sizes_are_checked = self.image.checked or not self.signature.sizes
-        if self.image.renewed or self._lengths or not sizes_are_checked:
+        if self.image.renewed or not sizes_are_checked:
             return None
         arena = self._free_arena()
         callee = Callee(
             self._library, self._library.address(CHECKED if self.signature.sizes else NAME), self.signature.inputs,
-            self.signature.shared, self.image.outputs, self.task.shared, self._written, self._constants, arena,
-            _aligned(arena), self.image.heavy, _use_threads,
+            self.signature.shared, [_closed_type(t, self.signature.lengths) for t in self.image.outputs],
+            self.task.shared, self._written, self._constants, arena, _aligned(arena), self.image.heavy, _use_threads,
+            self.signature.lengths,
         )  # fmt: skip
         return native_call(callee, result, fallback)
 
@@ -267,8 +269,8 @@ class LlvmExecutable:
         timed = TimedProgram(text, self.target, len(self.program.steps))
         held = [s.get_value() for s in shared]
         outputs, arena = self._new_outputs(inputs), self._free_arena()
-        given = [*inputs, *self._given_lengths(inputs)]
-        pointers = self._pointers(arena, (*given, *held, *outputs))
+        lengths = self._given_lengths(inputs)
+        pointers = self._pointers(arena, (*inputs, *held, *outputs), lengths)
         try:
             return np.array([timed.run(pointers) for _ in range(runs)])
         except LookupError as failed:
@@ -299,9 +301,11 @@ class LlvmExecutable:
             renewed = [self.task.shared[n] for n in self.image.renewed]
             raise no_output(self.task, k, renewed, self.image.outputs[k]) from error
 
-    def _pointers(self, arena: np.ndarray, arrays: Sequence[np.ndarray]) -> list[int]:
-        """What the entry reads: the arena, then the arrays of the call, then constants."""
-        return [_aligned(arena), *[address(a) for a in (*arrays, *self._constants)]]
+    def _pointers(
+        self, arena: np.ndarray, arrays: Sequence[np.ndarray], lengths: Sequence[np.ndarray]
+    ) -> list[int]:
+        """What the entry reads: the arena, then the arrays of the call, then constants, then lengths."""
+        return [_aligned(arena), *[address(a) for a in (*arrays, *self._constants, *lengths)]]
 
     def _free_arena(self) -> np.ndarray:
         """One that no other call uses now."""
@@ -355,6 +359,12 @@ def _open_type(t: TensorType) -> TensorType:
     """A type as an image has it."""
     lengths = [as_varying(n) for n in t.shape]
     return replace(t, shape=tuple(n if v is None else ~v.number for n, v in zip(t.shape, lengths, strict=True)))
+
+
+def _closed_type(t: TensorType, lengths: Iterable[Varying]) -> TensorType:
+    """A type of an image with the extents that vary."""
+    given = [cast(int, n) for n in lengths]
+    return replace(t, shape=tuple(given[~n] if n is not None and n < 0 else n for n in t.shape))
 
 
 def _known(n: int | None) -> int:

@@ -7,6 +7,9 @@ begins with a ``%Call``; ``codegen.llvm.native`` fills it. Where the arguments a
 function makes the outputs, runs the program and returns. Anything else it hands, before anything has been written, to
 the Python function ``fallback``, which converts or explains.
 
+Where a program takes lengths at run time, these are read first: they go to where the extents of the records stand, and
+to the program.
+
 Whoever runs light work keeps the interpreter's lock, under which nobody else can take the lock of a shared variable: it
 is enough that each is free. Heavy work takes them, in order, and gives the interpreter's lock away.
 """
@@ -86,6 +89,49 @@ def _pointer(table: str, k: str = "k") -> str:
 
 
 _READ = [
+    _each("lengths", 12, "%Length", """
+  %which = load i64, ptr %r
+  %a.p = getelementptr ptr, ptr %given, i64 %which
+  %a = load ptr, ptr %a.p
+  %kind.p = getelementptr %Object, ptr %a, i32 0, i32 1
+  %kind = load ptr, ptr %kind.p
+  %is.array = icmp eq ptr %kind, @PyArray_Type
+  br i1 %is.array, label %array, label %stop
+array:
+  %rank.p = getelementptr %Array, ptr %a, i32 0, i32 3
+  %rank = load i32, ptr %rank.p
+  %has.axes = icmp ne i32 %rank, 0
+  br i1 %has.axes, label %axes, label %stop
+axes:
+  %shape.p = getelementptr %Array, ptr %a, i32 0, i32 4
+  %shape = load ptr, ptr %shape.p
+  %n = load i64, ptr %shape
+  %least.p = getelementptr %Length, ptr %r, i32 0, i32 1
+  %least = load i64, ptr %least.p
+  %most.p = getelementptr %Length, ptr %r, i32 0, i32 2
+  %most = load i64, ptr %most.p
+  %not.less = icmp sle i64 %least, %n
+  %not.more = icmp sle i64 %n, %most
+  %within = and i1 %not.less, %not.more
+  br i1 %within, label %write, label %stop
+write:
+  %places.p = getelementptr %Length, ptr %r, i32 0, i32 4
+  %places = load ptr, ptr %places.p
+  %written.p = getelementptr %Length, ptr %r, i32 0, i32 3
+  %written = load i64, ptr %written.p
+  br label %places.head
+places.head:
+  %i = phi i64 [ 0, %write ], [ %i.next, %place ]
+  %some = icmp slt i64 %i, %written
+  br i1 %some, label %place, label %places.done
+place:
+  %place.pp = getelementptr ptr, ptr %places, i64 %i
+  %place.p = load ptr, ptr %place.pp
+  store i64 %n, ptr %place.p
+  %i.next = add i64 %i, 1
+  br label %places.head
+places.done:
+  %fine = icmp eq i64 0, 0""", "ptr %c, ptr %given"),
     _each("arguments", 8, "%Input", f"""
   %a.p = getelementptr ptr, ptr %given, i64 %k
   %a = load ptr, ptr %a.p
@@ -289,6 +335,9 @@ define ptr @sg_call(ptr %self, ptr %given, i64 %count, ptr %names) {{
   br i1 %three, label %read, label %slow
 read:
   store i64 1, ptr %busy.p
+  %sized = call i1 @lengths(ptr %c, ptr %given)
+  br i1 %sized, label %check, label %back
+check:
   %known = call i1 @arguments(ptr %c, ptr %given)
   br i1 %known, label %list, label %back
 list:

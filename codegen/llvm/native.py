@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_ssize_t, c_void_p, py_object, pythonapi
 from dataclasses import dataclass
 from math import prod
@@ -24,6 +24,7 @@ from codegen.llvm.runtime import runtime_object
 from codegen.llvm.target import Library, define_symbol, load
 from symgraph.graph import SharedVariable
 from symgraph.types import TensorType
+from symgraph.varying import Varying, as_varying, capacity
 
 # Places in NumPy's table of C functions, which never change (numpy/__multiarray_api.h).
 _NUMPY = {"PyArray_NewFromDescr": 94, "PyDataMem_SetHandler": 304}
@@ -60,6 +61,10 @@ class _Lock(Structure):
     _fields_ = [("owner", c_void_p), ("acquire", c_void_p), ("release", c_void_p)]
 
 
+class _Length(Structure):
+    _fields_ = [("input", c_int64), ("least", c_int64), ("most", c_int64), ("count", c_int64), ("places", c_void_p)]
+
+
 class _Table(Structure):
     _fields_ = [("count", c_int64), ("records", c_void_p)]
 
@@ -68,7 +73,7 @@ class _Call(Structure):
     _fields_ = [
         ("entry", c_void_p), ("fallback", c_void_p), ("prepare", c_void_p), ("pointers", c_void_p), ("heavy", c_int64),
         ("result", c_int64), ("busy", c_int64), ("list", c_void_p), ("inputs", _Table), ("shared", _Table),
-        ("outputs", _Table), ("locks", _Table),
+        ("outputs", _Table), ("locks", _Table), ("lengths", _Table),
     ]  # fmt: skip
 
 
@@ -181,6 +186,8 @@ class Callee:
     entry : int
         Address of its entry.
     inputs, shared_types, outputs : sequences of TensorType
+    lengths : mapping
+        Each of these, and the input whose first axis it is.
     shared : sequence of SharedVariable
     written : collection of int
         The numbers of the shared variables that the program writes.
@@ -207,6 +214,7 @@ class Callee:
     first: int
     heavy: bool
     prepare: Callable[[], object]
+    lengths: Mapping[Varying, int]
 
 
 def native_call(callee: Callee, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -223,7 +231,7 @@ def native_call(callee: Callee, result: str, fallback: Callable[..., Any]) -> Ca
     """
     if layout() is None:
         return None
-    table = _Keeper()
+    table = _Keeper(callee.lengths)
     call = table.record(_Call)
     call.entry, call.fallback, call.prepare = callee.entry, table.address(fallback), table.address(callee.prepare)
     call.heavy, call.result = callee.heavy, RESULTS[result]
@@ -231,6 +239,7 @@ def native_call(callee: Callee, result: str, fallback: Callable[..., Any]) -> Ca
     call.shared = table.records(_Shared, table.shared(callee))
     call.outputs = table.records(_Output, [table.output(t) for t in callee.outputs])
     call.locks = table.records(_Lock, table.locks(callee.shared))
+    call.lengths = table.records(_Length, table.lengths(callee.lengths))
     call.pointers = table.pointers(callee)
     method = table.record(_Method)
     method.name, method.flags, method.doc = b"call", _FASTCALL_WITH_KEYWORDS, b"A compiled function."
@@ -247,8 +256,10 @@ class _Keeper:
     lets go of what it has before it is freed, so nothing here ends before its last call.)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lengths: Mapping[Varying, int]) -> None:
         self.kept: list[object] = []
+        self.given = [np.zeros(1, np.int64) for _ in lengths]
+        self.places = {n: [address(a)] for n, a in zip(lengths, self.given, strict=True)}
 
     def record(self, kind: Any) -> Any:
         """A structure of zeros in an array of its own."""
@@ -268,10 +279,13 @@ class _Keeper:
         return _Table(len(given), ctypes.addressof(held))
 
     def type(self, t: TensorType) -> _Type:
-        """A type; extents are known."""
+        """A type; extents are known, or lengths that a call decides: these are written to where they stand."""
         dtype = np.dtype(t.dtype)
-        shape = tuple(n or 0 for n in t.shape)
+        shape = tuple(capacity(n or 0) for n in t.shape)
         extents = (c_int64 * max(len(shape), 1))(*shape)
+        for k, n in enumerate(map(as_varying, t.shape)):
+            if n is not None:
+                self.places[n].append(ctypes.addressof(extents) + 8 * k)
         self.kept.append(extents)
         return _Type(self.address(dtype), len(shape), extents, prod(shape) * dtype.itemsize)
 
@@ -294,6 +308,15 @@ class _Keeper:
             for k, (s, t) in enumerate(zip(callee.shared, callee.shared_types, strict=True))
         ]
 
+    def lengths(self, inputs: Mapping[Varying, int]) -> list[_Length]:
+        """The lengths, and the places that they go to: what the program reads, and the extents of records."""
+        made = []
+        for n, k in inputs.items():
+            places = (c_void_p * len(self.places[n]))(*self.places[n])
+            self.kept.append(places)
+            made.append(_Length(k, n.least, n.capacity, len(places), ctypes.addressof(places)))
+        return made
+
     def locks(self, shared: Sequence[SharedVariable]) -> list[_Lock]:
         """Their locks, in the order in which everybody takes them."""
         found = layout()
@@ -304,9 +327,10 @@ class _Keeper:
         ]
 
     def pointers(self, callee: Callee) -> int:
-        """What the entry takes, the arena and constants filled in."""
+        """What the entry takes, the arena, constants and lengths filled in."""
         open_ = len(callee.inputs) + len(callee.shared) + len(callee.outputs)
-        constants = [address(a) for a in callee.constants]
+        self.kept += self.given
+        constants = [address(a) for a in (*callee.constants, *self.given)]
         held = (c_void_p * (1 + open_ + len(constants)))(callee.first, *[None] * open_, *constants)
         self.kept.append(held)
         return ctypes.addressof(held)
