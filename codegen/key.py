@@ -33,7 +33,7 @@ def task_key(task: Task, signature: Signature, target: Target) -> str | None:
 
 
 def _parts(task: Task, signature: Signature, target: Target, nodes: list[Apply]) -> Iterator[bytes | str]:
-    yield from (source_digest(), llvmlite.__version__, repr(target), config.floatX())
+    yield from (source_digest(), llvmlite.__version__, repr(target), config.floatX(), repr(config.settings().fast_math))
     sizes = [v for v, _ in signature.sizes]
     base, rows, outputs = flatten([*task.results, *sizes])
     position = {v: k for k, v in enumerate((*task.inputs, *task.shared))}

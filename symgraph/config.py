@@ -13,6 +13,7 @@ from pathlib import Path
 
 FLOATS = ("float16", "float32", "float64")
 EXTENTS = ("run-time", "fixed")
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def _cpus() -> int:
@@ -39,6 +40,9 @@ class Settings:
     extents : str
         "run-time": leading extents that were seen to vary are taken at each call, by one program for all; "fixed": one
         program for each set of shapes.
+    fast_math : bool
+        Whether a program compiled now may take ``x * 0`` and ``x - x`` for 0 and ``x / x`` for 1, which hides NaNs and
+        infinities.
     """
 
     floatX: str = "float64"
@@ -47,12 +51,15 @@ class Settings:
     cache: str = ""
     device: str = "0"
     extents: str = "run-time"
+    fast_math: bool = False
 
     def __post_init__(self) -> None:
         if self.floatX not in FLOATS:
             raise ValueError(f"floatX is {self.floatX!r}; it must be one of {', '.join(FLOATS)}")
         if self.extents not in EXTENTS:
             raise ValueError(f"extents is {self.extents!r}; it must be one of {', '.join(EXTENTS)}")
+        if not isinstance(self.fast_math, bool):
+            raise ValueError(f"fast_math is {self.fast_math!r}; it must be True or False")
         if not isinstance(self.threads, int) or self.threads < 0:
             raise ValueError(f"threads is {self.threads!r}; it must be 0 (all processors) or more")
 
@@ -66,6 +73,8 @@ def _changed(now: Settings, changes: Mapping[str, str | int]) -> Settings:
 
 
 def _parse(name: str, text: str, source: str) -> str | int:
+    if name == "fast_math" and text.lower() in SWITCH:
+        return SWITCH[text.lower()]
     if name != "threads":
         return text
     try:

@@ -23,6 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from symgraph import config
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Variable, apply
 from symgraph.match import (
@@ -331,8 +332,10 @@ class _Run:
         self.waiting: dict[Apply, Replacement] = {}
         self.asked: set[Apply] = set()
         self.last: deque[str] = deque(maxlen=MAX_GENERATION)
-        # A trace wants every step, and leaves change what a rule may see: then nothing kept from before will do.
-        self.kept = _normal.setdefault(phase, weakref.WeakKeyDictionary()) if trace is None and not leaves else None
+        # A trace wants every step, leaves change what a rule may see, and a setting what it may do: then nothing kept
+        # from before will do.
+        usual = trace is None and not leaves and not config.settings().fast_math
+        self.kept = _normal.setdefault(phase, weakref.WeakKeyDictionary()) if usual else None
 
     def normal_forms(self, outputs: Sequence[Variable]) -> list[Variable]:
         for v in outputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symgraph.rewrites import (
     canonicalize,
+    fast,
     hyperbolic,
     layout,
     logarithms,
@@ -18,6 +19,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers", "selections", "special",
-    "specialize", "stabilize", "views",
+    "canonicalize", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers", "selections",
+    "special", "specialize", "stabilize", "views",
 ]  # fmt: skip

@@ -65,3 +65,25 @@ def test_a_bound_goes_behind_the_largest_and_its_gradient_asks_there(size: Any, 
     assert {n.outputs[0].type.shape for n in bounded} == {y.type.shape}
     (choice,) = [n for n in toposort(rewritten) if n.op.name == "max_pool_index"]
     assert choice.inputs[0] is x
+
+
+FAST: dict[str, Any] = {
+    "x * 0": (lambda x, y: x * 0 + y, lambda x, y: y), "0 * x": (lambda x, y: y - 0 * x, lambda x, y: y),
+    "x - x": (lambda x, y: x - x, lambda x, y: 0 * y), "x / x": (lambda x, y: x / x, lambda x, y: 0 * y + 1),
+    "x * y / x": (lambda x, y: x * y / x, lambda x, y: y),
+    "-x / (y * x)": (lambda x, y: -x / (y * x), lambda x, y: -1 / y),
+    "of another shape": (lambda x, y: x[:1] / x[:1] * y, lambda x, y: y),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("name", FAST)
+def test_fast_math_takes_every_input_for_a_number(name: str, backend: str) -> None:
+    formula, meant = FAST[name]
+    x, y = (sg.vector(name, dtype="float64") for name in "xy")
+    given = np.array([np.nan, np.inf, 0.0, 3.0]), np.array([1.0, -2.0, 3.0, 0.1])
+    written = sg.function([x, y], formula(x, y), backend=backend, on_unused_input="ignore")
+    assert np.isnan(written(*given)[0])
+    with sg.using(fast_math=True):
+        fast = sg.function([x, y], formula(x, y), backend=backend, on_unused_input="ignore")
+        np.testing.assert_array_equal(fast(*given), meant(*given))
