@@ -91,6 +91,7 @@ TOLD: dict[str, tuple[Callable[[Variable], Variable], list[float], str]] = {
     "what may overflow need not": (lambda x: 1 / tanh(x), [3.2e-38, 1e-45, 1.0], "float32"),
     "an extent may count what is rounded to 0": (
         lambda x: sg.nonzero(sg.log(x + sg.sqrt(x**2 + 1)) ** 2 > 0)[0], [-1e-40, 0.0, 1.0], "float64"),
+    "what is NaN may have a limit": (lambda x: sg.isnan(x * sg.log(x)), [0.0, 2.0], "float64"),
     "a draw is its own real answer": (
         lambda x: (lambda k: k * sg.log(k))(poisson_draw(sg.constant(STATE), x)[0]), [0.1] * 8, "float64"),
     "a sum is known to its largest term": (lambda x: x.sum(), [1e-3, 1e4, 2e-3, -1e4, 6e-4] * 8, "float32"),

@@ -248,13 +248,14 @@ def test_diff_tells_added_removed_and_changed_nodes(user):
 
 
 def test_env_says_where_each_setting_comes_from(monkeypatch, tmp_path):
-    (tmp_path / "settings.toml").write_text('floatX = "float32"\nthreads = 1\n')
+    (tmp_path / "settings.toml").write_text('floatX = "float32"\nthreads = 1\nfast_math = true\n')
     environment = {**os.environ, "SYMGRAPH_CONFIG": str(tmp_path / "settings.toml"), "SYMGRAPH_THREADS": "2"}
     command = [sys.executable, "-m", "symgraph", "env", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     settings = json.loads(done.stdout)["settings"]
     assert settings["floatX"] == {"value": "float32", "from": str(tmp_path / "settings.toml")}
     assert settings["threads"] == {"value": 2, "from": "SYMGRAPH_THREADS"}
+    assert settings["fast_math"]["value"] is True
     assert settings["backend"] == {"value": "llvm", "from": "default"}
     with sg.using(floatX="float16"):
         assert run("env", "--json").data["settings"]["floatX"] == {"value": "float16", "from": "configure() or using()"}

@@ -81,13 +81,16 @@ def _reach(a: np.ndarray, moved: Sequence[np.ndarray]) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ Monte Carlo
 
 
-def _run(outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None) -> list[np.ndarray]:
+def _run(
+    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None, without_nan: bool = False
+) -> list[np.ndarray]:
     memo = {v: a if seed is None else _moved(a, 1.0, seed) for v, a in values.items()}
     for node in toposort(outputs, memo):
         arrays = [value_of(v, memo) for v in node.inputs]
         size = None if seed is None else _size(node, arrays)
         for v, a in zip(node.outputs, evaluate_node(node, arrays, memo), strict=True):
-            memo[v] = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed, size)
+            moved = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed, size)
+            memo[v] = _without_nan(moved) if without_nan else moved
     return [value_of(v, memo) for v in outputs]
 
 
@@ -153,7 +156,8 @@ def no_repair(
             far = _further(e.value, truth, reach) if same else reach
             near = [_is_near(found[k], truth[k], far[k]) for k in np.ndindex(at.shape)]
             limit = same and _limits(e, output, values)
-            bad = bad & ~np.reshape(near, at.shape) & ~(limit & (truth != truth))
+            tells = truth != truth if found.dtype.kind == "f" else True
+            bad = bad & ~np.reshape(near, at.shape) & ~(limit & tells)
             if before is not None:  # a difference of equal values is what the last bits say, in any precision
                 settled = abs(truth - before) <= abs(truth) * 1e-30
                 bad &= (truth == before) | ((truth != truth) & (before != before)) | settled
@@ -162,9 +166,13 @@ def no_repair(
 
 
 def _limits(e: Expected, output: Variable, values: Mapping[Variable, np.ndarray]) -> np.ndarray:
-    """Where a NaN is none that came in, but made from infinities or at a singularity."""
+    """Where a NaN is none that came in, but made from infinities or at a singularity; or is what a bool tells of."""
     if e.value.dtype.kind != "f":
-        return np.zeros(e.value.shape, bool)
+        came_in = {v: _without_nan(a) for v, a in values.items()}
+        if any((came_in[v] != a).any() for v, a in values.items()):
+            return np.zeros(e.value.shape, bool)
+        (without,) = _run([output], values, None, without_nan=True)
+        return np.asarray(without != e.value) if without.shape == e.value.shape else np.ones(e.value.shape, bool)
     infinite = any(np.isinf(a).any() for a in values.values() if a.dtype.kind == "f")
     (without,) = _run([output], {v: _without_nan(a) for v, a in values.items()}, None)
     same = without.shape == e.value.shape
