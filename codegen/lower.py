@@ -12,7 +12,7 @@ from math import prod
 
 from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
 from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
-from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, allocs, nest, writes
+from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, allocs, map_body, nest, writes
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import ARGMAX, ARGMIN, DOT, MAX, MIN, SUM, Axis, Combiner, Compute, Terms
@@ -191,11 +191,14 @@ class _Lowering:
                 (name,) = s.buffers
                 p.steps.remove(s)
                 p.start = [i for i in p.start if name not in (*writes((i,)), *[b.name for b in allocs((i,))])]
-                old = expression.load(name, (), found.dtype)
-                new = {old: expression.load(found.name, (), found.dtype)}
-                self.inside = {
-                    n: replace(v, expr=expression.substitute([v.expr], new.get)[0]) for n, v in self.inside.items()
-                }
+                self.read_instead(name, found)
+
+    def read_instead(self, name: str, found: Buffer) -> None:
+        """What reads the accumulator ``name``, in later passes and after them, reads another."""
+        new = {expression.load(name, (), found.dtype): expression.load(found.name, (), found.dtype)}
+        for p in self.passes:
+            p.steps = [*map_body(tuple(p.steps), lambda exprs: expression.substitute(exprs, new.get))]
+        self.inside = {n: replace(v, expr=expression.substitute([v.expr], new.get)[0]) for n, v in self.inside.items()}
 
     def row(self, stage: Stage, number: int, exprs: Terms, guards: Terms) -> None:
         """The elements of a row; they are walked as the first of them lies."""

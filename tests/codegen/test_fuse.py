@@ -153,6 +153,19 @@ def test_an_input_that_is_returned_is_no_kernel(x):
     assert not fuse([x], [x]).groups
 
 
+@pytest.mark.parametrize("backend", ["llvm", pytest.param("cuda", marks=pytest.mark.deep)])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize(("best", "place"), [(sg.max, sg.argmax), (sg.min, sg.argmin)])
+def test_what_a_later_pass_reads_of_a_best_element_is_that_whose_place_is_found(best, place, axis, backend):
+    x = sg.dmatrix("x")
+    outputs = [sg.eq(x, best(x, axis=axis, keepdims=True)).sum(axis=axis), place(x, axis=axis)]
+    a = np.array([[3.0, 1.0, 3.0], [2.0, 5.0, 1.0]])
+    with sg.using(backend=backend, device="simulate"):
+        found = sg.function([x], outputs)(a)
+    for mine, reference in zip(found, sg.function([x], outputs, backend="numpy")(a), strict=True):
+        np.testing.assert_array_equal(mine, reference)
+
+
 # ------------------------------------------------------------------------------------------------ stores that meet
 
 
