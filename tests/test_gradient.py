@@ -37,6 +37,8 @@ KINKS = {
     "norm": (lambda x: sg.norm(x), [0.0, 0.0], [0, 0]),
     "max shares ties": (lambda x: x.max(), [3.0, 1.0, 3.0, 3.0], [1 / 3, 0, 1 / 3, 1 / 3]),
     "min shares ties": (lambda x: x.min(), [1.0, 1.0], [0.5, 0.5]),
+    "max is at the NaN": (lambda x: x.max(), [1.0, NAN, 3.0], [0, 1, 0]),
+    "min is at the NaNs": (lambda x: x.min(), [1.0, NAN, NAN], [0, 0.5, 0.5]),
     "prod with a zero": (lambda x: x.prod(), [2.0, 0.0, 3.0], [0, 6, 0]),
     "prod with two": (lambda x: x.prod(), [2.0, 0.0, 0.0], [0, 0, 0]),
     "sign": (sg.sgn, [-1.0, 0.0, 1.0], [0, 0, 0]),

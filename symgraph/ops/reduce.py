@@ -21,6 +21,7 @@ from symgraph.ops.elementwise import (
     eq,
     invert,
     isinf,
+    isnan,
     le,
     lt,
     mul,
@@ -60,8 +61,8 @@ def kept(v: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
 
 
 def _extremum_grad(g: Any, x: Any, y: Any, axis: tuple[int, ...], keepdims: bool) -> GradResult:
-    """Elements that tie share equally."""
-    best = eq(x, kept(y, axis, keepdims))
+    """Elements that tie share equally; NaNs do, which are greatest and least, and equal to none."""
+    best = or_(eq(x, kept(y, axis, keepdims)), isnan(x))
     count = sum(best, axis, dtype=x.dtype, keepdims=True)
     return [switch(best, true_div(kept(g, axis, keepdims), count), 0)]
 
@@ -225,11 +226,13 @@ _DTYPE = "int64 of integers and bools, uint64 of unsigned ones, else that of ``x
 sum.__doc__ = _documented("The sum of elements along ``axis``; float16 accumulates in float32.", _ANY, _DTYPE)
 prod.__doc__ = _documented("The product of elements along ``axis``; its gradient is right at zeros.", _ANY, _DTYPE)
 max.__doc__ = _documented(
-    "The greatest element along ``axis``; elements that tie share the gradient.", _ANY, "same dtype", _EMPTY
-)
+    "The greatest element along ``axis``, or NaN; elements that tie, or are NaN, share the gradient.",
+    _ANY, "same dtype", _EMPTY,
+)  # fmt: skip
 min.__doc__ = _documented(
-    "The least element along ``axis``; elements that tie share the gradient.", _ANY, "same dtype", _EMPTY
-)
+    "The least element along ``axis``, or NaN; elements that tie, or are NaN, share the gradient.",
+    _ANY, "same dtype", _EMPTY,
+)  # fmt: skip
 any.__doc__ = _documented("Whether any element along ``axis`` is not zero.", _ANY, "bool")
 all.__doc__ = _documented("Whether no element along ``axis`` is zero.", _ANY, "bool")
 argmax.__doc__ = _documented(
