@@ -21,7 +21,9 @@ from tests.drawn.graphs import Drawn, Recipe, build, laid_out, recipe, slopes
 
 EACH = 25
 """Graphs of a part: parts run side by side, and a part draws the same on every run."""
-OPEN: dict[int, str] = {}
+OPEN = {
+    784: "what is left of 1 - cdf(20000) takes more bits than the judge has, so that it takes the logarithm for -inf",
+}
 """Graphs that are known to differ, or that cannot be judged yet, and why."""
 QUICK = 200 // EACH
 DEEP = int(os.environ.get("DRAWN_GRAPHS", "2000")) // EACH
