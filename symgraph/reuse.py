@@ -92,7 +92,8 @@ class Reuse:
 
     def find(self, shapes: Shapes) -> Executable | None:
         """The program of a call's family, the latest first."""
-        return next((self.programs[f] for f in reversed(self.programs) if f.holds(shapes)), None)
+        # a copy: another thread may add one meanwhile
+        return next((program for f, program in reversed(list(self.programs.items())) if f.holds(shapes)), None)
 
     def is_common(self, program: Executable) -> bool:
         """Whether a program is that of a family."""

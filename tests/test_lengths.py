@@ -15,7 +15,7 @@ from codegen.llvm.target import host
 from codegen.program import build
 from symgraph.backend import Signature, Task, prepare
 from symgraph.coercion import extent_of
-from symgraph.reuse import NEAR, SMALL, Reuse
+from symgraph.reuse import NEAR, SMALL, Family, Reuse
 from symgraph.types import TensorType
 from symgraph.varying import as_varying, varying
 from symgraph.view import document
@@ -316,6 +316,19 @@ def test_what_is_a_length_again_after_arithmetic_is_known_to_be_it():
     for _ in range(100):
         large = large * large
     assert extent_of(large) is None
+
+
+def test_a_program_may_be_looked_for_while_another_thread_adds_one(monkeypatch):
+    reuse = Reuse(Task((X,), (), (X + 1,), ()), "llvm")
+    first, second = (Family(((10, columns),), ((0,),), (SMALL,)) for columns in (3, 4))
+    reuse.programs[first] = program = make("map")
+
+    def adding(family, shapes):
+        reuse.programs[second] = program
+        return False
+
+    monkeypatch.setattr(Family, "holds", adding)
+    assert reuse.find(((20, 5),)) is None and second in reuse.programs
 
 
 def test_a_setting_has_one_program_for_each_shape():
