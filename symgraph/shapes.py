@@ -92,12 +92,19 @@ def check_update(target: SharedVariable, new: Variable) -> None:
     """Raise UpdateError if ``new`` is no value that ``target`` may take."""
     if target.type.accepts(new.type):
         return
-    cast = f"cast it: {in_code(new, 'new')}.astype({target.dtype!r})"
     raise UpdateError(
         layout(f"updates: the new value of {label(target)} is {new.type}, the variable is {target.type}",
-               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [],
-               cast if new.dtype != target.dtype else "give the new value its shape")
+               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [], _mend(target, new))
     )  # fmt: skip
+
+
+def _mend(target: SharedVariable, new: Variable) -> str:
+    if new.dtype != target.dtype:
+        return f"cast it: {in_code(new, 'new')}.astype({target.dtype!r})"
+    if new.ndim != target.ndim:
+        return "give the new value its shape"
+    both = tuple(n if n == m else None for n, m in zip(target.type.shape, new.type.shape, strict=True))
+    return f"give the new value its shape; or let extents change: symgraph.shared(..., shape={both})"
 
 
 def like(v: Variable, type: TensorType) -> Variable:

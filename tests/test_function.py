@@ -202,6 +202,15 @@ def test_what_an_update_must_be():
             sg.function([], [], updates=updates)
 
 
+def test_what_lets_a_shared_variable_grow_is_named_where_it_may_not():
+    s = sg.shared(np.zeros((3, 2)), name="s")
+    with pytest.raises(sg.UpdateError, match=r"let extents change: symgraph.shared\(..., shape=\(None, 2\)\)"):
+        sg.function([], [], updates=[(s, sg.concatenate([s, s]))])
+    grown = sg.shared(np.zeros((3, 2)), shape=(None, 2))
+    sg.function([], [], updates=[(grown, sg.concatenate([grown, grown]))])()
+    assert grown.get_value().shape == (6, 2)
+
+
 def test_an_update_of_the_wrong_extent_is_found_at_the_call(backend):
     x, s = sg.dvector("x"), sg.shared(np.zeros(3), name="s")
     f = sg.function([x], [], updates=[(s, s + x)])
