@@ -18,6 +18,7 @@ from symgraph.ops.extents import product, sizes_of
 from symgraph.ops.index import take
 from symgraph.ops.random import (
     below,
+    check_scale,
     draw_sizes,
     everywhere,
     float_dtype,
@@ -161,9 +162,10 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
-            As of ``uniform``.
+        DTypeError, ShapeError, ValueError
+            As of ``uniform``; ValueError if ``std`` is a number below 0.
         """
+        check_scale("std", std)
         sizes, kind = draw_sizes("normal", size, avg, std), float_dtype("normal", dtype)
         sample = standard_normal(self._draw("normal"), sizes, kind)
         scaled = sample if _is(std, 1) else mul(sample, convert(std, kind))
@@ -269,9 +271,10 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
-            As of ``uniform``.
+        DTypeError, ShapeError, ValueError
+            As of ``uniform``; ValueError if ``scale`` is a number below 0.
         """
+        check_scale("scale", scale)
         sizes, kind = draw_sizes("exponential", size, scale), float_dtype("exponential", dtype)
         sample = standard_exponential(self._draw("exponential"), sizes, kind)
         return sample if _is(scale, 1) else mul(sample, convert(scale, kind))
@@ -293,9 +296,10 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
-            As of ``uniform``.
+        DTypeError, ShapeError, ValueError
+            As of ``uniform``; ValueError if ``std`` is a number below 0.
         """
+        check_scale("std", std)
         sizes, kind = draw_sizes("truncated_normal", size, avg, std), float_dtype("truncated_normal", dtype)
         share = erf(constant(bound / np.sqrt(2), kind))
         centred = sub(mul(unit(self._draw("truncated_normal"), sizes, kind), 2.0), 1.0)
@@ -318,9 +322,10 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
-            As of ``uniform``.
+        DTypeError, ShapeError, ValueError
+            As of ``uniform``; ValueError if ``scale`` is a number below 0.
         """
+        check_scale("scale", scale)
         sizes, kind = draw_sizes("gamma", size, shape, scale), float_dtype("gamma", dtype)
         sample = exp(self._log_gamma("gamma", sizes, shape))
         return convert(sample if _is(scale, 1) else mul(sample, scale), kind)
@@ -359,7 +364,7 @@ class RandomStream:
         size
             As of ``uniform``.
         lam : float or Variable that broadcasts to ``size``
-            From 0 up; NaN in a float dtype where it is not.
+            From 0 up; where a variable is not: NaN in a float dtype, in an integer dtype a NaN cast to it.
         dtype : any dtype
 
         Returns
@@ -368,9 +373,10 @@ class RandomStream:
 
         Raises
         ------
-        DTypeError, ShapeError
-            As of ``uniform``.
+        DTypeError, ShapeError, ValueError
+            As of ``uniform``; ValueError if ``lam`` is a number below 0.
         """
+        check_scale("lam", lam)
         sizes = draw_sizes("poisson", size, lam)
         return convert(poisson_draw(self._draw("poisson"), everywhere(lam, sizes))[0], canonical(dtype))
 

@@ -120,7 +120,7 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
         If a place is out of range for the result.
     """
     v = as_variable(x)
-    many = (axis,) if isinstance(axis, int) else tuple(axis)
+    many = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     places = normalize_axis(many, v.ndim + len(many), "expand_dims", v)
     old = iter(range(v.ndim))
     return permute(v, tuple(None if k in places else next(old) for k in range(v.ndim + len(many))))

@@ -227,6 +227,12 @@ def probability(p: Any) -> Any:
     return float(p)
 
 
+def check_scale(name: str, value: Any) -> None:
+    """Raise ValueError for a number below 0; what a variable is, only a call tells."""
+    if isinstance(value, int | float) and value < 0:
+        raise ValueError(f"{name} is {value}; it must be 0 or above")
+
+
 def draw_sizes(name: str, size: Any, *parameters: Any) -> list[Variable]:
     """The extents as variables; a parameter may not add axes, else elements would share a sample."""
     sizes = variables(sizes_of(size, name))

@@ -411,6 +411,8 @@ def test_joining_says_what_does_not_fit():
         concatenate([x, tensor()])
     with pytest.raises(ShapeError, match="nothing to join"):
         stack([])
+    with pytest.raises(AxisError, match="axis is None"):
+        stack([np.zeros(3)], axis=None)
     with pytest.raises(ShapeError, match="does not divide into 2 equal parts"):
         split(x, 2)
     with pytest.raises(ShapeError, match="pad_width"):
