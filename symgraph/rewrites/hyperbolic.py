@@ -199,6 +199,12 @@ def sigmoid_from_cosh(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
+def sigmoid_of_negation_from_cosh(x: Pattern) -> Pair:
+    """exp(-x) / cosh(x) is inf / inf for very negative x; sigmoid is 1."""
+    return exp(-x) / cosh(x), 2 * sigmoid(-(2 * x))
+
+
+@rule("stabilize")
 def log_of_sigmoid(x: Pattern) -> Pair:
     """sigmoid underflows to 0 for very negative x, and its logarithm to -inf; -softplus(-x) is about x there."""
     return log(sigmoid(x)), -softplus(-x)

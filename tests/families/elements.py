@@ -97,6 +97,7 @@ SIGMOID: dict[str, Spelling] = {
 COMPLEMENT: dict[str, Spelling] = {
     "1-s": lambda x: 1 - sigmoid(x),
     "1-1/(1+exp(-x))": lambda x: 1 - 1 / (1 + e(-x)),
+    "exp(-x/2)/(exp(x/2)+exp(-x/2))": lambda x: e(-x / 2) / (e(x / 2) + e(-x / 2)),
     "1-exp(x)/(1+exp(x))": lambda x: 1 - e(x) / (1 + e(x)),
     "1+(-s)": lambda x: 1 + -(1 / (1 + e(-x))),
     "-(s-1)": lambda x: -(1 / (1 + e(-x)) - 1),
