@@ -54,7 +54,7 @@ TURNS = 4  # of a pass that a thread does at least, where the row is long enough
 def wants_rows(whole: Nest) -> bool:
     """Whether passes are to be shared: their turns lie side by side, or there are few rows."""
     passes = tuple(s for s in whole.core if isinstance(s, Loop))
-    added = [b for s in walk(passes) if isinstance(s, Accumulate) for b in s.buffers]
+    added = [b for s in walk(whole.core) if isinstance(s, Accumulate) for b in s.buffers]
     if not passes or not all(map(_is_shareable, passes)) or len({*added}) < len(added) or _turns(passes) < WARP:
         return False
     along = sum(_neighbours(s, unnest((s,))[0][-1][0]) for s in passes)
@@ -128,6 +128,8 @@ class _Shared:
                 steps = [a for a in walk((s,)) if isinstance(a, Accumulate)]
                 merged = [new for a in steps for new in self.merged(a)]
                 return (*self.guarded(self.exists, self.dealt((s,))), *(merged or [Sync()]))
+            case Store(buffer) | Accumulate((buffer, *_)) if buffer in self.own:  # what all threads have all go on with
+                return self.guarded(self.exists, (s,))
         return self.guarded((*self.exists, eq(self.x, 0)), (s,))
 
     def guarded(self, conditions: Sequence[Expr], body: Body) -> Body:

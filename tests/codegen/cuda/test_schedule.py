@@ -127,3 +127,18 @@ def test_a_sum_of_two_passes_is_one_threads():
     arrays = {"o": np.zeros(64, F), "a": np.arange(6400, dtype=F)}
     run_kernels([schedule(kernel)], [arrays])
     assert np.array_equal(arrays["o"], 2 * np.arange(6400, dtype=F).reshape(64, 100).sum(axis=1))
+
+
+def test_what_is_accumulated_between_passes_all_threads_have():
+    kernel = row_sums(64, 100)
+    (outer,) = kernel.body
+    *before, _ = outer.body
+    b = Buffer("b", F, (), "register")
+    total = Accumulate(("b",), (), SUM, (load("acc", (), F),))
+    again = Loop("s", 100, "serial", (Store("o", (i * 100 + axis("s"),), load("b", (), F)),))
+    body = (*before, Alloc(b), Store("b", (), const(1.0, F)), total, again)
+    buffers = (Buffer("o", F, (6400,)), kernel.buffers[1])
+    arrays = {"o": np.zeros(6400, F), "a": np.arange(6400, dtype=F)}
+    run_kernels([schedule(replace(kernel, buffers=buffers, body=(replace(outer, body=body),)))], [arrays])
+    wanted = 1 + np.arange(6400, dtype=F).reshape(64, 100).sum(axis=1)
+    assert np.array_equal(arrays["o"].reshape(64, 100), np.repeat(wanted, 100).reshape(64, 100))
