@@ -182,9 +182,9 @@ class Variable:
     def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
         """The product of elements along ``axis``; its gradient is right at zeros."""
     def max(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        """The greatest element along ``axis``; elements that tie share the gradient."""
+        """The greatest element along ``axis``, or NaN; elements that tie, or are NaN, share the gradient."""
     def min(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        """The least element along ``axis``; elements that tie share the gradient."""
+        """The least element along ``axis``, or NaN; elements that tie, or are NaN, share the gradient."""
     def any(self, axis: Any = None, keepdims: bool = False) -> Variable:
         """Whether any element along ``axis`` is not zero."""
     def all(self, axis: Any = None, keepdims: bool = False) -> Variable:
