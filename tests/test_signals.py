@@ -18,6 +18,14 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="no signals from othe
 DELAY, STEPS, SIZE = 0.01, 16, 1024
 
 
+@pytest.fixture(autouse=True)
+def _listening():
+    """A shell's background jobs ignore the key."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press():
     os.kill(os.getpid(), signal.SIGINT)
 
