@@ -38,9 +38,11 @@ def ratio_of_equals(node: Apply, owner: Owner) -> Variable | None:
         return None
     negative, given = factors(node.outputs[0], owner)
     for f in given:
-        for g in given:
-            if g.below and not f.below and f.value is g.value:
-                return _shaped(_product(node, negative, [h for h in given if h not in (f, g)]), node)
+        inverse = Factor(f.value, True)
+        if not f.below and inverse in given:
+            given.remove(f)  # the first of its equals: the others stay
+            given.remove(inverse)
+            return _shaped(_product(node, negative, given), node)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,18 @@ def test_fast_math_takes_every_input_for_a_number(name: str, backend: str) -> No
     with sg.using(fast_math=True):
         fast = sg.function([x, y], formula(x, y), backend=backend, on_unused_input="ignore")
         np.testing.assert_array_equal(fast(*given), meant(*given))
+
+
+REPEATED: list[Callable[[Any, Any], Any]] = [
+    lambda x, y: x * y * x / x, lambda x, y: x * y * x * y / (x * y), lambda x, y: x / (x * y * x),
+    lambda x, y: x * y / (x * y * x * y), lambda x, y: -x * y * x / (y * x * y),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", REPEATED)
+def test_a_factor_below_the_line_takes_one_of_its_equals_with_it(formula: Callable[[Any, Any], Any]) -> None:
+    """Of powers of two every product and ratio is exact."""
+    x, y = sg.scalars("x y")
+    with sg.using(fast_math=True):
+        found = evaluate(rewrite([formula(x, y)]), {x: np.float32(2), y: np.float32(8)})
+    assert found == [formula(2, 8)]
