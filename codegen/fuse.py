@@ -82,7 +82,7 @@ class _Inliner:
         if formula is None or formula.at is not None or formula.prefix is not None:
             raise VaryingError(f"{node.op.name} takes no extents at run time")
         within = [
-            expression.axis(a) < expression.load(self.fused.names[n.length], (), INDEX)
+            expression.within(expression.axis(a), expression.load(self.fused.names[n.length], (), INDEX))
             for a, extent in (*formula.axes, *formula.reduce)
             if (n := as_varying(extent))
         ]

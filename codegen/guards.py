@@ -1,4 +1,4 @@
-"""Guards: the conditions ``index < bound`` under which the turns of a loop exist, whose bounds a call decides.
+"""Guards: the conditions ``within(index, bound)`` under which the turns of a loop exist, whose bounds a call decides.
 
 They stand around single statements of a kernel (see ``codegen.lower``). Here they are found, and taken away from where
 a condition outside holds them already.
@@ -11,14 +11,12 @@ from collections.abc import Collection, Iterator
 from codegen.affine import all_of, conjuncts
 from codegen.kernel import Body, If, Statement, block_of, walk, with_block
 from symgraph import expression
-from symgraph.expression import INDEX, Expr
+from symgraph.expression import Expr
 
 
 def is_guard(cond: Expr) -> bool:
-    """Whether a condition bounds an index by something that no loop changes."""
-    if cond.prim != "lt" or cond.args[0].dtype != INDEX or cond.args[1].prim == "const":
-        return False
-    return all(e.prim != "axis" for e in expression.toposort([cond.args[1]]))
+    """Whether a condition bounds an index by a length: a user's comparison never does, whatever it compares."""
+    return cond.prim == "within"
 
 
 def guards_of(body: Body, name: str) -> list[Expr]:

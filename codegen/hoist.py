@@ -40,7 +40,8 @@ LEAST = 2  # operations that are worth a register for the length of a loop
 
 def hoisted(kernel: Kernel, names: Iterator[str]) -> Kernel:
     """The kernel with what its serial loops repeat in front of them."""
-    return replace(kernel, body=_Hoist(frozenset(b.name for b in kernel.buffers), names).body(kernel.body))
+    memory = [*kernel.buffers, *(b for b in allocs(kernel) if b.space == "thread")]
+    return replace(kernel, body=_Hoist(frozenset(b.name for b in memory), names).body(kernel.body))
 
 
 @dataclass(frozen=True)

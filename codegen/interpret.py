@@ -84,7 +84,7 @@ def _compiled(kernel: Kernel) -> Callable[[list[Array], Order], None]:
 
 # ------------------------------------------------------------------------------------------------ the text
 
-_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "eq": "==", "ne": "!="}
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "eq": "==", "ne": "!=", "within": "<"}
 
 
 class _Writer:

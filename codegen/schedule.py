@@ -153,7 +153,7 @@ def collapse(axes: Sequence[tuple[str, int]], body: Body) -> tuple[list[tuple[st
 def _collapse_pair(outer: tuple[str, int], inner: tuple[str, int], body: Body) -> Body | None:
     """``body`` with ``outer`` gone and ``inner`` walking both, or None where an index tells them apart."""
     # a guard of the outer one bounds both: o < n is i < n * extent for what walks both
-    guards = {g: expression.axis(inner[0]) < g.args[1] * inner[1] for g in guards_of(body, outer[0])}
+    guards = {g: expression.within(expression.axis(inner[0]), g.args[1] * inner[1]) for g in guards_of(body, outer[0])}
     gone = {outer[0]: const(0, INDEX)}
     open_ = without(body, guards)
     fits = all(

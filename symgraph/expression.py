@@ -408,7 +408,7 @@ sin, cos, tan, arcsin, arccos, arctan = map(_unary, ("sin", "cos", "tan", "arcsi
 sinh, cosh, tanh, arcsinh, arccosh, arctanh = map(_unary, ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"))
 erf, erfc, gamma, gammaln, digamma = map(_unary, ("erf", "erfc", "gamma", "gammaln", "digamma"))
 maximum, minimum, copysign, power, arctan2 = map(_binary, ("maximum", "minimum", "copysign", "pow", "arctan2"))
-quot, rem = map(_binary, ("quot", "rem"))
+quot, rem, within = map(_binary, ("quot", "rem", "within"))
 
 
 def isnan(x: Expr) -> Expr:
@@ -519,7 +519,7 @@ def partials(e: Expr) -> Sequence[Expr | None]:
 
 _INFIX = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "lt": "<", "le": "<=", "eq": "==",
-    "ne": "!=", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>",
+    "ne": "!=", "within": "<", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>",
 }  # fmt: skip
 
 

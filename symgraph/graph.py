@@ -286,9 +286,15 @@ class SharedVariable(Variable):
         ShapeError, DTypeError
             If it does not.
         """
+        if isinstance(value, SharedVariable):
+            value = value.get_value()  # before this one's lock is held: two may be set to each other
         with self.lock:
-            if self.away is None or not self.away.receive(value):
-                self._value, self.away = storage(value, self.type, label(self), borrow), None
+            if self.away is not None and self.away.receive(value):
+                self.version += 1
+                return
+        new = storage(value, self.type, label(self), borrow)
+        with self.lock:
+            self._value, self.away = new, None
             self.version += 1
 
     def __dlpack__(self, **options: Any) -> Any:

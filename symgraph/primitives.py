@@ -230,6 +230,7 @@ _row("shl", 2, np.left_shift, kinds="i")
 _row("shr", 2, np.right_shift, kinds="i")
 
 _row("lt", 2, np.less, result="bool", kinds="fib")
+_row("within", 2, np.less, result="bool", kinds="i")  # lt, where a position exists only if it holds
 _row("le", 2, np.less_equal, result="bool", kinds="fib")
 _row("eq", 2, np.equal, result="bool", kinds="fib")
 _row("ne", 2, np.not_equal, result="bool", kinds="fib")

@@ -151,3 +151,19 @@ def test_two_runs_with_one_seed_give_the_same_weights():
         return w.get_value().tobytes()
 
     assert run() == run()
+
+
+def test_shared_variables_may_be_set_to_each_other_at_once():
+    a, b = sg.shared(np.zeros(1000), name="a"), sg.shared(np.ones(1000), name="b")
+
+    def follow(one, other):
+        for _ in range(200):
+            one.set_value(other)
+
+    threads = [threading.Thread(target=follow, args=pair, daemon=True) for pair in ((a, b), (b, a))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert not any(t.is_alive() for t in threads)
+    assert set(a.get_value()) | set(b.get_value()) <= {0.0, 1.0}

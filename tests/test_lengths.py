@@ -20,6 +20,7 @@ from symgraph.types import TensorType
 from symgraph.varying import as_varying, varying
 from symgraph.view import document
 from symgraph.view.plain import to_plain
+from tests.fenced import fenced
 from tests.laws import built, same_bits
 from tests.programs import run_program
 from tests.test_laws import CASES
@@ -38,6 +39,8 @@ EXACT = {
     "sum of rows": X.sum(axis=1),
     "sum of columns": X.sum(axis=0),
     "sum of a chosen part": sg.switch(X > 0, X, 0).sum(axis=0),
+    "sum of columns below a length": sg.switch(sg.arange(COLUMNS) < X.shape[0], X, 0).sum(axis=0),
+    "sum of what is below a length": sg.switch((sg.arange(COLUMNS) < X.shape[0])[:, None], X.T, 0).sum(axis=1),
     "largest": X.max(),
     "largest of rows": X.max(axis=1),
     "largest of columns": X.max(axis=0),
@@ -231,6 +234,30 @@ def test_a_guard_stops_a_call_of_any_length():
 
 
 # ------------------------------------------------------------------------------------------------ which program
+
+
+MASKS = {
+    "columns": lambda x, i, k: sg.switch(sg.arange(x.shape[1]) < k, x, 0).sum(axis=0),
+    "rows": lambda x, i, k: sg.switch((sg.arange(x.shape[0]) < k)[:, None], x, 0).sum(axis=1),
+    "rows of columns": lambda x, i, k: sg.switch((sg.arange(x.shape[0]) < k)[:, None], x, 0).sum(axis=0),
+    "given numbers": lambda x, i, k: sg.switch(i < k, x, 0).sum(axis=0),
+    "product": lambda x, i, k: sg.switch(i < k, x, 0).T @ x,
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_what_the_user_compares_is_no_length(name):
+    """A mask leaves elements out of a sum; it says nothing of which there are."""
+    x, i, k = sg.fmatrix("x"), sg.lvector("i"), sg.lscalar("k")
+    fast, slow = (
+        sg.function([x, i, k], MASKS[name](x, i, k), backend=b, on_unused_input="ignore") for b in ("llvm", "numpy")
+    )
+    for rows, columns in [(30, 210), (210, 30), (20, 20), (3, 5)]:
+        values = np.arange(rows * columns, dtype="float32").reshape(rows, columns) % 7
+        for place in ("", "before the fence"):
+            arrays = fenced(values, place), fenced(np.arange(columns)[::-1] % 100, place)
+            for bound in (-1, 0, 4, 100, 209, 210, 1000):
+                assert same_bits(fast(*arrays, bound), slow(*arrays, bound)), (rows, columns, bound)
 
 
 def test_inputs_of_lengths_of_their_own_vary_by_themselves():

@@ -190,6 +190,7 @@ SPELL: dict[str, dict[str, Spelling]] = {
     "shl": _integral(_function("shift_left")),
     "shr": _integral(_function("shift_right")),
     "lt": _all(_infix("<")),
+    "within": _integral(_infix("<")),
     "le": _all(_infix("<=")),
     "eq": _all(_infix("==")),
     "ne": _all(_infix("!=")),

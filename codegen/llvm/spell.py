@@ -356,6 +356,7 @@ SPELL: dict[str, dict[str, Spelling]] = {
     "shl": _integral(_shift("shl")),
     "shr": _integral(_shift("ashr"), _shift("lshr")),
     "lt": _compare("lt", "olt"),
+    "within": _integral(_infix("icmp slt"), _infix("icmp ult")),
     "le": _compare("le", "ole"),
     "eq": _compare("eq", "oeq"),
     "ne": _compare("ne", "une"),

@@ -219,7 +219,7 @@ class Terms:
 
     def lane_bound(self, e: Expr) -> Expr | None:
         """b where ``e`` says ``lane < b``, and b is the same in all lanes."""
-        if e.prim not in ("lt", "le") or e.args[0].dtype != INDEX or not self.varying(e):
+        if e.prim not in ("lt", "within", "le") or e.args[0].dtype != INDEX or not self.varying(e):
             return None
         difference = linear(e.args[1] - e.args[0])
         lanes = [(a, f) for a, f in difference.terms if is_lane(a)]

@@ -23,7 +23,7 @@ from codegen.numerics.trigonometric import cos, sin, tan
 from symgraph.expression import Expr, kind_of, load, substitute
 
 BASIC = frozenset(
-    "add sub mul div neg abs fma sqrt floor ceil trunc rint copysign lt le eq ne select rare cast bitcast "
+    "add sub mul div neg abs fma sqrt floor ceil trunc rint copysign lt within le eq ne select rare cast bitcast "
     "and or xor not shl shr quot rem maximum minimum".split()
 )
 

@@ -70,6 +70,14 @@ def test_what_only_a_condition_keeps_in_bounds_stays():
     assert kernel(same).body == (same,)
 
 
+def test_what_only_a_condition_keeps_in_bounds_of_a_thread_s_storage_stays():
+    value = element("t", j * 16 + v) * element("t", j * 16 + v) + element("t", j * 16 + v)
+    store = Store("out", (k * 64 + j * 16 + v,), value * element("a", k))
+    turns = loops(("k", 5, "serial"), ("v", 16, "vector"), body=(If(j * 16 + v < 20, (store,)),))
+    body = Loop("j", 2, "serial", (turns,))
+    assert kernel(Alloc(Buffer("t", F, (20,), "thread")), body).body[1:] == (body,)
+
+
 def test_a_let_of_the_loop_is_not_known_before_it():
     value = expression.apply("exp", expression.axis("t", F) * expression.axis("t", F))
     same = row((Let("t", element("b", i)), *column(element("a", i * 64 + j) * value)))
