@@ -35,28 +35,31 @@ def merged_powers_of_two(node: Apply, owner: Owner) -> Variable | None:
     made = None if k is None else owner(node.inputs[1 - k])
     if k is None or made is None:
         return None
-    scale = node.inputs[k]
+    scale = node.inputs[k].data  # type: ignore[attr-defined]
     if made.op is node.op:
-        return _scaled(scale, made)
+        return _scaled(made, scale)
     above = owner(made.inputs[0]) if made.op.name == "true_div" else None
-    if above is None or above.op is not node.op or not _shrinks(scale, above):
-        return None
-    return make("true_div", _scaled(scale, above), made.inputs[1])
+    product = None if above is None or above.op is not node.op else _scaled(above, scale, nearer=True)
+    return None if product is None else make("true_div", product, made.inputs[1])
 
 
-def _scaled(scale: Variable, product: Apply) -> Variable | None:
-    """A product with a power of two in it, times ``scale``."""
-    k = _power_of_two(product)
-    return None if k is None else make("mul", make("mul", scale, product.inputs[k]), product.inputs[1 - k])
-
-
-def _shrinks(scale: Variable, product: Apply) -> bool:
-    """Whether ``scale`` brings the power of two in ``product`` nearer to 1: then nothing overflows that did not."""
+def _scaled(product: Apply, scale: np.ndarray, nearer: bool = False) -> Variable | None:
+    """A product with a power of two in it, times ``scale``, where both make one power of two, neither infinity nor 0;
+    with ``nearer`` it must be nearer to 1 than the one: then nothing overflows that did not."""
     k = _power_of_two(product)
     if k is None:
-        return False
-    before = abs(np.frexp(product.inputs[k].data)[1] - 1)  # type: ignore[attr-defined]
-    return bool(abs(np.frexp(scale.data * product.inputs[k].data)[1] - 1) < before)  # type: ignore[attr-defined]
+        return None
+    before = product.inputs[k].data  # type: ignore[attr-defined]
+    with np.errstate(over="ignore", under="ignore"):
+        together = scale * before
+    if not _is_power_of_two(together) or (nearer and _distance(together) >= _distance(before)):
+        return None
+    return make("mul", constant(together), product.inputs[1 - k])
+
+
+def _distance(power: np.ndarray) -> int:
+    """How many doublings or halvings a power of two is from 1."""
+    return abs(int(np.frexp(power)[1]) - 1)
 
 
 @rewriter("stabilize", "sum")
@@ -72,9 +75,14 @@ def power_of_two_out_of_sum(node: Apply, owner: Owner) -> Variable | None:
 def _power_of_two(node: Apply) -> int | None:
     """Which factor is a constant scalar power of two."""
     for k, v in enumerate(node.inputs):
-        if isinstance(v, Constant) and v.ndim == 0 and is_float(v.dtype) and abs(np.frexp(v.data)[0]) == 0.5:
+        if isinstance(v, Constant) and v.ndim == 0 and is_float(v.dtype) and _is_power_of_two(v.data):
             return k
     return None
+
+
+def _is_power_of_two(number: np.ndarray) -> bool:
+    """Whether a number is a power of two or the negative of one."""
+    return bool(abs(np.frexp(number)[0]) == 0.5)
 
 
 @rule("stabilize")
@@ -233,7 +241,10 @@ def _scale(v: Variable, owner: Owner) -> float | None:
 
 
 def _divided(v: Variable, scale: float, owner: Owner) -> Variable | None:
-    """``v`` over ``scale``, where that is plain to see."""
+    """``v`` over ``scale``, where that is plain to see, and exact."""
     if isinstance(v, Constant) and v.ndim == 0:
-        return constant(v.data / np.asarray(scale, v.dtype), v.dtype)
+        divisor = np.asarray(scale, v.dtype)
+        with np.errstate(over="ignore", under="ignore"):
+            quotient = v.data / divisor
+            return constant(quotient) if quotient * divisor == v.data else None
     return owner(v).inputs[1 - _power_of_two(owner(v))] if _scale(v, owner) == scale else None  # type: ignore

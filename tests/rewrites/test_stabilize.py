@@ -350,3 +350,23 @@ def test_powers_of_two_meet_where_nothing_overflows_that_did_not() -> None:
     f = sg.function([x, y], [4 * (0.5 * x / y), 0.5 * (2 * x / y)])
     for found, expected in zip(f(np.array([1.7e308]), np.array([1e10])), (3.4e298, 1.7e298), strict=True):
         np.testing.assert_allclose(found, [expected], rtol=1e-15)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("formula", [lambda k, x, y: k * (k * x / y), lambda k, x, y: k * (k * (x / y))])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_powers_of_two_do_not_meet_in_infinity_or_zero(dtype: str, sign: int, formula: Callable[..., Any]) -> None:
+    """Factor by factor these products are powers of two and exact; k * k is none."""
+    k = 2.0 ** (sign * np.finfo(dtype).maxexp * 7 // 8)
+    x, y = sg.scalar("x", dtype=dtype), sg.scalar("y", dtype=dtype)
+    f = sg.function([x, y], formula(k, x, y))
+    assert [f(v, k) for v in (0, 1, -1)] == [formula(k, v, k) for v in (0, 1, -1)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [2.0**100, 2.0**-100])
+def test_a_common_power_of_two_is_taken_out_of_a_number_that_stays_one(number: float) -> None:
+    x = sg.scalar("x", dtype="float32")
+    f = sg.function([x], number + sg.tanh(x) / number)
+    assert f(1) == np.float32(number + np.tanh(1) / number)
