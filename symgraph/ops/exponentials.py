@@ -41,11 +41,12 @@ def _exact_exp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @elementwise(grad=lambda g, x, y, out: [g * out, -(g * out)], reference=_exact_exp)
 def exp_difference(x: Any, y: Any) -> Any:
-    """exp(x - y), with what the subtraction rounds off put back."""
+    """exp(x - y), with what the subtraction rounds off put back; of so large a difference that this is 1 or more the
+    exponential is 0 or infinity, and nothing is put back."""
     d = x - y
     back = d - x
     lost = (x - (d - back)) - (y + back)
-    return expression.exp(d) * (1 + select(expression.absolute(d) < float("inf"), lost, const(0, d.dtype)))
+    return expression.exp(d) * (1 + select(expression.absolute(lost) < 1, lost, const(0, d.dtype)))
 
 
 def peak(x: Variable, axis: Axes) -> Variable:

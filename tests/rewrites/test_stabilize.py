@@ -370,3 +370,17 @@ def test_a_common_power_of_two_is_taken_out_of_a_number_that_stays_one(number: f
     x = sg.scalar("x", dtype="float32")
     f = sg.function([x], number + sg.tanh(x) / number)
     assert f(1) == np.float32(number + np.tanh(1) / number)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_of_exponentials_is_not_below_zero(dtype: str, backend: str) -> None:
+    """Also where all of the smaller exponent is lost in the sum of both; the inverse tells -0 from 0."""
+    limits = np.finfo(dtype)
+    sizes = [0, 1, 300, 0.75 / limits.eps, 2 / limits.eps + 2, 1e3 / limits.eps, limits.max, np.inf]
+    numbers = np.array([s * v for v in sizes for s in (1, -1)], dtype)
+    a, b = np.repeat(numbers, len(numbers)), np.tile(numbers, len(numbers))
+    x, y = sg.vector("x", dtype=dtype), sg.vector("y", dtype=dtype)
+    f = sg.function([x, y], [e(x) * e(y), 1 / (e(x) * e(y)), 1 / sg.minimum(e(x) * e(y), 1)], backend=backend)
+    for found in f(a, b):
+        assert ((found >= 0) & ~np.signbit(found))[a != -b].all()
