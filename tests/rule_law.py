@@ -232,12 +232,12 @@ def real_answers(
 
 
 def _moved(values: Mapping[Variable, np.ndarray], seed: int) -> dict[Variable, np.ndarray]:
-    """Each number changed by up to ``PROBE`` of it, each by another part."""
+    """Each number changed by ``PROBE`` of it, up or down."""
     rng = np.random.default_rng(seed)
     found = dict(values)
     for v, a in values.items():
         if a.dtype.kind == "f":
-            found[v] = np.asarray(exactly.lifted(a) * (1 + PROBE * exactly.lifted(rng.uniform(-1, 1, a.shape))))
+            found[v] = np.asarray(exactly.lifted(a) * (1 + PROBE * exactly.lifted(rng.choice([-1.0, 1.0], a.shape))))
     return found
 
 

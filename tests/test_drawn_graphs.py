@@ -25,6 +25,8 @@ OPEN = {
     784: "what is left of 1 - cdf(20000) takes more bits than the judge has, so that it takes the logarithm for -inf",
 }
 """Graphs that are known to differ, or that cannot be judged yet, and why."""
+SLOW = (225, 974, 1012, 1489, 1715)
+"""Graphs whose real answer takes minutes in the precision that they need: they are left out."""
 QUICK = 200 // EACH
 DEEP = int(os.environ.get("DRAWN_GRAPHS", "2000")) // EACH
 
@@ -70,6 +72,8 @@ def differing(part: int) -> dict[int, str]:
     """What is wrong with the graphs of a part, by number."""
     found = {}
     for number in range(part * EACH, (part + 1) * EACH):
+        if number in SLOW:
+            continue
         try:
             check(recipe(number))
         except (AssertionError, ValueError, TypeError) as error:
