@@ -20,7 +20,7 @@ from symgraph.types import TensorType
 from symgraph.varying import as_varying, varying
 from symgraph.view import document
 from symgraph.view.plain import to_plain
-from tests.fenced import fenced
+from tests.fences import fenced
 from tests.laws import built, same_bits
 from tests.programs import run_program
 from tests.test_laws import CASES

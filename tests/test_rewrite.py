@@ -293,9 +293,9 @@ def test_a_chain_of_ten_thousand_ops_is_rewritten_in_linear_time() -> None:
     spent = []
     for n in (1000, 10_000):
         y = chain(n)
-        start = time.perf_counter()
+        start = time.process_time()
         (z,) = rewrite([y])
-        spent.append(time.perf_counter() - start)
+        spent.append(time.process_time() - start)
         assert len(toposort([z])) < len(toposort([y]))
     assert spent[1] < 30 * spent[0]  # ten times the ops; three for noise
 
