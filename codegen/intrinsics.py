@@ -54,6 +54,19 @@ SHUFFLE = {distance: _shuffle(distance) for distance in (16, 8, 4, 2, 1)}
 MMA_DEPTHS = {"tf32": 8, "bf16": 16, "fp16": 16}
 """Terms that one instruction adds to each result, by the type to which the factors are rounded."""
 
+MMA_ROWS, MMA_COLUMNS = 16, 8
+"""Of the results of one instruction, which the threads of a warp share: two rows and two columns of each."""
+
+
+def mma_row(lane: Expr, number: Expr | int) -> Expr:
+    """Where row ``number``, 0 or 1, of a thread's results is among all, and so of what it has of the left factor."""
+    return lane // 4 + number * (MMA_ROWS // 2)
+
+
+def mma_column(lane: Expr, number: Expr | int) -> Expr:
+    """The same of its columns."""
+    return lane % 4 * 2 + number
+
 
 def _mma(kind: str, depth: int) -> Intrinsic:
     def meaning(acc: Expr, a: Expr, b: Expr, lane: Expr) -> Body:
@@ -61,7 +74,7 @@ def _mma(kind: str, depth: int) -> Intrinsic:
         r, c, k = (expression.axis(f"mma_{name}") for name in "rck")
         step = Accumulate(
             (str(acc.value),), shifted(acc, r, c).args, DOT,
-            (shifted(a, k, r * 8 + lane // 4), shifted(b, k, lane % 4 * 2 + c)),
+            (shifted(a, k, mma_row(lane, r)), shifted(b, k, mma_column(lane, c))),
         )  # fmt: skip
         return (Loop("mma_r", 2, "unroll", (Loop("mma_c", 2, "unroll", nest([("mma_k", depth)], (step,))),)),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from codegen.intrinsics import MMA, MMA_DEPTHS, SHUFFLE
+from codegen.intrinsics import MMA, MMA_DEPTHS, SHUFFLE, mma_row
 from symgraph import expression
 from symgraph.expression import Expr, const
 
@@ -19,7 +19,7 @@ def _mma(depth: int, operands: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
     Reference: PTX ISA, "Matrix fragments for mma.m16n8k8" and "... mma.m16n8k16".
     """
     acc, a, b, lane = operands
-    group, member, pair = lane // 4, lane % 4, depth // 8
+    member, pair = lane % 4, depth // 8
     i, j = acc.args
     places = [expression.load(str(acc.value), (i + r, j + c), acc.dtype) for r in (0, 1) for c in (0, 1)]
 
@@ -27,8 +27,8 @@ def _mma(depth: int, operands: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
         return expression.load(str(tile.value), (tile.args[0] + k, tile.args[1] + at), tile.dtype)
 
     deep = [[member * pair + half * 4 * pair + n for n in range(pair)] for half in (0, 1)]
-    left = [element(a, k, group + r) for half in (0, 1) for r in (0, 8) for k in deep[half]]
-    right = [element(b, k, group) for half in (0, 1) for k in deep[half]]
+    left = [element(a, k, mma_row(lane, r)) for half in (0, 1) for r in (0, 1) for k in deep[half]]
+    right = [element(b, k, lane // 4) for half in (0, 1) for k in deep[half]]
     return places, [*left, *right]
 
 

@@ -155,10 +155,10 @@ class _Shared:
         others = [self.like(b, (), "register") for b in mine]
         self.parts += parts
         yield from map(Alloc, others)
-        for distance in (16, 8, 4, 2, 1):
+        for shuffle in SHUFFLE.values():
             for b, other, part in zip(mine, others, parts, strict=True):
                 place = expression.load(part.name, (self.y, self.x), b.dtype)
-                yield Call(SHUFFLE[distance], (_value(other), _value(b), place))
+                yield Call(shuffle, (_value(other), _value(b), place))
             yield self.merge(step, map(_value, others))
         first = [Store(p.name, (self.y, self.x // WARP), _value(b)) for p, b in zip(parts, mine, strict=True)]
         yield If(eq(self.x % WARP, 0), tuple(first))

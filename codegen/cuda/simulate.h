@@ -221,7 +221,8 @@ template <class T> static T shuffle_xor(T value, int bit, int line) {
 }
 
 // c[16, 8] += a[16, depth] * b[depth, 8] by a warp, term by term: c is what the thread has of it, as are a and b, which
-// are in pairs along the depth where that is 16 (PTX ISA, "Matrix fragments for mma.m16n8k8" and "... m16n8k16").
+// are in pairs along the depth where that is 16 (PTX ISA, "Matrix fragments for mma.m16n8k8" and "... m16n8k16"). It is
+// read from the manual once more, and not from codegen/intrinsics.py: a mistake there shows here.
 static void mma(float* const* c, const float* a, const float* b, int depth, int line) {
   Shown mine;
   int pair = depth / 8;

@@ -1,9 +1,9 @@
 """Tensor cores: products of float32 whose factors a function allows to be rounded (``precision=``).
 
 The factors are rounded as they come to shared storage, to the nearest number of the narrower type. There the threads of
-a warp multiply them 16 rows by 8 columns at a time (``mma.sync``) and add in float32: a thread has rows ``lane // 4``
-and that plus 8, columns ``2 * (lane % 4)`` and that plus 1 of each such piece. What is added up in float32 is moved to
-totals from time to time, as it is everywhere (``codegen.blocks``).
+a warp multiply them 16 rows by 8 columns at a time (``mma.sync``) and add in float32; ``mma_row``, ``mma_column`` say
+which results of each such piece are a thread's. What is added up in float32 is moved to totals from time to time, as it
+is everywhere (``codegen.blocks``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from codegen.cuda.products import DEPTH, LEAST, Product, Tile, Tiled, choose
 from codegen.cuda.threads import WARP, Bound
-from codegen.intrinsics import MMA, MMA_DEPTHS
+from codegen.intrinsics import MMA, MMA_COLUMNS, MMA_DEPTHS, MMA_ROWS, mma_column, mma_row
 from codegen.kernel import Buffer, Call, Loop, Statement
 from symgraph import expression
 from symgraph.expression import Expr, axis, bitcast, cast, const, eq, select
 
-ROWS, COLUMNS = 16, 8  # of what a warp multiplies at a time
 DROPPED = {"tf32": 13, "bf16": 16}  # bits of a float32's fraction that are rounded away
+QUIET = 0x00400000  # the bit of a float32 by which a NaN stays one in every narrower type
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WarpTile(Tile):
     @property
     def warps(self) -> tuple[int, int]:
         """Along m and n."""
-        return self.m // (ROWS * self.rows // 2), self.n // (COLUMNS * self.columns // 2)
+        return self.m // (MMA_ROWS * self.rows // 2), self.n // (MMA_COLUMNS * self.columns // 2)
 
     @property
     def threads(self) -> tuple[int, int]:
@@ -62,11 +62,11 @@ class _TensorTiled(Tiled):
 
     def row(self, at: Expr) -> Expr:
         warp = self.y // self.tile.warps[1]
-        return warp * (ROWS * self.tile.rows // 2) + at // 2 * ROWS + at % 2 * (ROWS // 2) + self.x // 4
+        return warp * (MMA_ROWS * self.tile.rows // 2) + at // 2 * MMA_ROWS + mma_row(self.x, at % 2)
 
     def column(self, at: Expr) -> Expr:
         warp = self.y % self.tile.warps[1]
-        return warp * (COLUMNS * self.tile.columns // 2) + at // 2 * COLUMNS + self.x % 4 * 2 + at % 2
+        return warp * (MMA_COLUMNS * self.tile.columns // 2) + at // 2 * MMA_COLUMNS + mma_column(self.x, at % 2)
 
     def shared(self, name: str, dtype: str, width: int) -> Buffer:
         # rows apart by so many that no two threads of a warp that fetch their parts wait for one bank
@@ -81,8 +81,8 @@ class _TensorTiled(Tiled):
         warp_m, warp_n = self.y // self.tile.warps[1], self.y % self.tile.warps[1]
         operands = (
             expression.load(self.acc.name, (i * 2, j * 2), self.acc.dtype),
-            expression.load(a.name, (turn * depth, (warp_m * (self.tile.rows // 2) + i) * ROWS), a.dtype),
-            expression.load(b.name, (turn * depth, (warp_n * (self.tile.columns // 2) + j) * COLUMNS), b.dtype),
+            expression.load(a.name, (turn * depth, (warp_m * (self.tile.rows // 2) + i) * MMA_ROWS), a.dtype),
+            expression.load(b.name, (turn * depth, (warp_n * (self.tile.columns // 2) + j) * MMA_COLUMNS), b.dtype),
             self.x,
         )
         inner: Statement = Call(MMA[self.precision], operands)
@@ -92,10 +92,11 @@ class _TensorTiled(Tiled):
 
 
 def rounded(x: Expr, precision: str) -> Expr:
-    """The nearest number to ``x`` that the narrower type has, ties to even; a NaN stays one."""
+    """The nearest number to ``x`` that the narrower type has, ties to even; a NaN stays one there too."""
     if precision == "fp16":
         return cast(cast(x, "float16"), "float32")
     n = DROPPED[precision]
     bits = bitcast(x, "uint32")
     below = const((1 << (n - 1)) - 1, "uint32") + (bits >> n & 1)
-    return select(eq(x, x), bitcast((bits + below) & (0xFFFFFFFF << n & 0xFFFFFFFF), "float32"), x)
+    nearest = (bits + below) & (0xFFFFFFFF << n & 0xFFFFFFFF)
+    return bitcast(select(eq(x, x), nearest, bits | QUIET), "float32")

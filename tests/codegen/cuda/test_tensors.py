@@ -5,7 +5,7 @@ import pytest
 
 import symgraph as sg
 from codegen.cuda.schedule import GPU, schedule
-from codegen.cuda.tensors import TILES, rounded
+from codegen.cuda.tensors import DROPPED, TILES, rounded
 from codegen.interpret import run
 from codegen.kernel import Call, check, walk
 from symgraph.expression import evaluate, load
@@ -15,6 +15,7 @@ from tests.codegen.samples import SPECIAL, assert_same_bits
 
 F = "float32"
 FRACTION = {"tf32": 11, "bf16": 8, "fp16": 11}  # bits that a factor keeps
+NARROW_NAN = np.uint32(0x7F800001).view(F)  # that it is one only its last bit says
 
 
 def calls(kernel):
@@ -119,10 +120,18 @@ def test_a_factor_is_rounded_to_the_nearest(precision):
     assert_same_bits(found[~np.isfinite(x)], x[~np.isfinite(x)])
 
 
+@pytest.mark.parametrize("precision", FRACTION)
+def test_a_nan_is_one_in_the_bits_that_a_tensor_core_reads(precision):
+    (found,) = evaluate([rounded(load(0, (), F), precision)], lambda e: np.array([NARROW_NAN, -NARROW_NAN]))
+    dropped = DROPPED.get(precision, 0)
+    narrow = (found.view("uint32") >> dropped << dropped).view(F)
+    assert np.isnan(narrow.astype("float16") if precision == "fp16" else narrow).all()
+
+
 def test_an_infinite_or_missing_factor_stays_so():
     x, y = sg.fmatrices("x y")
     a, b = np.ones((32, 32), F), np.ones((32, 32), F)
-    a[3, 4], a[5, 6] = np.inf, np.nan
+    a[3, 4], a[5, 6] = np.inf, NARROW_NAN
     for precision in FRACTION:
         f = sg.function([x, y], x @ y, precision=precision, backend="cuda")
         with sg.using(device="simulate"):
