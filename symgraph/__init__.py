@@ -56,6 +56,7 @@ from symgraph.ops.special import *
 from symgraph.ops.square import *
 from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
+from symgraph.results import Out
 from symgraph.rewrite import rule
 from symgraph.show import accuracy, draw, explain
 from symgraph.testing import verify_grad
@@ -68,8 +69,8 @@ Lop, Rop = vjp, jvp
 
 __all__ = [
     # the language
-    "Variable", "Constant", "SharedVariable", "TensorType", "Function", "In", "constant", "as_variable", "function",
-    "grad", "vjp", "jvp", "Lop", "Rop", "jacobian", "hessian", "hessian_vector_product", "elementwise",
+    "Variable", "Constant", "SharedVariable", "TensorType", "Function", "In", "Out", "constant", "as_variable",
+    "function", "grad", "vjp", "jvp", "Lop", "Rop", "jacobian", "hessian", "hessian_vector_product", "elementwise",
     "custom_gradient", "rule", "register_backend",
     # modules
     "config", "errors", "linalg", "nn", "optim", "random",

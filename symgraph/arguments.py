@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,19 @@ def _check_input(v: object) -> None:
         )  # fmt: skip
 
 
-def convert_argument(value: Any, declared: In, function: str, downcast: bool) -> np.ndarray:
+Tensors = Callable[[object, str | None], Any]
+"""What a device makes of a tensor that it has, in a dtype if one is named; None for any other value."""
+
+
+def nowhere(value: object, dtype: str | None) -> None:
+    """Where there is no device: every tensor must be on the host."""
+    return None
+
+
+def convert_argument(value: Any, declared: In, function: str, downcast: bool, tensors: Tensors = nowhere) -> np.ndarray:
     """``value`` as a contiguous, aligned, native array of the input's dtype and rank.
+
+    A tensor that ``tensors`` knows becomes an array of its device.
 
     Raises
     ------
@@ -106,7 +117,8 @@ def convert_argument(value: Any, declared: In, function: str, downcast: bool) ->
         If the rank differs.
     """
     wanted = declared.variable.type
-    given = _as_array(value, declared, function)
+    there = None if isinstance(value, Variable) else tensors(value, None)
+    given = _as_array(value, declared, function) if there is None else there
     if given.ndim != wanted.ndim:
         raise ShapeError(
             f"{function}: the input {declared.label} has {given.ndim} axes {given.shape}, it must have {wanted.ndim}\n"
@@ -114,6 +126,9 @@ def convert_argument(value: Any, declared: In, function: str, downcast: bool) ->
         )
     if given.dtype.name != wanted.dtype and not downcast:
         _check_lossless(value, given, declared, function)
+    if there is not None:
+        found: np.ndarray = there if given.dtype.name == wanted.dtype else tensors(there, wanted.dtype)
+        return found
     with np.errstate(all="ignore"):
         return np.require(given, np.dtype(wanted.dtype), ["C", "A"])
 

@@ -22,7 +22,7 @@ from symgraph.op import Op
 from symgraph.reference import evaluate
 from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
-from symgraph.types import SIZES, TensorType
+from symgraph.types import SIZES, TensorType, is_tensor
 from symgraph.varying import Varying, as_varying
 
 BACKENDS: dict[str, str] = {
@@ -31,6 +31,9 @@ BACKENDS: dict[str, str] = {
     "cuda": "codegen.cuda.backend:CudaBackend",
     "auto": "symgraph.backend:AutoBackend",
 }
+
+
+HOST = 1  # the kind of its memory in DLPack
 
 
 PRECISIONS = ("highest", "tf32", "bf16", "fp16")
@@ -53,6 +56,8 @@ class Task:
     name : str
     precision : str
         Of ``PRECISIONS``: to what the factors of products of float32 may be rounded.
+    borrowed : tuple of int
+        Outputs that may be the program's own memory, until the next call.
     """
 
     inputs: tuple[Variable, ...]
@@ -61,6 +66,7 @@ class Task:
     updates: tuple[tuple[SharedVariable, Variable], ...]
     name: str = "f"
     precision: str = "highest"
+    borrowed: tuple[int, ...] = ()
 
     @property
     def results(self) -> tuple[Variable, ...]:
@@ -207,7 +213,10 @@ class Executable(Protocol):
     """A compiled task."""
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
-        """Run: contiguous native inputs of the signature's types -> new arrays; updates are done when it returns."""
+        """Run: contiguous native inputs of the signature's types -> new arrays; updates are done when it returns.
+
+        A backend with a device takes arrays of that too (``tensor_of``), and gives such for borrowed outputs.
+        """
         ...
 
     def native(self, result: str, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -275,7 +284,7 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run tasks. What ``machine_of``, ``store_of`` and ``takes_lengths`` ask for, it may have or not."""
+    """A way to run tasks. What the functions below ask for, it may have or not."""
 
     def compile(self, task: Task, signature: Signature) -> Executable:
         """The executable for one signature."""
@@ -339,6 +348,21 @@ def machine_of(name: str) -> Mapping[str, str]:
     return found
 
 
+def tensor_of(name: str, value: object, dtype: str | None = None) -> Any:
+    """A tensor that is on the device of the backend called ``name``, as an array that its programs take.
+
+    None for any other value. It has shape, ndim, dtype and size in bytes as NumPy's arrays, and is converted to
+    ``dtype``, if one is named.
+    """
+    if not is_tensor(value) or int(value.__dlpack_device__()[0]) == HOST:  # type: ignore[attr-defined]
+        return None
+    return getattr(find_backend(name), "tensor", _no_tensor)(value, dtype)
+
+
+def _no_tensor(value: object, dtype: str | None) -> None:
+    return None
+
+
 def takes_lengths(name: str) -> bool:
     """Whether programs of the backend called ``name`` may have varying extents."""
     return bool(getattr(find_backend(name), "takes_lengths", False))
@@ -375,6 +399,10 @@ class AutoBackend:
     def takes_lengths(self) -> bool:
         """Whether the backend chosen does."""
         return takes_lengths(self.chosen)
+
+    def tensor(self, value: object, dtype: str | None) -> Any:
+        """By the backend chosen."""
+        return tensor_of(self.chosen, value, dtype)
 
     def machine(self) -> Mapping[str, str]:
         """What the backend chosen says, and its name."""

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph import config
-from symgraph.arguments import In, as_inputs, convert_argument
-from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend
+from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
+from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
 from symgraph.coercion import as_variable
 from symgraph.dependence import dependence
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
@@ -28,6 +28,7 @@ from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.prelude import Prelude, prelude
+from symgraph.results import Form, Outputs, flatten_outputs
 from symgraph.reuse import Reuse
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
@@ -44,34 +45,6 @@ MOST_NATIVE = 32
 """How many programs of a function are asked, one after the other, whether a call is for them."""
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
-Outputs = Variable | Sequence[Variable] | Mapping[Any, Variable] | None
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a call returns: "one" array, a "list", a "dict" with ``keys``, or "none".
-
-    The last results are printed, each after one of ``messages``, and not returned.
-    """
-
-    kind: str
-    keys: tuple[Any, ...] = ()
-    messages: tuple[str, ...] = ()
-
-    def __call__(self, found: list[np.ndarray]) -> Any:
-        if self.messages:
-            count = len(self.messages)
-            for message, value in zip(self.messages, found[-count:], strict=True):
-                print(message, value, value.dtype, value.shape)
-            found = found[:-count]
-        match self.kind:
-            case "one":
-                return found[0]
-            case "dict":
-                return dict(zip(self.keys, found, strict=True))
-            case "none":
-                return None
-        return found
 
 
 @dataclass
@@ -93,7 +66,7 @@ def function(
     ----------
     inputs : list of Variable or In
         What a call gives, by position or by name.
-    outputs : Variable, list, dict or None
+    outputs : Variable or Out, list, dict or None
         What a call returns, in the same form; arrays (0-d too).
     updates : dict or list of pairs (SharedVariable, new value)
         Done together after each call: outputs and new values all see the old values.
@@ -130,7 +103,7 @@ def function(
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}")
     declared = as_inputs(inputs)
-    form, flat = _flatten_outputs(outputs)
+    form, flat, borrowed = flatten_outputs(outputs)
     pairs = _check_updates(updates)
     replaced = _check_givens(givens)
     targets = [s for s, _ in pairs]
@@ -154,23 +127,12 @@ def function(
     shown = [node.inputs[0] for node in printed]
     task = Task(
         tuple(variables), tuple(shared), (*results[:count], *shown),
-        tuple(zip(targets, results[count:], strict=True)), name or "f", precision,
+        tuple(zip(targets, results[count:], strict=True)), name or "f", precision, borrowed,
     )  # fmt: skip
     return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
 
 
 # ------------------------------------------------------------------------------------------------ building
-
-
-def _flatten_outputs(outputs: Outputs) -> tuple[Form, list[Variable]]:
-    """The form of the result, and the variables."""
-    if outputs is None:
-        return Form("none"), []
-    if isinstance(outputs, Mapping):
-        return Form("dict", tuple(outputs)), [as_variable(v) for v in outputs.values()]
-    if isinstance(outputs, list | tuple):
-        return Form("list"), [as_variable(v) for v in outputs]
-    return Form("one"), [as_variable(outputs)]
 
 
 def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
@@ -298,6 +260,10 @@ class Function:
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
         self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
         self._prelude = prelude(task.results)
+        # what the host reads to find a program it must have
+        by_host = set(self._prelude.inputs)
+        there: Tensors = partial(tensor_of, backend)
+        self._tensors = [nowhere if i.variable in by_host else there for i in declared]
         self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
@@ -345,8 +311,8 @@ class Function:
         return [
             a
             if type(a) is np.ndarray and a.dtype is d and a.ndim == i.variable.ndim and a.flags.carray
-            else convert_argument(a, i, self.name, self.downcast)
-            for a, d, i in zip(values, self._dtypes, self.declared, strict=True)
+            else convert_argument(a, i, self.name, self.downcast, tensors)
+            for a, d, i, tensors in zip(values, self._dtypes, self.declared, self._tensors, strict=True)
         ]
 
     def _match(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

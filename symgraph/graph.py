@@ -225,8 +225,8 @@ class Away(Protocol):
         """The value as a new array."""
         ...
 
-    def receive(self, value: object) -> bool:
-        """Copy a tensor of this shape and dtype that is on the device too; False for any other value."""
+    def receive(self, value: object, type: TensorType, name: str) -> bool:
+        """Copy a tensor that is on the device too, if it is one of ``type``; False for any other value."""
         ...
 
 
@@ -289,7 +289,7 @@ class SharedVariable(Variable):
         if isinstance(value, SharedVariable):
             value = value.get_value()  # before this one's lock is held: two may be set to each other
         with self.lock:
-            if self.away is not None and self.away.receive(value):
+            if self.away is not None and self.away.receive(value, self.type, label(self)):
                 self.version += 1
                 return
         new = storage(value, self.type, label(self), borrow)

@@ -208,9 +208,8 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
     return tuple(broadcast_extents(column) for column in zip(*padded, strict=True))
 
 
-def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
-    """``value`` as contiguous, aligned, native, writable storage of ``type``."""
-    given = as_array(value)
+def check_storage(value: object, given: Any, type: TensorType, name: str) -> None:
+    """Raise DTypeError or ShapeError unless ``value``, which is the array ``given``, may be one of ``type``."""
     if given.dtype.kind not in "biuf" or not is_lossless(value, given, type.dtype):
         raise DTypeError(
             f"{name}: the value is {given.dtype}, the variable is {type}\n"
@@ -220,5 +219,11 @@ def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndar
         raise ShapeError(
             f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
         )
+
+
+def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:
+    """``value`` as contiguous, aligned, native, writable storage of ``type``."""
+    given = as_array(value)
+    check_storage(value, given, type, name)
     fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
     return given if fits else np.array(given, dtype=type.dtype, order="C")

@@ -3,8 +3,8 @@
 A program owns memory on the device: a place for each input, output and constant, and an arena. What a call gives is
 written to these places, and the addresses never change, so that the steps are captured once and then replayed, in
 sections between what the host does: guards that may stop a call, and ops that only it can compute. Small inputs and
-outputs go by way of staged memory of the host, so that their copies are captured too. Shared variables stay on the
-device between calls.
+outputs go by way of staged memory of the host, so that their copies are captured too. What is on the device already is
+copied there, and a result that is borrowed is its place itself. Shared variables stay on the device between calls.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from typing import Any, TypeVar
 import numpy as np
 
 from codegen.cache import Cache
-from codegen.cuda.device import Device, Memory, Residents
-from codegen.cuda.emit import Module, emit
+from codegen.cuda.device import Device, Memory, Residents, is_on
+from codegen.cuda.emit import Function, Module, emit
+from codegen.cuda.matrices import MatrixProduct
 from codegen.cuda.open import open_device
 from codegen.cuda.schedule import GPU, schedule
 from codegen.describe import code, parts, storages
 from codegen.kernel import Kernel
-from codegen.memory import constant_data, size_of
+from codegen.memory import ALIGNMENT, constant_data, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, guard_error
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
+from symgraph.errors import BackendError
 from symgraph.graph import Apply, SharedVariable
 from symgraph.rewrite import Step as Rewrite
 from symgraph.types import SIZES, TensorType
 
 STAGED = 1 << 20  # bytes of an input or output up to which a copy within the host is cheaper than one more request
-ALIGNED = 64
+ROUNDING = (8, 0)  # capability from which on tensor cores multiply what ``precision`` lets factors be rounded to
 T = TypeVar("T")
 
 
@@ -56,13 +58,22 @@ class CudaBackend:
                 self._residents[name] = Residents(open_device(name))
             return self._residents[name]
 
+    def tensor(self, value: object, dtype: str | None) -> Any:
+        """A tensor that is on the device, as a contiguous array of the device's; None for any other value."""
+        residents = self.residents(config.settings().device)
+        if not is_on(residents.device, value):
+            return None
+        with residents.lock:
+            return residents.device.as_array(value, None if dtype is None else np.dtype(dtype))
+
     def store(self) -> Cache:
         """The compiled modules on disk."""
         return Cache(config.settings().cache)
 
     def machine(self) -> dict[str, str]:
         """What is compiled for."""
-        return {"device": self.residents(config.settings().device).device.name}
+        device = self.residents(config.settings().device).device
+        return {"device": device.name, "library of matrix products": device.library}
 
 
 class CudaExecutable:
@@ -78,19 +89,21 @@ class CudaExecutable:
 
     def __init__(self, task: Task, signature: Signature, residents: Residents) -> None:
         self.task, self.residents = task, residents
+        _check_precision(task.precision, self.device)
         self.timings: dict[str, float] = {}
         self.prepared: Prepared = self._timed("rewrite", lambda: prepare(task, signature))
-        by_precision = partial(schedule, precision=task.precision)
-        self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, by_precision))
+        scheduled = partial(schedule, precision=task.precision, takes=self._takes)
+        self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, scheduled))
         self.module: Module = self._timed("emit", lambda: emit(self.program.kernels))
         with residents.lock:
             self._loaded = self._timed("load", lambda: self.device.load(self.module))
             self._memory = _allocated(self.program, self.device)
             self._places = _places(self.program, self._memory)
-            self._staged = _staged([v.type for v in self.prepared.inputs], self.program.outputs, self.device)
+            self._staged = _staged(self.prepared, task.borrowed, self.device)
             for k, a in enumerate(constant_data(self.program.constants)):
                 self.device.write(self._places[f"c{k}"], a)
-        self._captured: tuple[tuple[int, ...], list[Callable[[], None]]] | None = None
+        self._captured: dict[tuple[str, ...], tuple[tuple[int, ...], list[Callable[[], None]]]] = {}
+        self._is_running = False
 
     @property
     def device(self) -> Device:
@@ -103,50 +116,68 @@ class CudaExecutable:
         self.timings[stage] = perf_counter() - start
         return done
 
+    def _takes(self, product: MatrixProduct) -> bool:
+        """Whether the device's library does a product of matrices."""
+        with self.residents.lock:
+            return self.device.gemm(product) is not None
+
     # ------------------------------------------------------------------------------------------------ calling
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
-        """Inputs in, the captured steps, outputs out."""
+        """Inputs in, the captured steps, outputs out; either may be arrays of the device."""
         with self.residents.lock:
-            self._give(inputs, shared)
-            for section in self._sections(shared):
+            if self._is_running:  # the last call was interrupted: its copies may still read what this one stages
+                self.device.wait()
+            self._is_running = True
+            staged = self._give(inputs, shared)
+            for section in self._sections(shared, staged):
                 section()
             outputs = self._taken()
+            self._is_running = False
         count = len(outputs) - len(self.prepared.renewed)
         renew(list(zip([shared[k] for k in self.prepared.renewed], outputs[count:], strict=True)))
         return outputs[:count]
 
-    def _give(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> None:
+    def _give(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> tuple[str, ...]:
+        """Put everything where the program finds it; gives what is staged."""
+        staged = []
         for k, a in enumerate(inputs):
-            if f"in{k}" in self._staged:
-                self._staged[f"in{k}"][...] = a
+            name = f"in{k}"
+            if is_on(self.device, a):
+                self.device.copy(self._places[name], self.device.address(a), a.nbytes)
+            elif name in self._staged:
+                self._staged[name][...] = a
+                staged.append(name)
             else:
-                self.device.write(self._places[f"in{k}"], a)
+                self.device.write(self._places[name], a)
         for k, s in enumerate(shared):
             self._places[f"sh{k}"] = self.residents.address(s)
+        return tuple(staged)
 
-    def _send(self) -> None:
-        for name in [n for n in self._staged if n.startswith("in")]:
+    def _send(self, staged: Sequence[str]) -> None:
+        for name in staged:
             self.device.write(self._places[name], self._staged[name])
 
     def _bring(self) -> None:
         for name in [n for n in self._staged if n.startswith("out")]:
             self.device.bring(self._places[name], self._staged[name])
 
-    def _sections(self, shared: Sequence[SharedVariable]) -> list[Callable[[], None]]:
-        """The steps in order, those that the device does captured, anew where a shared variable moved."""
+    def _sections(self, shared: Sequence[SharedVariable], staged: tuple[str, ...]) -> list[Callable[[], None]]:
+        """The steps in order, those that the device does captured: for each choice of staged inputs, and anew where a
+        shared variable moved."""
         where = tuple(self._places[f"sh{k}"] for k in range(len(shared)))
-        if self._captured is None or self._captured[0] != where:
+        known = self._captured.get(staged)
+        if known is None or known[0] != where:
             steps = groupby(self.program.steps, _is_by_host)
             runs: list[tuple[bool, list[Callable[[], None]]]] = [(by, [partial(self._do, list(s))]) for by, s in steps]
             if not runs or runs[0][0]:
                 runs.insert(0, (False, []))
             if runs[-1][0]:
                 runs.append((False, []))
-            runs[0][1].insert(0, self._send)
+            runs[0][1].insert(0, partial(self._send, staged))
             runs[-1][1].append(self._bring)
-            self._captured = where, [self._section(by_host, works) for by_host, works in runs]
-        return self._captured[1]
+            known = self._captured[staged] = where, [self._section(by_host, works) for by_host, works in runs]
+        return known[1]
 
     def _section(self, by_host: bool, works: Sequence[Callable[[], None]]) -> Callable[[], None]:
         def work() -> None:
@@ -170,8 +201,14 @@ class CudaExecutable:
 
     def _launch(self, kernel: Kernel, arguments: Sequence[str]) -> None:
         place = {b.name: self._places[a] for b, a in zip(kernel.buffers, arguments, strict=True)}
-        for f in self.module.kernels[kernel.name]:
-            self._loaded.launch(f, [place[b.name] for b in f.parameters])
+        for top in self.module.kernels[kernel.name]:
+            addresses = [place[b.name] for b in top.parameters]
+            if isinstance(top, Function):
+                self._loaded.launch(top, addresses)
+            else:
+                multiply = self.device.gemm(top.product)
+                assert multiply is not None, "what the library does not do is no call of it"
+                multiply(addresses)
 
     def _check(self, guard: int, place: int) -> None:
         ok = np.zeros(1, bool)
@@ -190,14 +227,18 @@ class CudaExecutable:
             self.device.write(place, np.ascontiguousarray(found))
 
     def _taken(self) -> list[np.ndarray]:
-        outputs = [np.empty(_shape(t), t.dtype) for t in self.program.outputs]
-        for k, a in enumerate(outputs):
-            if f"out{k}" not in self._staged:
-                self.device.read(self._places[f"out{k}"], a)
+        """The outputs: the caller's own, or what is on the device of those that are borrowed."""
+        outputs: list[Any] = [np.empty(_shape(t), t.dtype) for t in self.program.outputs]
+        for k in self.task.borrowed:
+            outputs[k] = self._memory[f"out{k}"].array(outputs[k].dtype, outputs[k].shape)
+        kept = [(f"out{k}", a) for k, a in enumerate(outputs) if k not in self.task.borrowed]
+        for name, a in kept:
+            if name not in self._staged:
+                self.device.read(self._places[name], a)
         self.device.wait()
-        for k, a in enumerate(outputs):
-            if f"out{k}" in self._staged:
-                a[...] = self._staged[f"out{k}"]
+        for name, a in kept:
+            if name in self._staged:
+                a[...] = self._staged[name]
         return outputs
 
     def native(self, result: str, fallback: Callable[..., Any]) -> None:
@@ -209,8 +250,8 @@ class CudaExecutable:
         found = np.zeros((runs, len(self.program.steps)))
         for run in range(runs):
             with self.residents.lock:
-                self._give(inputs, shared)
-                self._send()
+                staged = self._give(inputs, shared)
+                self._send(staged)
                 for k, step in enumerate(self.program.steps):
                     found[run, k] = self.device.seconds(lambda step=step: self._do([step]))  # type: ignore[misc]
             for s, value in zip(shared, held, strict=True):
@@ -269,18 +310,29 @@ def _allocated(program: Program, device: Device) -> dict[str, Memory]:
     return {name: device.allocate(size) for name, size in sizes.items()}
 
 
-def _staged(inputs: Sequence[TensorType], outputs: Sequence[TensorType], device: Device) -> dict[str, np.ndarray]:
+def _staged(prepared: Prepared, borrowed: Sequence[int], device: Device) -> dict[str, np.ndarray]:
     """Where the host puts small inputs and finds small outputs, so that their copies are part of what is captured."""
-    types = {f"{kind}{k}": t for kind, many in (("in", inputs), ("out", outputs)) for k, t in enumerate(many)}
+    types = {f"in{k}": v.type for k, v in enumerate(prepared.inputs)}
+    types |= {f"out{k}": v.type for k, v in enumerate(prepared.outputs) if k not in borrowed}
     sizes = {name: int(np.prod(_shape(t))) * SIZES[t.dtype] for name, t in types.items()}
     small = [name for name, size in sizes.items() if 0 < size <= STAGED]
-    bytes_ = device.stage(sum(-(-sizes[name] // ALIGNED) * ALIGNED for name in small))
+    bytes_ = device.stage(sum(-(-sizes[name] // ALIGNMENT) * ALIGNMENT for name in small))
     found, offset = {}, 0
     for name in small:
         part = bytes_[offset : offset + sizes[name]]
         found[name] = part.view(types[name].dtype).reshape(_shape(types[name]))
-        offset += -(-sizes[name] // ALIGNED) * ALIGNED
+        offset += -(-sizes[name] // ALIGNMENT) * ALIGNMENT
     return found
+
+
+def _check_precision(precision: str, device: Device) -> None:
+    """Raise BackendError unless the device's tensor cores can do what a function lets them."""
+    if precision != "highest" and device.capability < ROUNDING:
+        has, wanted = (".".join(map(str, numbers)) for numbers in (device.capability, ROUNDING))
+        raise BackendError(
+            f"precision={precision!r} needs a GPU of compute capability {wanted}, {device.name} has {has}\n"
+            "leave precision out: function(...) computes with float32 as it is"
+        )
 
 
 def _places(program: Program, memory: Mapping[str, Memory]) -> dict[str, int]:

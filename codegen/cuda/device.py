@@ -14,8 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen.cuda.emit import Function, Module
+from codegen.cuda.matrices import MatrixProduct
 from symgraph.graph import SharedVariable
-from symgraph.types import is_tensor
+from symgraph.types import TensorType, check_storage, is_tensor
+
+ALIGNED = 256  # every piece of memory begins at a multiple of so many bytes
+Multiplier = Callable[[Sequence[int]], None]
+"""What asks for a product of matrices, given where y, a and b are."""
 
 
 class Memory(Protocol):
@@ -23,7 +28,7 @@ class Memory(Protocol):
 
     @property
     def address(self) -> int:
-        """Where it begins; a multiple of 256."""
+        """Where it begins; a multiple of ``ALIGNED``."""
         ...
 
     def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
@@ -47,6 +52,21 @@ class Device(Protocol):
         """What it is, for messages."""
         ...
 
+    @property
+    def capability(self) -> tuple[int, int]:
+        """Which instructions it has, by NVIDIA's numbers."""
+        ...
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its memory, as DLPack names it."""
+        ...
+
+    @property
+    def library(self) -> str:
+        """What multiplies large matrices, or why nothing but our kernels does, for messages."""
+        ...
+
     def allocate(self, size: int) -> Memory:
         """Memory of ``size`` bytes, its content undefined.
 
@@ -59,6 +79,13 @@ class Device(Protocol):
 
     def load(self, module: Module) -> Loaded:
         """The module, compiled for the device; a text that was compiled before comes from the disk."""
+        ...
+
+    def gemm(self, product: MatrixProduct) -> Multiplier | None:
+        """A product of matrices by the device's library, made ready once; None where it does not do it.
+
+        What comes back is asked for like a launch, in a capture too: all memory that it needs it has.
+        """
         ...
 
     def stage(self, size: int) -> np.ndarray:
@@ -81,8 +108,11 @@ class Device(Protocol):
         """Copy bytes on the device."""
         ...
 
-    def as_array(self, value: Any) -> Any:
-        """A tensor on this device as a contiguous array like those of ``Memory``; ready for what is asked for next."""
+    def as_array(self, value: Any, dtype: np.dtype | None = None) -> Any:
+        """A tensor on this device as a contiguous array like those of ``Memory``; ready for what is asked for next.
+
+        It is converted to ``dtype`` if that is another one than its own.
+        """
         ...
 
     def address(self, array: Any) -> int:
@@ -102,13 +132,26 @@ class Device(Protocol):
         ...
 
 
+def is_on(device: Device, value: object) -> bool:
+    """Whether ``value`` is an array of any library in the memory of a device."""
+    if not is_tensor(value):
+        return False
+    kind, number = value.__dlpack_device__()  # type: ignore[attr-defined]
+    return (int(kind), int(number)) == device.place
+
+
 class Resident:
     """The value of a shared variable while a device has it: ``SharedVariable.away``."""
 
     def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
-        self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
-        self.size = int(np.prod(shape)) * self.dtype.itemsize
-        self.memory = owner.device.allocate(max(self.size, 1))
+        self.owner, self.dtype = owner, np.dtype(dtype)
+        self.make_room(shape)
+
+    def make_room(self, shape: tuple[int, ...]) -> None:
+        """Memory for a value of ``shape``."""
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        self.memory = self.owner.device.allocate(max(size, 1))
+        self.shape, self.size = shape, size
 
     def fetch(self) -> np.ndarray:
         """The value as an array of the host."""
@@ -122,15 +165,23 @@ class Resident:
         """The memory itself; every call has finished with it when it returned."""
         return self.memory.array(self.dtype, self.shape)
 
-    def receive(self, value: Any) -> bool:
-        """Copy a tensor of this shape and dtype that is on the device too; False for any other value."""
-        if not is_tensor(value) or value.__dlpack_device__() != self.array.__dlpack_device__():
-            return False
+    def receive(self, value: Any, type: TensorType, name: str) -> bool:
+        """Copy a tensor that is on the device too; False for any other value.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the tensor is no value of that type.
+        """
         device = self.owner.device
+        if not is_on(device, value):
+            return False
         with self.owner.lock:
             given = device.as_array(value)
-            if given.dtype != self.dtype or given.shape != self.shape:
-                return False
+            check_storage(value, given, type, name)
+            given = device.as_array(given, self.dtype)
+            if given.shape != self.shape:
+                self.make_room(given.shape)
             device.copy(self.memory.address, device.address(given), self.size)
             device.wait()
         return True
@@ -158,8 +209,10 @@ class Residents:
         if s.away is held is not None:
             return held.memory.address
         value = s.get_value(borrow=True)
-        if held is None or held.shape != value.shape:
+        if held is None:
             held = self._held[s] = Resident(self, s.dtype, value.shape)
+        elif held.shape != value.shape:
+            held.make_room(value.shape)
         self.device.write(held.memory.address, value)
         s.lend(held)
         return held.memory.address

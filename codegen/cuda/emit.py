@@ -4,9 +4,10 @@ Each statement at the top of a kernel is a nest of block loops around thread loo
 
     extern "C" __global__ void NAME(float* __restrict__ out0, const float* __restrict__ in0)
 
-whose parameters are the buffers that it touches; a kernel is the launch of its functions in order. Terms are named
-where they are first needed, and again after what they read was written; moving invariants out of loops is left to the
-compiler. Transcendental functions are expanded as they are for processors (``codegen.numerics``), once in a module.
+whose parameters are the buffers that it touches, or a product of matrices that a library does; a kernel is the launch
+of its functions in order. Terms are named where they are first needed, and again after what they read was written;
+moving invariants out of loops is left to the compiler. Transcendental functions are expanded as they are for processors
+(``codegen.numerics``), once in a module.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from math import prod
 
 from codegen.affine import Linear, flat_index, linear
 from codegen.cuda.fragments import FRAGMENTS
+from codegen.cuda.matrices import MULTIPLY, MatrixProduct, Multiply
 from codegen.cuda.spell import PRELUDE, TYPES, literal, spell
 from codegen.kernel import (
     Accumulate,
@@ -74,11 +76,34 @@ class Function:
     together: bool
 
 
+@dataclass(frozen=True)
+class Multiplication:
+    """A product of matrices that the device's library does.
+
+    Attributes
+    ----------
+    product : MatrixProduct
+    parameters : tuple of Buffer
+        y, a and b.
+    """
+
+    product: MatrixProduct
+    parameters: tuple[Buffer, ...]
+
+    @property
+    def text(self) -> str:
+        """What it is, as a comment."""
+        z, m, n, k = self.product.extents
+        y, a, b = (buffer.name for buffer in self.parameters)
+        dtype = self.product.a.dtype if self.product.precision == "highest" else self.product.precision
+        return f"// by the library: {y} = {a} @ {b}, {z} of {m} by {n}, each a sum of {k} products of {dtype}\n"
+
+
 @dataclass
 class Module:
-    """The text of several kernels, and the functions that each of them is."""
+    """The text of several kernels, and the functions and products that each of them is."""
 
-    kernels: dict[str, tuple[Function, ...]] = field(default_factory=dict)
+    kernels: dict[str, tuple[Function | Multiplication, ...]] = field(default_factory=dict)
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, kernel: Kernel) -> None:
@@ -89,14 +114,14 @@ class Module:
         KernelError
             If a loop at the top is no block loop.
         """
-        plain = inline_calls(kernel, FRAGMENTS)
-        made = [_GlobalFunction(self, plain, k, s).made() for k, s in enumerate(plain.body)]
+        plain = inline_calls(kernel, {*FRAGMENTS, MULTIPLY})
+        made = [_top(self, plain, k, s) for k, s in enumerate(plain.body)]
         self.kernels[kernel.name] = tuple(made)
 
     @property
     def functions(self) -> list[Function]:
         """Every function, in order."""
-        return [f for functions in self.kernels.values() for f in functions]
+        return [f for tops in self.kernels.values() for f in tops if isinstance(f, Function)]
 
     def text(self) -> str:
         """The module."""
@@ -431,6 +456,15 @@ def is_multiple(form: Linear, n: int) -> bool:
 def _in_registers(buffers: Sequence[Buffer]) -> int:
     """Elements that a thread has in registers, if none is cleared before another comes."""
     return sum(prod(b.shape) for b in buffers if b.space == "register")
+
+
+def _top(module: Module, kernel: Kernel, number: int, top: Statement) -> Function | Multiplication:
+    """What one statement at the top of a kernel becomes."""
+    match top:
+        case Call(Multiply(product=product), operands):
+            buffers = {b.name: b for b in kernel.buffers}
+            return Multiplication(product, tuple(buffers[str(e.value)] for e in operands))
+    return _GlobalFunction(module, kernel, number, top).made()
 
 
 def emit(kernels: Sequence[Kernel]) -> Module:

@@ -1,7 +1,8 @@
 """A GPU through CuPy: its memory pool, a stream of our own, modules as cubins, captured graphs.
 
-Of CuPy only what is safe in a capture is used: launches and copies on our stream. A kernel's arguments are pointers, as
-integers, which CuPy hands on as 64 bits.
+Of CuPy only what is safe in a capture is used: launches and copies on our stream; its products of matrices are not, so
+those are cuBLASLt's own (``codegen.cuda.cublas``). A kernel's arguments are pointers, as integers, which CuPy hands
+on as 64 bits.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from codegen.cache import Cache
+from codegen.cuda.cublas import WORKSPACE, CublasLt
+from codegen.cuda.device import Multiplier
 from codegen.cuda.emit import Function, Module
+from codegen.cuda.matrices import MatrixProduct
 from codegen.cuda.nvrtc import OPTIONS, Cubin, Usage, compile_text, version
 from symgraph import config
 from symgraph.errors import BackendError
+from symgraph.types import SIZES
 
 MEND = "or use backend='llvm', which needs no GPU"
 
@@ -76,9 +82,12 @@ class Gpu:
         with self._device:
             # the null stream cannot be captured
             self._stream = self._cupy.cuda.Stream(non_blocking=True)
-        self.architecture = f"sm_{self._device.compute_capability}"
+        numbers = str(self._device.compute_capability)
+        self.architecture, self.capability = f"sm_{numbers}", (int(numbers[:-1]), int(numbers[-1]))
+        self.place = 2, number  # DLPack: kDLCUDA
         properties = self._cupy.cuda.runtime.getDeviceProperties(number)
         self.name = f"{properties['name'].decode()} ({self.architecture})"
+        self._products: dict[MatrixProduct, Multiplier | None] = {}
 
     def allocate(self, size: int) -> GpuMemory:
         """Of CuPy's pool."""
@@ -106,6 +115,61 @@ class Gpu:
         cache.put(key, head + b"\n" + made.code)
         return made
 
+    @property
+    def library(self) -> str:
+        """cuBLASLt and its version, or why there is none."""
+        found = self._blas
+        return found.name if isinstance(found, CublasLt) else f"none: {str(found).splitlines()[0]}"
+
+    @cached_property
+    def _blas(self) -> CublasLt | BackendError:
+        try:
+            with self._device:
+                return CublasLt()
+        except BackendError as error:
+            return error
+
+    @cached_property
+    def _workspace(self) -> GpuMemory:
+        """The library's; one is enough, for products are done one after the other."""
+        return self.allocate(WORKSPACE)
+
+    def gemm(self, product: MatrixProduct) -> Multiplier | None:
+        """By cuBLASLt, where there is one that does it."""
+        if product not in self._products:
+            self._products[product] = self._multiplier(product)
+        return self._products[product]
+
+    def _multiplier(self, product: MatrixProduct) -> Multiplier | None:
+        library = self._blas
+        if not isinstance(library, CublasLt):
+            return None
+        description = library.describe(product)
+        with self._device:
+            chosen = library.algorithm(description)
+        if chosen is None:
+            return None
+
+        def ask(addresses: Sequence[int]) -> None:
+            with self._device:
+                library.multiply(description, chosen, addresses, self._workspace.address, self._stream.ptr)
+
+        return ask if self._does(ask, product) else None
+
+    def _does(self, ask: Multiplier, product: MatrixProduct) -> bool:
+        """Whether a product is done, in memory that nobody sees.
+
+        What the library loads for its first call it loads now: a capture might not allow it.
+        """
+        matrices = zip((product.y, product.a, product.b), product.shapes, strict=True)
+        try:
+            held = [self.allocate(m.start + m.extent(*shape) * SIZES[m.stored]) for m, shape in matrices]
+            ask([memory.address for memory in held])
+        except BackendError:
+            return False
+        self.wait()
+        return True
+
     def stage(self, size: int) -> np.ndarray:
         """Pinned memory."""
         with self._device:
@@ -128,11 +192,11 @@ class Gpu:
         """On the stream."""
         self._move(target, source, size, "memcpyDeviceToDevice")
 
-    def as_array(self, value: Any) -> Any:
+    def as_array(self, value: Any, dtype: np.dtype | None = None) -> Any:
         """CuPy's; the stream waits for the one on which the tensor is made."""
         with self._device, self._stream:
             given = self._cupy.from_dlpack(value)
-            return self._cupy.ascontiguousarray(given).reshape(given.shape)
+            return self._cupy.ascontiguousarray(given, dtype).reshape(given.shape)
 
     def address(self, array: Any) -> int:
         """Of its first element."""

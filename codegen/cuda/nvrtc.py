@@ -49,9 +49,9 @@ def library() -> ctypes.CDLL:
     BackendError
         If there is none.
     """
-    for path in (*_in_packages("libnvrtc.so.*"), *filter(None, [ctypes.util.find_library("nvrtc")])):
+    for path in (*in_packages("libnvrtc.so.*"), *filter(None, [ctypes.util.find_library("nvrtc")])):
         with contextlib.suppress(OSError):
-            for builtins in _in_packages("libnvrtc-builtins.so.*"):  # the library looks for it by name alone
+            for builtins in in_packages("libnvrtc-builtins.so.*"):  # the library looks for it by name alone
                 ctypes.CDLL(builtins)
             return ctypes.CDLL(path)
     raise BackendError(
@@ -60,7 +60,7 @@ def library() -> ctypes.CDLL:
     )
 
 
-def _in_packages(pattern: str) -> list[str]:
+def in_packages(pattern: str) -> list[str]:
     """Where NVIDIA's wheels put a library."""
     found = importlib.util.find_spec("nvidia")
     folders = list(found.submodule_search_locations or ()) if found else []

@@ -2,6 +2,7 @@
 
     vectors    a thread for a few neighbours of a large map, which memory gives and takes in one piece
     each       a thread for each result, neighbours side by side in memory
+    library    a large product of matrices, which a library does (``codegen.cuda.matrices``)
     product    tiles of a sum of products, in shared storage and registers (``codegen.cuda.products``)
     tensor     the same by tensor cores, where a function's precision allows it (``codegen.cuda.tensors``)
     rows       the threads of a block share the passes over each of its rows (``codegen.cuda.rows``)
@@ -13,7 +14,7 @@ Results are the same at each run: what is merged with what is fixed by shapes al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from math import gcd, prod
@@ -21,13 +22,14 @@ from math import gcd, prod
 from codegen.affine import Linear, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import cut
+from codegen.cuda.matrices import Takes, by_library, no_library
 from codegen.cuda.products import find_product, product, shares
 from codegen.cuda.rows import rows, wants_rows
 from codegen.cuda.tensors import TILES as TENSOR_TILES
 from codegen.cuda.tensors import is_for_tensors, tensor_product
 from codegen.cuda.threads import THREADS, WARP, Bound, keep, placed, power_of_two, unravel
 from codegen.cuda.transposes import find_transpose, transpose
-from codegen.kernel import Buffer, If, Kernel, Loop, Store, nest
+from codegen.kernel import Buffer, Call, If, Kernel, Loop, Store, nest
 from codegen.ranges import Span, simplify, span
 from codegen.schedule import split_nests
 from codegen.tiles import Machine, Nest
@@ -41,24 +43,41 @@ MOST_LANES = 4
 GPU = Machine(vector_bytes=4, registers=255)  # one lane: threads are the lanes
 
 
-def schedule(kernel: Kernel, machine: Machine = GPU, precision: str = "highest") -> Kernel:
-    """The kernel as nests of block loops around thread loops; tensor cores do products that ``precision`` allows."""
+def schedule(kernel: Kernel, machine: Machine = GPU, precision: str = "highest", takes: Takes = no_library) -> Kernel:
+    """The kernel as nests of block loops around thread loops.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    machine : Machine
+    precision : str
+        Of the function: tensor cores do products that it allows.
+    takes : callable
+        Whether the device's library does a product of matrices; large ones that it does become calls.
+    """
     names = (f"_{n}" for n in count())
     plain, nests = split_nests(kernel, CHUNKED, names)
-    cuts = [_shared(n, precision, names) for n in nests]
+    cuts = [_parts(n, precision, takes, names) for n in nests]
     made = [_bound(n, precision, names) for parts, _ in cuts for n in parts]
     buffers = (*plain.buffers, *(b for _, between in cuts for b in between), *(b for m in made for b in m.buffers))
-    return simplify(blocked(replace(plain, buffers=buffers, body=tuple(m.loop for m in made)), machine, names))
+    return simplify(blocked(replace(plain, buffers=buffers, body=tuple(m.top for m in made)), machine, names))
 
 
-def _shared(whole: Nest, precision: str, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
-    """Products of few tiles and long sums, cut along the sums."""
+def _parts(
+    whole: Nest, precision: str, takes: Takes, names: Iterator[str]
+) -> tuple[Sequence[Nest | Call], Sequence[Buffer]]:
+    """A product by the library, with the maps around it; or one of few tiles and long sums, cut along the sums."""
     found = find_product(whole)
-    parts = shares(found, TENSOR_TILES if is_for_tensors(found, precision) else ()) if found is not None else 1
-    return cut(whole, parts, names) if parts > 1 else ([whole], [])
+    if found is None:
+        return [whole], []
+    parts = shares(found, TENSOR_TILES if is_for_tensors(found, precision) else ())
+    left = by_library(whole, found, precision, takes, names)
+    return left or (cut(whole, parts, names) if parts > 1 else ([whole], []))
 
 
-def _bound(whole: Nest, precision: str, names: Iterator[str]) -> Bound:
+def _bound(whole: Nest | Call, precision: str, names: Iterator[str]) -> Bound:
+    if isinstance(whole, Call):
+        return Bound(whole)
     if not whole.independent:
         return scattered(whole, names)
     found = find_product(whole)

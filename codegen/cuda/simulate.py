@@ -23,13 +23,18 @@ from typing import Any
 import numpy as np
 
 from codegen.cache import Cache
+from codegen.cuda.device import ALIGNED, Multiplier
 from codegen.cuda.emit import Function, Module
+from codegen.cuda.matrices import Matrix, MatrixProduct
 from codegen.cuda.spell import TYPES
+from codegen.cuda.tensors import rounded
 from symgraph import config
 from symgraph.errors import BackendError
+from symgraph.expression import evaluate, load
+from symgraph.types import SIZES
 
 GUARD = 256  # bytes before and behind each piece of memory
-ALIGNED = 256
+PLACE = (12, 0)  # of its memory in DLPack: that of another device than the host, whose libraries must not take it
 _UNTOUCHED, _POISON = 0xA5, 0xFF
 _HEADER = (Path(__file__).parent / "simulate.h").read_text()
 _FLAGS = "-std=c++17 -O1 -ffp-contract=off -fwrapv -fno-strict-aliasing -march=native -shared -fPIC -w".split()
@@ -38,6 +43,41 @@ _running = threading.Lock()  # fibres are the library's own
 
 class DeviceFault(BackendError):
     """A kernel did what would go wrong on a GPU: our mistake, never the user's."""
+
+
+class SimulatedArray:
+    """An array in the device's memory: it speaks DLPack, and nothing that runs on the host takes it.
+
+    Attributes
+    ----------
+    data : ndarray
+        What the host would see if it could.
+    """
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data = data
+        self.shape, self.dtype, self.ndim, self.nbytes = data.shape, data.dtype, data.ndim, data.nbytes
+
+    def __dlpack__(self, *, dl_device: tuple[int, int] | None = None, **options: object) -> Any:
+        if dl_device != PLACE:
+            raise BufferError("the array is in the memory of the simulated device")
+        return self.data.__dlpack__(**options)  # type: ignore[call-overload]
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return PLACE
+
+
+class _Import:
+    """A tensor as one of the host, for NumPy to take."""
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = tensor
+
+    def __dlpack__(self, **options: object) -> Any:
+        return self._tensor.__dlpack__(**{**options, "dl_device": PLACE})
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
 
 
 class SimulatedMemory:
@@ -51,10 +91,10 @@ class SimulatedMemory:
         self._first = self.address - start
         self._bytes[self._first : self._first + size] = _POISON
 
-    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> SimulatedArray:
         """Its bytes as elements."""
         size = dtype.itemsize * int(np.prod(shape))
-        return self._bytes[self._first : self._first + size].view(dtype).reshape(shape)
+        return SimulatedArray(self._bytes[self._first : self._first + size].view(dtype).reshape(shape))
 
     def is_whole(self) -> bool:
         """Whether nothing was written outside of it."""
@@ -71,7 +111,7 @@ class SimulatedDevice:
         Run the warps of a block in the other order.
     """
 
-    name = "simulate"
+    name, capability, place, library = "simulate", (9, 0), PLACE, "NumPy"
 
     def __init__(self, backwards: bool = False) -> None:
         self.backwards = backwards
@@ -90,6 +130,20 @@ class SimulatedDevice:
     def load(self, module: Module) -> SimulatedModule:
         """The module, compiled for the host."""
         return SimulatedModule(self, module)
+
+    def gemm(self, product: MatrixProduct) -> Multiplier:
+        """By NumPy, in float64, rounded once."""
+        return lambda addresses: self.ask(lambda: self._multiply(product, addresses))
+
+    def _multiply(self, product: MatrixProduct, addresses: Sequence[int]) -> None:
+        self._launched["a product of matrices"] = None
+        matrices = product.y, product.a, product.b
+        for m, address in zip(matrices, addresses, strict=True):
+            if (address + m.start) % m.alignment:
+                raise DeviceFault(f"a matrix is not where it was promised: at no multiple of {m.alignment} bytes")
+        y, a, b = map(_elements, matrices, addresses, product.shapes)
+        with np.errstate(all="ignore"):
+            y[...] = _factor(a, product.a, product.precision) @ _factor(b, product.b, product.precision)
 
     def stage(self, size: int) -> np.ndarray:
         """Memory of the host like any other, but known."""
@@ -123,14 +177,14 @@ class SimulatedDevice:
         """Copy at once, or record it."""
         self.ask(lambda: ctypes.memmove(target, source, size))
 
-    def as_array(self, value: Any) -> np.ndarray:
-        """NumPy's, a copy only where it is not contiguous."""
+    def as_array(self, value: Any, dtype: np.dtype | None = None) -> SimulatedArray:
+        """A copy only where it is not contiguous, or of another dtype."""
         self._refuse_in_capture("takes a tensor")
-        return np.require(np.from_dlpack(value), requirements="C")
+        return SimulatedArray(np.require(np.from_dlpack(_Import(value)), dtype, "C"))
 
-    def address(self, array: np.ndarray) -> int:
+    def address(self, array: SimulatedArray) -> int:
         """Of its first element."""
-        return array.ctypes.data
+        return array.data.ctypes.data
 
     def ask(self, work: Callable[[], object]) -> None:
         """Do ``work``, or record it while a capture is going on."""
@@ -206,6 +260,23 @@ class SimulatedModule:
     def launch(self, function: Function, addresses: Sequence[int]) -> None:
         """Run a function, or record it."""
         self._device.ask(lambda: self._device.run(self._entries[function.name], function, addresses))
+
+
+def _elements(m: Matrix, address: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Matrices in the device's memory."""
+    size = SIZES[m.stored]
+    held = (ctypes.c_uint8 * (m.extent(*shape) * size)).from_address(address + m.start)
+    flat = np.ctypeslib.as_array(held).view(m.stored)
+    return np.lib.stride_tricks.as_strided(flat, shape, [s * size for s in (m.stack, m.row, m.column)])
+
+
+def _factor(elements: np.ndarray, m: Matrix, precision: str) -> np.ndarray:
+    """The numbers that are multiplied."""
+    if m.dtype == "bfloat16":
+        elements = (elements.astype("uint32") << 16).view("float32")
+    if m.dtype == "float32" and precision == "tf32":
+        (elements,) = evaluate([rounded(load(0, (), "float32"), precision)], lambda e: elements)
+    return elements.astype("float64")
 
 
 def host_text(module: Module) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from codegen.kernel import Alloc, Body, Buffer, Loop, Statement, Store, block_of, map_body, with_block
+from codegen.kernel import Alloc, Body, Buffer, Call, Loop, Statement, Store, block_of, map_body, with_block
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import Axis
@@ -17,9 +17,9 @@ WARP = 32
 
 @dataclass(frozen=True)
 class Bound:
-    """A nest as block loops around thread loops, and the buffers that it needs beside those of the kernel."""
+    """A nest as block loops around thread loops, or as a call, and the buffers that it needs beside the kernel's."""
 
-    loop: Loop
+    top: Loop | Call
     buffers: tuple[Buffer, ...] = ()
 
 

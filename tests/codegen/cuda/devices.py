@@ -8,9 +8,9 @@ import numpy as np
 
 from codegen.cuda.backend import CudaExecutable
 from codegen.cuda.device import Residents
-from codegen.cuda.emit import emit
+from codegen.cuda.emit import Function, emit
 from codegen.cuda.schedule import GPU, schedule
-from codegen.cuda.simulate import SimulatedDevice
+from codegen.cuda.simulate import SimulatedArray, SimulatedDevice
 from codegen.kernel import Kernel
 from symgraph.graph import Variable
 from tests.programs import Values, interpreted, task_of
@@ -20,10 +20,16 @@ RESIDENTS = Residents(SimulatedDevice())
 
 
 class Tensor:
-    """An array of another library, on the host and so on the simulated device: it speaks DLPack and nothing else."""
+    """An array of another library in the memory of the simulated device: it speaks DLPack and nothing else."""
 
     def __init__(self, data):
-        self.__dlpack__, self.__dlpack_device__ = data.__dlpack__, data.__dlpack_device__
+        self._array = SimulatedArray(np.asarray(data))
+        self.__dlpack__, self.__dlpack_device__ = self._array.__dlpack__, self._array.__dlpack_device__
+
+
+def seen(tensor):
+    """What a library that computes on the simulated device sees of a tensor there, without a copy."""
+    return RESIDENTS.device.as_array(tensor).data
 
 
 def run_kernels(kernels: Sequence[Kernel], arrays: Sequence[Arrays], backwards: bool = False) -> None:
@@ -35,8 +41,12 @@ def run_kernels(kernels: Sequence[Kernel], arrays: Sequence[Arrays], backwards: 
         memory = {b.name: device.allocate(held[b.name].nbytes) for b in kernel.buffers}
         for name, m in memory.items():
             device.write(m.address, held[name])
-        for f in module.kernels[kernel.name]:
-            loaded.launch(f, [memory[b.name].address for b in f.parameters])
+        for top in module.kernels[kernel.name]:
+            addresses = [memory[b.name].address for b in top.parameters]
+            if isinstance(top, Function):
+                loaded.launch(top, addresses)
+            else:
+                device.gemm(top.product)(addresses)
         for name, m in memory.items():
             device.read(m.address, held[name])
 

@@ -82,17 +82,50 @@ def is_pinned(address):
     return any(p.ctypes.data <= address < p.ctypes.data + p.size for p in PINNED)
 
 
-class ndarray(np.ndarray):
+class ndarray:
     """An array on the device."""
 
-    def __new__(cls, shape, dtype, memptr):
+    def __init__(self, shape, dtype, memptr):
         at = memptr.ptr - memptr.held.ctypes.data
         size = np.dtype(dtype).itemsize * int(np.prod(shape))
-        return memptr.held[at : at + size].view(dtype).reshape(shape).view(cls)
+        self._hold(memptr.held[at : at + size].view(dtype).reshape(shape))
 
-    @property
-    def data(self):
-        return SimpleNamespace(ptr=self.ctypes.data)
+    def _hold(self, host):
+        self.host = host
+        self.shape, self.dtype, self.ndim, self.nbytes = host.shape, host.dtype, host.ndim, host.nbytes
+        self.data = SimpleNamespace(ptr=host.ctypes.data)
+        return self
+
+    def get(self):
+        return self.host.copy()
+
+    def reshape(self, shape):
+        return of_host(self.host.reshape(shape))
+
+    def __dlpack__(self, *, on_gpu=False, **options):
+        if not on_gpu:
+            raise BufferError("the array is on the GPU")
+        return self.host.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+def of_host(array):
+    return ndarray.__new__(ndarray)._hold(array)
+
+
+class Export:
+    """A tensor on the GPU, as NumPy takes it."""
+
+    def __init__(self, tensor):
+        self.__dlpack__ = lambda **options: tensor.__dlpack__(on_gpu=True, **options)
+        self.__dlpack_device__ = lambda: (1, 0)
+
+
+def from_dlpack(tensor):
+    assert tensor.__dlpack_device__() == (2, 0)
+    return of_host(np.from_dlpack(Export(tensor)))
 
 
 def memcpyAsync(target, source, size, kind, stream):
@@ -170,6 +203,6 @@ def module(count=1):
         get_elapsed_time=lambda begin, end: 1.5,
     )  # fmt: skip
     return SimpleNamespace(
-        cuda=cuda, ndarray=ndarray, from_dlpack=lambda tensor: np.from_dlpack(tensor).view(ndarray),
-        ascontiguousarray=lambda a: np.ascontiguousarray(a).view(ndarray),
+        cuda=cuda, ndarray=ndarray, from_dlpack=from_dlpack,
+        ascontiguousarray=lambda a, dtype=None: of_host(np.ascontiguousarray(a.host, dtype)),
     )  # fmt: skip

@@ -8,11 +8,11 @@ import pytest
 
 import symgraph as sg
 from codegen.cuda.backend import CudaBackend
+from codegen.cuda.device import Residents
 from codegen.cuda.simulate import SimulatedDevice
 from symgraph import config
 from symgraph.backend import find_backend
 from symgraph.errors import BackendError, IndexOutOfRange, LinAlgError
-from tests.codegen.cuda.devices import Tensor
 
 
 @pytest.fixture(autouse=True)
@@ -260,61 +260,6 @@ def test_what_one_thread_captures_is_nobody_elses(monkeypatch):
     assert found == [[2, 3]]
 
 
-# ------------------------------------------------------------------------------------------------ other libraries
-
-
-def test_another_library_sees_the_devices_own_storage():
-    s = shared(1, 2)
-    f = sg.function([], s * 2, updates=[(s, s + 1)])
-    f()
-    held, tensor = s.away, np.from_dlpack(s)
-    assert tensor.ctypes.data == held.memory.address and tensor.tolist() == [2, 3]
-    f()
-    assert tensor.tolist() == [3, 4]
-    tensor[0] = 7
-    assert f().tolist() == [14, 8] and s.get_value().tolist() == [8, 5] and s.away is held
-
-
-def test_what_another_library_has_outlives_the_variable():
-    s = shared(1, 2)
-    sg.function([], updates=[(s, s + 1)])()
-    tensor = np.from_dlpack(s)
-    del s
-    assert tensor.tolist() == [2, 3]
-
-
-@pytest.mark.parametrize("step", [1, -1])
-def test_a_tensor_on_the_device_is_copied_there(step, monkeypatch):
-    s = shared(1, 2)
-    f = sg.function([], s * 2, updates=[(s, s + 1)])
-    f()
-    monkeypatch.setattr(SimulatedDevice, "write", None)
-    data = np.array([5, 6], "float32")
-    s.set_value(Tensor(data[::step]))
-    data[:] = 0
-    assert f().tolist() == [10, 12][::step] and s.away is not None
-
-
-def test_a_tensor_of_another_type_is_held_to_the_variables():
-    s = sg.shared(np.ones(2, "float32"), shape=(None,))
-    f = sg.function([], s.sum(), updates=[(s, s + 1)])
-    f()
-    s.set_value(Tensor(np.ones(3, "float32")))
-    assert s.away is None and f() == 3
-    with pytest.raises(sg.DTypeError, match="cast it"):
-        s.set_value(Tensor(np.ones(3)))
-    with pytest.raises(sg.ShapeError):
-        s.set_value(Tensor(np.ones((3, 1), "float32")))
-    assert f() == 6
-
-
-def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
-    s = shared(1, 2)
-    tensor = np.from_dlpack(s)
-    tensor[1] = 5
-    assert s.get_value().tolist() == [1, 5]
-
-
 def alternating():
     """What twenty steps of training give whose batches have three sizes, and what they have learnt."""
     w, x = sg.shared(np.full((6, 3), 0.1, "float32")), sg.fmatrix("x")
@@ -335,3 +280,60 @@ def test_a_replay_gives_what_a_run_of_the_stream_gives_when_shapes_alternate(mon
     assert len(captured) == 3
     monkeypatch.setattr(SimulatedDevice, "capture", lambda self, work: work)
     assert np.array_equal(replayed, alternating())
+
+
+class LateDevice(SimulatedDevice):
+    """It does what it replays when somebody waits, as a GPU may."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = []
+
+    def capture(self, work):
+        replay = super().capture(work)
+        return lambda: self.late.append(replay)
+
+    def read(self, address, array):
+        self.wait()
+        super().read(address, array)
+
+    def wait(self):
+        late, self.late = self.late, []
+        for replay in late:
+            replay()
+        super().wait()
+
+
+def test_a_call_that_is_interrupted_while_it_waits_is_over_before_the_next(monkeypatch):
+    """Its copies read what the next call would stage."""
+    residents = Residents(LateDevice())
+    monkeypatch.setattr(find_backend("cuda"), "residents", lambda name: residents)
+    x, s = sg.fvector("x"), shared(0, 0)
+    f = sg.function([x], s + 0, updates=[(s, s + x)])
+    assert f(np.array([1, 2], "float32")).tolist() == [0, 0]
+
+    def interrupted(device):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LateDevice, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            f(np.array([10, 20], "float32"))
+    assert f(np.array([100, 200], "float32")).tolist() == [11, 22]
+    assert s.get_value().tolist() == [111, 222]
+
+
+@pytest.mark.parametrize(("capability", "precision", "refused"), [
+    ((7, 5), "tf32", True), ((7, 5), "bf16", True), ((7, 5), "fp16", True), ((7, 5), "highest", False),
+    ((8, 0), "tf32", False), ((12, 0), "bf16", False),
+])  # fmt: skip
+def test_a_precision_asks_for_a_gpu_whose_tensor_cores_have_it(capability, precision, refused, monkeypatch):
+    monkeypatch.setattr(SimulatedDevice, "capability", capability)
+    x = sg.fmatrix("x")
+    f = sg.function([x], x @ x, precision=precision)
+    value = np.eye(16, dtype="float32")
+    if not refused:
+        assert (f(value) == value).all()
+        return
+    with pytest.raises(BackendError, match=f"precision='{precision}' needs a GPU of compute capability 8.0, simulate"):
+        f(value)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from codegen.cuda import cublas, matrices
 from codegen.cuda.backend import CudaBackend
 from codegen.cuda.gpu import Gpu
 from symgraph.backend import BACKENDS, _load, machine_of, store_of
 from symgraph.errors import BackendError
-from tests.codegen.cuda import fake_cupy
-from tests.codegen.cuda.devices import Tensor
+from tests.codegen.cuda import fake_cublas, fake_cupy
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def cupy(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module())
     monkeypatch.setattr("codegen.cuda.gpu.compile_text", fake_cupy.compile_text)
     monkeypatch.setattr("codegen.cuda.gpu.version", lambda: "13.0")
+    monkeypatch.setattr(cublas, "library", lambda: fake_cublas.Library(lambda: fake_cupy.STREAMS[-1]))
     monkeypatch.setitem(BACKENDS, "cuda", "codegen.cuda.backend:CudaBackend")
     _load.cache_clear()
     with sg.using(backend="cuda", cache=str(tmp_path / "cache")):
@@ -46,11 +47,83 @@ def test_other_libraries_see_the_devices_memory_and_give_theirs(cupy):
     s = sg.shared(np.array([[1, 2], [3, 4]], "float32"))
     f = sg.function([], s * 2, updates=[(s, s + 1)])
     f()
-    held, tensor = s.away, np.from_dlpack(s)
+    held, tensor = s.away, fake_cupy.from_dlpack(s).host
     assert tensor.tolist() == [[2, 3], [4, 5]] and tensor.ctypes.data == held.memory.address
-    s.set_value(Tensor(np.array([[5, 6], [7, 8]], "float32").T))
+    s.set_value(fake_cupy.of_host(np.array([[5, 6], [7, 8]], "float32").T))
     assert s.away is held and tensor.tolist() == [[5, 7], [6, 8]]
     assert f().tolist() == [[10, 14], [12, 16]]
+
+
+def test_arguments_and_results_stay_on_the_gpu(cupy, monkeypatch):
+    x, y = sg.fmatrix("x"), sg.fvector("y")
+    f = sg.function([x, y], sg.Out((x * y).sum(axis=1), borrow=True))
+    a, b = np.arange(6, dtype="float32").reshape(2, 3), np.array([1, 2, 3], "float32")
+    f(fake_cupy.of_host(a), fake_cupy.of_host(b))
+    moved = []
+    plain = Gpu._move
+    monkeypatch.setattr(Gpu, "_move", lambda self, *asked: moved.append(asked[-1]) or plain(self, *asked))
+    found = f(fake_cupy.of_host(a.T.copy().T), fake_cupy.of_host(b))
+    assert found.host.tolist() == (a * b).sum(axis=1).tolist() and set(moved) == {"memcpyDeviceToDevice"}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Products of any size go to the library."""
+    monkeypatch.setattr(matrices, "LARGE", 0)
+    monkeypatch.setattr(matrices, "LEAST", 0)
+
+
+PRODUCTS = {
+    "plain": lambda x, w: x @ w, "turned": lambda x, w: (x @ w).T, "with a map behind": lambda x, w: sg.tanh(x @ w),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("precision", ["highest", "tf32", "bf16", "fp16"])
+def test_products_are_the_librarys_and_replayed(name, precision, cupy, small):
+    random = np.random.default_rng(0)
+    a, b = random.integers(-2, 3, (24, 40)).astype("float32"), random.integers(-2, 3, (40, 32)).astype("float32")
+    x, w = sg.fmatrices("x w")
+    f = sg.function([x, w], PRODUCTS[name](x, w), precision=precision)
+    here = sg.function([x, w], PRODUCTS[name](x, w), backend="llvm")
+    for k in range(3):
+        np.testing.assert_allclose(f(a + k, b), here(a + k, b), rtol=1e-6)
+    (program,) = f.programs.values()
+    asked = program.device._blas._lib.calls
+    assert asked == [fake_cupy.Stream.ptr] * 2  # on trial, and in the capture
+    assert "by the library" in program.code("cuda")
+
+
+def test_the_library_has_a_workspace_before_any_capture(cupy, small, monkeypatch):
+    x, w = sg.fmatrices("x w")
+    f = sg.function([x, w], x @ w)
+    a = np.ones((24, 40), "float32")
+    f.compile(a, a.T)
+    monkeypatch.setattr(Gpu, "allocate", None)
+    assert (f(a, a.T.copy()) == 40).all()
+
+
+def test_what_the_library_does_not_do_our_kernels_do(cupy, small, monkeypatch):
+    refused = fake_cublas.Library(refused=tuple(cublas.COMPUTE.values()))
+    monkeypatch.setattr(cublas, "library", lambda: refused)
+    x, w = sg.fmatrices("x w")
+    f = sg.function([x, w], x @ w)
+    assert (f(np.ones((24, 40), "float32"), np.ones((40, 32), "float32")) == 40).all() and not refused.calls
+
+
+def test_without_the_library_our_kernels_multiply_and_the_machine_says_so(cupy, small, monkeypatch):
+    def library():
+        raise BackendError("cuBLASLt was not found\ninstall it")
+
+    monkeypatch.setattr(cublas, "library", library)
+    x, w = sg.fmatrices("x w")
+    f = sg.function([x, w], x @ w)
+    assert (f(np.ones((24, 40), "float32"), np.ones((40, 32), "float32")) == 40).all()
+    assert machine_of("cuda")["library of matrix products"] == "none: cuBLASLt was not found"
+
+
+def test_the_machine_says_which_library_it_has(cupy):
+    assert machine_of("cuda")["library of matrix products"] == "cuBLASLt 130000"
 
 
 def test_a_text_is_compiled_once(cupy, monkeypatch):

@@ -175,7 +175,7 @@ def test_an_op_fits(case):
 
 
 def test_without_the_compiler_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(nvrtc, "_in_packages", lambda pattern: [])
+    monkeypatch.setattr(nvrtc, "in_packages", lambda pattern: [])
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(BackendError, match=r"(?s)NVRTC, which was not found.*pip install nvidia-cuda-nvrtc"):
         nvrtc.library.__wrapped__()

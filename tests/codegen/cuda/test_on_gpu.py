@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from codegen.cuda import matrices
 from codegen.cuda.backend import CudaExecutable
 from codegen.cuda.device import Residents
 from codegen.cuda.gpu import Gpu
@@ -20,6 +21,7 @@ from symgraph.errors import BackendError
 from tests import laws
 from tests.codegen.cuda.devices import simulated
 from tests.codegen.cuda.test_backend import STREAMS, alternating
+from tests.codegen.cuda.test_matrices import FORMS, bound, of_function
 from tests.codegen.cuda.test_programs import NETS, trained
 from tests.codegen.cuda.test_tensors import FRACTION, check_product
 from tests.programs import task_of
@@ -159,3 +161,69 @@ def test_threads_call_one_function():
 
 def test_the_machine_says_which_gpu_it_has():
     assert "sm_" in find_backend("cuda").machine()["device"]
+
+
+# ------------------------------------------------------------------------------------------------ the library
+
+
+@pytest.fixture
+def by_library(monkeypatch):
+    """Products of any size go to cuBLASLt."""
+    device = find_backend("cuda").residents("0").device
+    if device.library.startswith("none"):
+        pytest.skip(device.library)
+    monkeypatch.setattr(matrices, "LARGE", 0)
+    monkeypatch.setattr(matrices, "LEAST", 0)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_product_of_the_library_is_the_cpus(name, by_library):
+    y, values = FORMS[name]
+    f = sg.function(list(values), y)
+    there = f(*values.values())
+    assert len(of_function(f)) == 1, "it is no call of the library"
+    here = sg.function(list(values), y, backend="llvm")(*values.values())
+    np.testing.assert_allclose(there, here, rtol=0, atol=bound([y], values, 40))
+
+
+@pytest.mark.parametrize("precision", FRACTION)
+@pytest.mark.parametrize("size", [(70, 40, 64), (500, 300, 3000)])
+def test_a_product_of_the_library_is_as_near_as_its_factors(precision, size, by_library):
+    check_product(precision, size)
+
+
+def test_a_replayed_product_of_the_library_is_what_a_stream_run_gives(by_library, monkeypatch):
+    replayed = steps(20)
+    monkeypatch.setattr(Gpu, "capture", lambda self, work: work)
+    assert np.array_equal(replayed, steps(20))
+
+
+# ------------------------------------------------------------------------------------------------ other libraries
+
+
+def test_arguments_and_results_stay_on_the_gpu(monkeypatch):
+    import cupy
+
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.Out(x.sum(axis=1), borrow=True))
+    given = cupy.arange(6, dtype="float32").reshape(2, 3)
+    f(given)
+    moved = []
+    plain = Gpu._move
+    monkeypatch.setattr(Gpu, "_move", lambda self, *asked: moved.append(asked[-1]) or plain(self, *asked))
+    assert f(2 * given).get().tolist() == [6, 24] and f(given.T.copy().T).get().tolist() == [3, 12]
+    assert set(moved) == {"memcpyDeviceToDevice"}
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_tensors_of_other_libraries_are_arguments_and_take_results(library):
+    module = pytest.importorskip(library)
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.Out(x * 2, borrow=True))
+    if library == "torch":
+        given, taken = module.arange(6, dtype=module.float32, device="cuda").reshape(2, 3), module.from_dlpack
+    else:
+        given, taken = module.numpy.arange(6, dtype="float32").reshape(2, 3), module.dlpack.from_dlpack
+    if tuple(map(int, given.__dlpack_device__())) != (2, 0):
+        pytest.skip(f"{library} has no GPU here")
+    assert taken(f(given)).tolist() == [[0, 2, 4], [6, 8, 10]]
