@@ -22,10 +22,38 @@ from typing import Any
 from benchmarks.peers import OURS
 from benchmarks.processes import ROOT
 
-WORKLOADS = (
-    "add_one_10", "linear_regression", "logistic_regression", "net", "modern_net", "conv_net", "elementwise_chain",
-    "log_softmax_rows", "sum", "sum_rows", "sum_columns", "mean_var_rows", "matmul_1024", "matmul_128x784x625",
-)  # fmt: skip
+
+@dataclass(frozen=True)
+class Case:
+    """A workload at sizes for a GPU.
+
+    Attributes
+    ----------
+    workload : str
+    sizes : mapping
+        Those that differ from the workload's own.
+    precision : str
+        To what products may be rounded, by us and by the peers.
+    """
+
+    workload: str
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "highest"
+
+
+_LARGE = {"widths": (4096,) * 4, "batch": 8192, "batches": 2}
+CASES = {
+    **{
+        name: Case(name)
+        for name in ("add_one_10", "linear_regression", "logistic_regression", "net", "modern_net", "conv_net",
+                     "log_softmax_rows", "sum", "sum_rows", "sum_columns", "mean_var_rows", "matmul_1024",
+                     "matmul_128x784x625")
+    },
+    "elementwise_chain": Case("elementwise_chain", {"n": 1 << 26}),
+    "large_mlp_tf32": Case("modern_net_quiet", _LARGE, "tf32"),
+    "large_mlp_bf16": Case("modern_net_quiet", _LARGE, "bf16"),
+    "conv_net_1024": Case("conv_net", {"batch": 1024, "batches": 8}),
+}  # fmt: skip
 PEERS = (OURS, "torch-compile", "jax")
 LIMITS = {"machine": 60.0, "tests": 300.0, "case": 120.0}  # seconds of a stage
 
@@ -102,28 +130,28 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=1200, metavar="SECONDS", help="for all stages together")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what is known to FILE after each stage")
     parser.add_argument("--simulate", action="store_true", help="no GPU, tiny sizes, no peers")
-    parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="A,B", help="default: %(default)s")
+    parser.add_argument("--cases", default=",".join(CASES), metavar="A,B", help="default: %(default)s")
     return parser.parse_args(argv)
 
 
 def cases(run: Run, options: argparse.Namespace, folder: str) -> Iterator[dict[str, Any]]:
-    """Each workload on each peer: its answer, with the names of both."""
+    """Each case on each peer: its answer, with the names of both."""
     sizes = "tiny" if run.simulate else "full"
-    for workload in options.workloads.split(","):
+    for name in options.cases.split(","):
         for peer in PEERS[:1] if run.simulate else PEERS:
-            yield {"workload": workload, "peer": peer, **run.stage("case", workload, peer, sizes, folder)}
+            yield {"case": name, "peer": peer, **run.stage("case", name, peer, sizes, folder)}
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Microseconds of a call, a row a workload, with ours over the best of the others."""
-    yield "| workload | " + " | ".join(PEERS) + " | ours / best |"
+    """Microseconds of a call, a row a case, with ours over the best of the others."""
+    yield "| case | " + " | ".join(PEERS) + " | ours / best |"
     yield "|---|" + "---:|" * (len(PEERS) + 1)
-    for workload in dict.fromkeys(c["workload"] for c in found):
-        times = {c["peer"]: c.get("seconds") for c in found if c["workload"] == workload}
+    for name in dict.fromkeys(c["case"] for c in found):
+        times = {c["peer"]: c.get("seconds") for c in found if c["case"] == name}
         others = [t for peer, t in times.items() if peer != OURS and t]
         ratio = f"{times[OURS] / min(others):.2f}" if others and times.get(OURS) else "-"
         cells = [f"{1e6 * t:.1f}" if (t := times.get(peer)) else "-" for peer in PEERS]
-        yield f"| {workload} | {' | '.join(cells)} | {ratio} |"
+        yield f"| {name} | {' | '.join(cells)} | {ratio} |"
 
 
 if __name__ == "__main__":

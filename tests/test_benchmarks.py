@@ -396,11 +396,11 @@ def test_a_quick_run_measures_each_kind_of_case(tmp_path, capsys):
 
 def test_the_script_for_gpus_runs_where_there_is_none(tmp_path, capsys):
     file = tmp_path / "found.json"
-    chosen = "add_one_10,logistic_regression"
-    assert gpu.main(["--simulate", "--workloads", chosen, "--json", str(file)]) == 0
+    chosen = "add_one_10,large_mlp_tf32"
+    assert gpu.main(["--simulate", "--cases", chosen, "--json", str(file)]) == 0
     found = json.loads(file.read_text())
     assert found["machine"]["device"] == "simulate" and found["tests"]["status"] == 0
-    assert [c["workload"] for c in found["cases"]] == chosen.split(",")
+    assert [c["case"] for c in found["cases"]] == chosen.split(",")
     assert all(c["distance"] <= 1 and c["seconds"] > 0 for c in found["cases"])
     assert [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[-2:]] == chosen.split(",")
 

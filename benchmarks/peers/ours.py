@@ -27,7 +27,7 @@ def rmsprop(cost: sg.Variable, parameters: Sequence[sg.SharedVariable]) -> Updat
     return modern_net.RMSprop(cost, parameters, **RMSPROP)
 
 
-def train(cost: Callable[..., Any], update: Callable[..., Updates], rank: int = 2) -> Build:
+def train(cost: Callable[..., Any], update: Callable[..., Updates], rank: int = 2, precision: str = "highest") -> Build:
     """A step of training; ``cost`` is a function of inputs, targets and parameters."""
 
     def build(problem: Problem) -> Step:
@@ -35,7 +35,7 @@ def train(cost: Callable[..., Any], update: Callable[..., Updates], rank: int = 
         x, y = tensor(rank), tensor(rank)
         c = cost(x, y, *parameters)
         arguments = [tuple(np.asarray(a) for a in call) for call in problem.arguments]
-        f = sg.function([x, y], c, updates=update(c, parameters))
+        f = sg.function([x, y], c, updates=update(c, parameters), precision=precision)
         return Step(f, arguments, lambda: [p.get_value() for p in parameters])
 
     return build
@@ -122,7 +122,7 @@ def builders(variant: str) -> Mapping[str, Build]:
         "logistic_regression": train(classify(logistic_regression.model), descend(RATE_OF_DESCENT)),
         "net": train(classify(net.model), descend(RATE_OF_DESCENT)),
         "modern_net": train(classify(modern_net.model, noisy=True), rmsprop),
-        "modern_net_quiet": train(classify(modern_net.model), rmsprop),
+        "modern_net_quiet": train(classify(modern_net.model), rmsprop, precision=variant or "highest"),
         "conv_net": train(classify(convolve, noisy=True), rmsprop),
         "conv_net_quiet": train(classify(convolve), rmsprop),
         "modern_net_predict": predict(modern_net.model),
