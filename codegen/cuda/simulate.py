@@ -58,10 +58,10 @@ class SimulatedArray:
         self.data = data
         self.shape, self.dtype, self.ndim, self.nbytes = data.shape, data.dtype, data.ndim, data.nbytes
 
-    def __dlpack__(self, *, dl_device: tuple[int, int] | None = None, **options: object) -> Any:
+    def __dlpack__(self, *, dl_device: tuple[int, int] | None = None, **options: Any) -> Any:
         if dl_device != PLACE:
             raise BufferError("the array is in the memory of the simulated device")
-        return self.data.__dlpack__(**options)  # type: ignore[call-overload]
+        return self.data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return PLACE
@@ -73,7 +73,7 @@ class _Import:
     def __init__(self, tensor: Any) -> None:
         self._tensor = tensor
 
-    def __dlpack__(self, **options: object) -> Any:
+    def __dlpack__(self, **options: Any) -> Any:
         return self._tensor.__dlpack__(**{**options, "dl_device": PLACE})
 
     def __dlpack_device__(self) -> tuple[int, int]:
