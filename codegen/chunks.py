@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from codegen.affine import flat_index
+from codegen.columns import in_long_rows
 from codegen.kernel import Accumulate, Alloc, Buffer, Loop, Statement, Store, map_body, nest, unnest, walk
 from codegen.tiles import Nest, arithmetic
 from codegen.unroll import copy
@@ -29,16 +30,20 @@ from symgraph.formula import Axis
 
 RESULTS = 64  # so many independent results are work for all threads as they are
 CHUNKS = 128  # chunks at most, and half as many at least
+ROW_CHUNKS = 16  # the same where rows of results are reduced
 ALIGNED = 64  # turns: long chunks begin at multiples of it, so that vectors lie in the cache's lines
 
 
 def chunked(whole: Nest, least: int, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:
     """Nests that do what ``whole`` does, and the buffers between them.
 
-    Itself if it does less than ``least``, or has results enough for all threads.
+    Itself if it does less than ``least``, or has results enough for all threads; unless these are one long row.
     """
-    wanted = work(whole) >= least and prod(n for _, n in whole.axes) < RESULTS
-    return cut(whole, CHUNKS, names) if wanted else ([whole], [])
+    if work(whole) < least:
+        return [whole], []
+    if prod(n for _, n in whole.axes) < RESULTS:
+        return cut(whole, CHUNKS, names)
+    return cut(whole, ROW_CHUNKS, names) if in_long_rows(whole) else ([whole], [])
 
 
 def cut(whole: Nest, most: int, names: Iterator[str]) -> tuple[list[Nest], list[Buffer]]:

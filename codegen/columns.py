@@ -1,25 +1,27 @@
 """Columns: a reduction along the long stride of a large array, done block of rows by block of rows.
 
-A tile of columns that walks all rows takes a few bytes of each page, and the processor fetches none ahead. So each
-chunk of columns keeps a total for every column, and the rows come in blocks, whose pieces of a row lie side by side:
+A tile of columns that walks all rows takes a few bytes of each page, and the processor fetches none ahead. So a total
+is kept for every column, and the rows come in blocks, whose pieces of a row lie side by side:
 
     parallel c < 4:
-      total[1024] = 0
+      total[4096] = 0
       serial b < 16:
-        serial j < 1024:
+        serial j < 4096:
           acc = 0
           serial r < 8:
-            acc sum= x[(b * 8 + r) * 4096 + c * 1024 + j]
+            acc sum= x[(b * 8 + r) * 16384 + c * 4096 + j]
           total[j] sum= acc
-      y[c * 1024 + j] = total[j]
+      y[c * 4096 + j] = total[j]
 
-Totals of many blocks are blocks again (see ``codegen.blocks``). What is added to what is fixed by shapes alone.
+Totals of many blocks are blocks again (see ``codegen.blocks``). Threads share the chunks of columns, or where a row is
+too short for several of them chunks of rows (see ``codegen.chunks``). What is added to what is fixed by shapes alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 from codegen.affine import linear, loads_in
 from codegen.blocks import CHAIN
@@ -31,27 +33,50 @@ from symgraph.types import SIZES
 
 FAR = 1 << 10  # bytes from row to row that the processor does not fetch ahead
 LARGE = 1 << 19  # bytes of an array that does not stay near
-PIECE = 1 << 12  # bytes of a row in a chunk: a page
+PIECE = 1 << 14  # bytes of a row in a chunk: their totals stay in the nearest cache
 ROWS = 8  # rows of a block: so many streams are fetched ahead
 CHUNKS = 4  # chunks at least, for threads
+SHARED = 1 << 23  # bytes of an array whose rows threads share: each part is large too
 
 Totals = Mapping[str, Buffer]
 Build = Callable[[Body, dict[str, int], Plan, str], Body]
 """(a core, the extents of the axes around it, a plan for these, the kind of the outermost loop) -> its loops."""
 
 
+def in_long_rows(nest: Nest) -> bool:
+    """Whether a nest reduces so many rows that threads share them, as they are too short for several pieces each."""
+    found = _reduction(nest, nest.axes[-1][0]) if nest.axes else None
+    if found is None:
+        return False
+    loop, bytes_ = found
+    row = prod(n for _, n in nest.axes) * bytes_
+    return row * loop.extent >= SHARED and row < CHUNKS * PIECE
+
+
 def columns(nest: Nest, plan: Plan, names: Iterator[str], build: Build) -> Columns | None:
     """How to reduce a nest by columns, if that is what it does and its array is large."""
-    tops = [s for s in nest.core if isinstance(s, Loop)]
-    if not nest.independent or len(tops) != 1 or len(nest.sequential) != 1 or len(plan.tiles) != 1 or plan.deals:
+    axis = next((a for a, tile in plan.tiles.items() if tile.width), None)
+    found = None if axis is None or plan.deals else _reduction(nest, axis)
+    if found is None or axis is None:
         return None
-    (axis, tile), (loop,) = *plan.tiles.items(), tops
-    extent = dict(nest.axes)[axis]
+    loop, bytes_ = found
+    extent, tile = dict(nest.axes)[axis], plan.tiles[axis]
+    plan = replace(plan, tiles={axis: tile})
+    alone = prod(n for a, n in nest.axes if a != axis) < CHUNKS
+    parts = max(-(-extent * bytes_ // PIECE), CHUNKS if alone else 1)
+    size = -(-extent // (parts * tile.step)) * tile.step
+    return Columns(nest, plan, axis, min(size, extent), loop, names, build) if size > tile.step else None
+
+
+def _reduction(nest: Nest, axis: str) -> tuple[Loop, int] | None:
+    """The loop of a nest that reduces the columns ``axis`` of a large array, and the bytes of an element."""
+    loops = [s for s in nest.core if isinstance(s, Loop)]
+    if not nest.independent or len(loops) != 1 or len(nest.sequential) != 1:
+        return None
+    (loop,) = loops
     bytes_ = min((_width(e) for e in loads_in(_terms(loop)) if _is_far(e, axis, nest)), default=0)
-    if any(isinstance(s, Store) for s in walk(loop.body)) or extent * loop.extent * bytes_ < LARGE:
-        return None
-    size = min(PIECE // bytes_, extent // CHUNKS) // tile.step * tile.step
-    return Columns(nest, plan, axis, size, loop, names, build) if size > tile.step else None
+    large = dict(nest.axes)[axis] * loop.extent * bytes_ >= LARGE
+    return (loop, bytes_) if large and not any(isinstance(s, Store) for s in walk(loop.body)) else None
 
 
 def _terms(loop: Loop) -> list[Expr]:

@@ -121,12 +121,12 @@ class Nest:
     def order(self) -> tuple[str, ...]:
         """The outer loops: first those that walk the largest operand, so that it is read once.
 
-        A matrix larger than its factors goes by columns, as a product with it does: a thread keeps what is its own.
+        A matrix as large as its factors goes by columns, as a product with it does: a thread keeps what is its own.
         """
         extents = dict((*self.axes, *self.sequential))
         sizes = [prod(extents[n] for n in names) for names in self.touched]
         largest = max(sizes, default=0)
-        if len(self.axes) == 2 and prod(n for _, n in self.axes) > largest:
+        if len(self.axes) == 2 and prod(n for _, n in self.axes) >= largest:
             return self.axes[1][0], self.axes[0][0]
         first = {n for names, size in zip(self.touched, sizes, strict=True) if size == largest for n in names}
         return tuple(sorted((n for n, _ in self.axes), key=lambda n: n not in first))
