@@ -49,6 +49,7 @@ from symgraph.ops.matrices import *
 from symgraph.ops.pad import *
 from symgraph.ops.passing import *
 from symgraph.ops.reduce import *
+from symgraph.ops.rounding import *
 from symgraph.ops.search import *
 from symgraph.ops.shape import *
 from symgraph.ops.sort import *

@@ -115,8 +115,6 @@ class Variable:
         """(x // y, x % y)."""
     def __rdivmod__(self, y: Any) -> tuple[Variable, Variable]:
         """(y // x, y % x)."""
-    def round(self, decimals: int = 0) -> Variable: ...
-    def __round__(self, decimals: int = 0) -> Variable: ...
     def exp(self) -> Variable:
         """e**x."""
     def log(self) -> Variable:
@@ -226,6 +224,11 @@ class Variable:
     def __array_function__(
         self, function: Any, types: Iterable[builtins.type], args: Sequence[Any], kwargs: Mapping[str, Any],
     ) -> Any: ...
+    def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def round(self, decimals: int = 0) -> Variable:
+        """``x`` to a number of decimals, half to even."""
+    def __round__(self, decimals: int = 0) -> Variable:
+        """``x`` to a number of decimals, half to even."""
     def sort(self, axis: int | None = -1) -> Variable:
         """``x`` in ascending order along an axis, NaN last."""
     def argsort(self, axis: int | None = -1) -> Variable:

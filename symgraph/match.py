@@ -43,6 +43,17 @@ def owner_of(v: Variable) -> Apply | None:
     return v.owner
 
 
+def seen_through(v: Variable, owner: Owner) -> Apply | None:
+    """The node that made ``v``; of an elementwise op under a dimshuffle, that op on dimshuffled operands."""
+    node = owner(v)
+    inner = owner(node.inputs[0]) if node is not None and node.op.name == "dimshuffle" else None
+    if node is None or inner is None or not isinstance(inner.op, Elementwise):
+        return node
+    rank = node.inputs[0].ndim
+    moved = [apply(node.op, [u], node.attrs).outputs[0] if u.ndim == rank else u for u in inner.inputs]
+    return apply(inner.op, moved, inner.attrs)
+
+
 def heads(node: Apply, owner: Owner) -> set[str]:
     """What the inputs of ``node`` are: names of ops, and "constant"."""
     found = {made.op.name for v in node.inputs if (made := owner(v)) is not None}
@@ -207,11 +218,11 @@ class Matcher:
     def _match_shuffled(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
         """An elementwise op under a dimshuffle is that op on dimshuffled inputs."""
         inner = self.owner(node.inputs[0])
-        if inner is None or inner.op.name != pattern.op or not isinstance(inner.op, Elementwise):
+        if inner is None or inner.op.name != pattern.op:
             return
-        rank = node.inputs[0].ndim
-        moved = [apply(node.op, [u], node.attrs).outputs[0] if u.ndim == rank else u for u in inner.inputs]
-        yield from self._match_node(pattern, inner.op, moved, inner.attrs, env)
+        moved = seen_through(node.outputs[0], self.owner)
+        if moved is not None and moved is not node:
+            yield from self._match_node(pattern, moved.op, moved.inputs, moved.attrs, env)
 
     def _match_narrow(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
         """A reduction done in a wider float and cast back is that reduction of the narrow one."""
@@ -330,8 +341,8 @@ def _may_take(matcher: Matcher, heads: set[str], node: Apply, count: int) -> boo
         return False
     if node.op.name == "true_div" and owners[-1] not in single:
         return True
-    seen_through = {"dimshuffle", "cast", "sqr", *heads, *(op for op, other in TAKEN_FOR.items() if other in heads)}
-    return all(n is not None and n.op.name in seen_through for n in single)
+    behind = {"dimshuffle", "cast", "sqr", *heads, *(op for op, other in TAKEN_FOR.items() if other in heads)}
+    return all(n is not None and n.op.name in behind for n in single)
 
 
 def _take(

@@ -7,6 +7,7 @@ from symgraph.ops import (
     conv,
     creation,
     cumulative,
+    differences,
     einsum,
     elementwise,
     expm,
@@ -27,6 +28,7 @@ from symgraph.ops import (
     pool,
     random,
     reduce,
+    rounding,
     sampling,
     search,
     shape,
@@ -38,9 +40,9 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, axes, broadcast, conv, creation, cumulative, einsum, elementwise, expm, exponentials, factor,
-    gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce, sampling,
-    search, shape, slicing, sort, special, square, transcendental,
+    activations, axes, broadcast, conv, creation, cumulative, differences, einsum, elementwise, expm, exponentials,
+    factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce,
+    rounding, sampling, search, shape, slicing, sort, special, square, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -26,7 +26,7 @@ __all__ = [
     "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity",
     "lt", "le", "gt", "ge", "eq", "neq", "isnan", "isinf", "isclose",
     "and_", "or_", "xor", "invert", "left_shift", "right_shift",
-    "abs", "absolute", "sgn", "floor", "ceil", "round", "trunc", "copysign",
+    "abs", "absolute", "sgn", "floor", "ceil", "trunc", "copysign",
     "maximum", "minimum", "clip", "switch", "cast",
 ]  # fmt: skip
 
@@ -462,12 +462,6 @@ attach("astype", cast)
 attach("clip", clip)
 
 
-def _rounded(x: Any, decimals: int = 0) -> Variable:
-    if decimals:
-        raise TypeError(f"round to {decimals} decimals is not supported; use (x * 10**n).round() / 10**n")
-    return round(x)  # type: ignore[no-any-return]
-
-
 def _divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
     """(x // y, x % y)."""
     return int_div(x, y), mod(x, y)
@@ -480,7 +474,5 @@ def _rdivmod(x: Any, y: Any) -> tuple[Variable, Variable]:
 
 attach("__divmod__", _divmod)
 attach("__rdivmod__", _rdivmod)
-attach("round", _rounded)
-attach("__round__", _rounded)
 
 abs = absolute

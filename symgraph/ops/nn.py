@@ -17,7 +17,7 @@ from symgraph.ops.elementwise import add, lt, maximum, mul, neg, sqr, sub, switc
 from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.reduce import count, floating, mean, sum
 from symgraph.ops.shape import permute, shape, shape_of
-from symgraph.ops.transcendental import log, log1p, sigmoid, sqrt
+from symgraph.ops.transcendental import log, sigmoid, sqrt, xlog1py0, xlogy0
 from symgraph.origin import here_excerpt
 from symgraph.types import is_integer
 
@@ -29,6 +29,8 @@ __all__: list[str] = []
 
 def categorical_crossentropy(p: Any, y: Any) -> Variable:
     """-log of the probability of the right class, or -sum(y * log(p)) for a distribution ``y`` over the classes.
+
+    A class of weight 0 adds nothing, be its probability 0 too.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def categorical_crossentropy(p: Any, y: Any) -> Variable:
     """
     probabilities, target = floating(p), as_variable(y)
     if target.ndim == probabilities.ndim and target.ndim:
-        return neg(sum(mul(convert(target, probabilities.dtype), log(probabilities)), axis=-1))  # type: ignore[no-any-return]
+        return neg(sum(xlogy0(convert(target, probabilities.dtype), probabilities), axis=-1))  # type: ignore[no-any-return]
     if target.ndim != probabilities.ndim - 1:
         raise ShapeError(
             layout(f"categorical_crossentropy({label(probabilities)}, {label(target)}): the target has {target.ndim} "
@@ -63,7 +65,7 @@ def categorical_crossentropy(p: Any, y: Any) -> Variable:
                    "they must be integers", [describe(probabilities), describe(target)], here_excerpt(),
                    f"cast them: {in_code(target, 'y')}.astype('int64')")
         )  # fmt: skip
-    chosen = take_along_axis(log(probabilities), _column(target, probabilities), axis=-1)
+    chosen = log(take_along_axis(probabilities, _column(target, probabilities), axis=-1))
     return neg(permute(chosen, tuple(range(target.ndim))))  # type: ignore[no-any-return]
 
 
@@ -75,7 +77,7 @@ def _column(labels: Variable, p: Variable) -> Variable:
 
 
 def binary_crossentropy(p: Any, y: Any) -> Variable:
-    """-(y*log(p) + (1 - y)*log(1 - p)), element by element.
+    """-(y*log(p) + (1 - y)*log(1 - p)), element by element; a term whose weight is 0 is 0, be its logarithm infinite.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def binary_crossentropy(p: Any, y: Any) -> Variable:
     """
     probability = floating(p)
     target = convert(y, probability.dtype)
-    found: Variable = neg(add(mul(target, log(probability)), mul(sub(1, target), log1p(neg(probability)))))
+    found: Variable = neg(add(xlogy0(target, probability), xlog1py0(sub(1, target), neg(probability))))
     return found
 
 

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from symgraph import expression
 from symgraph.expression import Expr, Operand, cast, fma, select
 from symgraph.kinds import Elementwise, elementwise, primitive
@@ -248,6 +250,15 @@ def log_gamma(x: Any) -> Any:
     """log(gamma(x)), finite where gamma overflows; NaN where it is negative, as gammaln is not."""
     near = expression.log(expression.gamma(expression.minimum(x, 5.0)))
     return select(x > 5, expression.gammaln(expression.maximum(x, 5.0)), near)
+
+
+@elementwise(grad=lambda g, x, y: [g * psi(x)])
+def log_abs_gamma(x: Any) -> Any:
+    """log(|gamma(x)|): gammaln where gamma is out of range; NaN at the poles below 0, where gamma is, as gammaln is
+    not."""
+    size = expression.absolute(expression.gamma(x))
+    lost = (size < float(np.finfo(x.dtype).tiny)) | expression.eq(size, float("inf"))
+    return select(lost, expression.gammaln(x), expression.log(size))
 
 
 psi: Elementwise = primitive(

@@ -82,11 +82,11 @@ def rad2deg(x: Any) -> Any:
     return x * (180 / math.pi)
 
 
-def _share(side: Any, length: Any) -> Any:
+def share(side: Any, length: Any) -> Any:
     return switch(eq(length, 0), 0, side / length)
 
 
-@elementwise(commutes=True, grad=lambda g, x, y, out: [g * _share(x, out), g * _share(y, out)])
+@elementwise(commutes=True, grad=lambda g, x, y, out: [g * share(x, out), g * share(y, out)])
 def hypot(x: Any, y: Any) -> Any:
     """sqrt(x*x + y*y), scaled by the larger so that no square overflows or vanishes; its gradient at 0 is 0."""
     a, b = expression.absolute(x), expression.absolute(y)
@@ -169,6 +169,21 @@ def log_sigmoid(x: Any) -> Any:
     return -log1p_exp(-x)
 
 
+def _rounded_off(dtype: str) -> float:
+    """Below this exp(x) is nothing beside 1."""
+    return math.log(np.finfo(dtype).eps)
+
+
+def _log_softplus_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    return [g * switch(x < _rounded_off(x.dtype), 1, sigmoid(x) / softplus(x))]
+
+
+@elementwise(grad=_log_softplus_grad)
+def log_softplus(x: Any) -> Any:
+    """log(log(1 + exp(x))); far below 0, where softplus(x) is exp(x) and may underflow, x."""
+    return select(x < _rounded_off(x.dtype), x, expression.log(log1p_exp(x)))
+
+
 def _in_range(x: Expr) -> Expr:
     """Whether x is a normal number."""
     size = expression.absolute(x)
@@ -243,6 +258,11 @@ def xlogx(x: Any) -> Any:
     return select(expression.eq(x, 0), expression.const(0, x.dtype), x * expression.log(x))
 
 
+def _unless_zero(x: Expr, value: Expr) -> Expr:
+    """x*value, and 0 where x is 0."""
+    return select(expression.eq(x, 0), expression.const(0, x.dtype), x * value)
+
+
 @elementwise(
     grad=lambda g, x, y, out: [
         switch(eq(x, 0) & (y <= 0), 0, g * log(y)), switch(eq(x, 0) & eq(y, 0), 0, g * (x / y))
@@ -250,7 +270,23 @@ def xlogx(x: Any) -> Any:
 )  # fmt: skip
 def xlogy0(x: Any, y: Any) -> Any:
     """x*log(y), and 0 where x is 0."""
-    return select(expression.eq(x, 0), expression.const(0, x.dtype), x * expression.log(y))
+    return _unless_zero(x, expression.log(y))
+
+
+@elementwise(
+    grad=lambda g, x, y, out: [
+        switch(eq(x, 0) & (y <= -1), 0, g * log1p(y)), switch(eq(x, 0) & eq(y, -1), 0, g * (x / (1 + y)))
+    ]
+)  # fmt: skip
+def xlog1py0(x: Any, y: Any) -> Any:
+    """x*log(1 + y), and 0 where x is 0; accurate for y near 0."""
+    return _unless_zero(x, expression.log1p(y))
+
+
+@elementwise(grad=lambda g, x, y, out: [switch(eq(x, 0) & eq(y, -np.inf), 0, g * y), g * x])
+def times_log0(x: Any, y: Any) -> Any:
+    """x*y, and 0 where x is 0: ``y`` is the logarithm of what ``xlogy0`` would take."""
+    return _unless_zero(x, y)
 
 
 for _op in (exp, log, sqrt, sin, cos, tan, sinh, cosh, tanh):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symgraph.rewrites import (
     canonicalize,
+    differences,
     fast,
     hyperbolic,
     layout,
@@ -19,6 +20,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers", "selections",
-    "special", "specialize", "stabilize", "views",
+    "canonicalize", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers",
+    "selections", "special", "specialize", "stabilize", "views",
 ]  # fmt: skip

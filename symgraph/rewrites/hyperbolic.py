@@ -7,7 +7,6 @@ from typing import Any
 
 from symgraph.pattern import (
     Pattern,
-    arcsinh,
     arctanh,
     cosh,
     exp,
@@ -16,15 +15,18 @@ from symgraph.pattern import (
     log1mexp,
     log1p,
     log_cosh,
+    log_softplus,
+    maximum,
+    relu,
     sech,
     sech2,
     sigmoid,
     sinh,
     softplus,
     sqr,
-    sqrt,
     tanh,
 )
+from symgraph.pattern import abs as absolute
 from symgraph.rewrite import rule
 
 Pair = tuple[Any, Any]
@@ -132,18 +134,6 @@ def one_minus_tanh(x: Pattern) -> Pair:
 def one_minus_square_of_tanh(x: Pattern) -> Pair:
     """1 - tanh(x)² cancels to 0 for large x; sech(x)² keeps every digit."""
     return 1 - sqr(tanh(x)), sech2(x)
-
-
-@rule("stabilize")
-def arcsinh_from_log(x: Pattern) -> Pair:
-    """x + sqrt(x² + 1) cancels for negative x and overflows for large; arcsinh does neither."""
-    return log(x + sqrt(1 + sqr(x))), arcsinh(x)
-
-
-@rule("stabilize")
-def arcsinh_from_log_of_difference(x: Pattern) -> Pair:
-    """sqrt(x² + 1) - x cancels for large x and overflows; arcsinh does neither."""
-    return log(sqrt(1 + sqr(x)) - x), -arcsinh(x)
 
 
 @rule("stabilize", x="unit")
@@ -256,3 +246,21 @@ def softplus_minus_argument(x: Pattern) -> Pair:
 def odds_of_sigmoid(x: Pattern) -> Pair:
     """p / (1 - p) is a ratio with a vanishing denominator; for p = sigmoid(x) it is exp(x)."""
     return sigmoid(x) / sigmoid(-x), exp(x)
+
+
+@rule("stabilize")
+def log_of_softplus(x: Pattern) -> Pair:
+    """softplus underflows for very negative x, where its logarithm is x."""
+    return log(softplus(x)), log_softplus(x)
+
+
+@rule("stabilize", x="kinked")
+def softplus_from_parts(x: Pattern) -> Pair:
+    """The two parts have kinks at 0, where their slopes are 0, and the sum has none: its slope is 1/2."""
+    return maximum(x, 0.0) + softplus(-absolute(x)), softplus(x)
+
+
+@rule("stabilize", x="kinked")
+def softplus_from_rectifier(x: Pattern) -> Pair:
+    """The two parts have kinks at 0, where their slopes are 0, and the sum has none: its slope is 1/2."""
+    return relu(x) + softplus(-absolute(x)), softplus(x)

@@ -8,13 +8,14 @@ where the parts are plain numbers, and nothing is tried.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.match import Factor, Matcher, Owner, factors, make, multiply
+from symgraph.match import Factor, Matcher, Owner, factors, make, multiply, seen_through
 from symgraph.op import OPS
 from symgraph.ops.exponentials import peak
 from symgraph.ops.shape import permute
@@ -28,6 +29,8 @@ EXPONENTIALS = frozenset(
     {"exp", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2", "erfc", "exp_difference"}
 )
 """Ops whose values span all magnitudes while their logarithms are ordinary numbers, and known without them."""
+
+LOGARITHMS: dict[str, Callable[[float], float]] = {"log": math.log, "log2": math.log2, "log10": math.log10}
 
 MAX_TERMS = 32
 _TOTAL = sum_(Pattern(name="terms"), axis=Pattern(name="axis"), keepdims=Pattern(name="keepdims"))
@@ -47,13 +50,16 @@ def log_of(v: Variable, owner: Owner, depth: int = 4) -> Variable | None:
             return _log_of_difference(node.inputs, owner, depth)
         case "neg":
             made = owner(node.inputs[0])
-            turned = made is not None and made.op.name == "sub"
-            return _log_of_difference(made.inputs[::-1], owner, depth) if turned else None  # type: ignore[union-attr]
+            if made is not None and made.op.name == "sub":
+                return _log_of_difference(made.inputs[::-1], owner, depth)
+            return _log_of_product(v, owner, depth)
+        case "exp2" | "pow":
+            return _log_of_exponential(node, "log")
         case "mul" | "true_div":
             return _log_of_product(v, owner, depth)
         case "sum" | "cast":
             found = repaired(_log(v), owner, pairs_only=True)
-            return _log_of_weighted_sum([Factor(v, False)], owner) if found is None else found
+            return _log_of_weighted_sum([Factor(v, False)], owner, False) if found is None else found
         case name if name in VIEWS:
             chain, base = views_of(v, owner)
             found = log_of(base, owner, depth - 1)
@@ -76,23 +82,12 @@ def _added(v: Variable, owner: Owner) -> list[Variable]:
     stack = [v]
     while stack:
         v = stack.pop()
-        node = _under_dimshuffle(v, owner)
+        node = seen_through(v, owner)
         if node is None or node.op.name != "add" or len(found) + len(stack) >= MAX_TERMS:
             found.append(v)
         else:
             stack += node.inputs[::-1]
     return found
-
-
-def _under_dimshuffle(v: Variable, owner: Owner) -> Apply | None:
-    """The node behind ``v``; a sum under a dimshuffle as the sum of dimshuffled terms."""
-    node = owner(v)
-    inner = owner(node.inputs[0]) if node is not None and node.op.name == "dimshuffle" else None
-    if node is None or inner is None or inner.op.name != "add":
-        return node
-    rank = node.inputs[0].ndim
-    moved = [apply(node.op, [u], node.attrs).outputs[0] if u.ndim == rank else u for u in inner.inputs]
-    return apply(inner.op, moved, inner.attrs)
 
 
 def _log_of_terms(terms: Sequence[Variable], owner: Owner, depth: int) -> Variable | None:
@@ -119,10 +114,8 @@ def _logs(terms: Sequence[Variable], owner: Owner, depth: int) -> list[Variable]
 def _log_of_product(v: Variable, owner: Owner, depth: int) -> Variable | None:
     """The sum of the logarithms of the factors, if none can be negative, and one is known without the factor."""
     negative, given = factors(v, owner)
-    if negative:
-        return None
-    weighted = _log_of_weighted_sum(given, owner)
-    if weighted is not None:
+    weighted = _log_of_weighted_sum(given, owner, negative)
+    if weighted is not None or negative:
         return weighted
     if not all(is_positive_constant(f.value) or is_nonnegative(f.value, owner) for f in given):
         return None
@@ -138,15 +131,15 @@ def _is_one(v: Variable) -> bool:
     return isinstance(v, Constant) and bool((v.data == 1).all())
 
 
-def _log_of_weighted_sum(given: Sequence[Factor], owner: Owner) -> Variable | None:
-    """log(a*sum(w*exp(x))/b): numbers beside the sum, and weights in it of any sign."""
+def _log_of_weighted_sum(given: Sequence[Factor], owner: Owner, negative: bool) -> Variable | None:
+    """log(a*sum(w*exp(x))/b), or of its negative: numbers beside the sum, and weights in it of any sign."""
     for k, f in enumerate(given):
         total = None if f.below else _weighted_exp(f.value, owner)
         others = [_number(g, owner) for j, g in enumerate(given) if j != k]
         if total is None or any(g is None for g in others):
             continue
         one = _one(f.value)
-        above = multiply(one, False, [g for g in others if g is not None and not g.below])
+        above = multiply(one, negative, [g for g in others if g is not None and not g.below])
         below = multiply(one, False, [Factor(g.value, False) for g in others if g is not None and g.below])
         attrs = {"axis": total.axis, "keepdims": total.keepdims}
         return make("log_weighted_sum_exp", total.x, total.weights, above, below, **attrs)
@@ -191,6 +184,60 @@ def _exp_factor(v: Variable, owner: Owner) -> tuple[Variable, Variable] | None:
 
 def _one(v: Variable) -> Variable:
     return constant(np.ones((), v.dtype))
+
+
+# ------------------------------------------------------------------------------------------------ other bases
+
+
+def _log_of_exponential(node: Apply, name: str) -> Variable | None:
+    """The logarithm of c**x, c a number, to the base of the op ``name``: x times that of c."""
+    match node.op.name:
+        case "exp":
+            base, x = math.e, node.inputs[0]
+        case "exp2":
+            base, x = 2.0, node.inputs[0]
+        case "pow" if is_positive_constant(node.inputs[0]) and not node.inputs[0].ndim:
+            base, x = float(node.inputs[0].data), node.inputs[1]  # type: ignore[attr-defined]
+        case _:
+            return None
+    slope = LOGARITHMS[name](base)
+    return (x if slope == 1 else make("mul", x, constant(slope, x.dtype))) if slope else None
+
+
+def _log_of_exponentials(v: Variable, owner: Owner, name: str) -> Variable | None:
+    """The logarithm of 8 * 2**x / 2**y: of exponentials and positive numbers, not all of them numbers."""
+    negative, given = factors(v, owner)
+    if negative or all(isinstance(f.value, Constant) for f in given):
+        return None
+    logs = [_log_of_part(f.value, owner, name) for f in given]
+    if any(u is None for u in logs):
+        return None
+    signed = [make("neg", u) if f.below else u for f, u in zip(given, logs, strict=True) if not _is_one(f.value)]
+    return functools.reduce(functools.partial(make, "add"), signed)
+
+
+def _log_of_part(v: Variable, owner: Owner, name: str) -> Variable | None:
+    if is_positive_constant(v):
+        return make(name, v)
+    node = owner(v)
+    return None if node is None else _log_of_exponential(node, name)
+
+
+@rewriter("stabilize", *LOGARITHMS)
+def logarithm_of_exponential(node: Apply, owner: Owner) -> Variable | None:
+    """c**x overflows or underflows where its logarithm is x times that of c, an ordinary number; and what has a natural
+    logarithm of its own has one to the bases 2 and 10."""
+    v, name = node.inputs[0], node.op.name
+    made = owner(v)
+    if made is None or made.op.name in VIEWS:
+        return None
+    if name == "log":
+        found = _log_of_exponential(made, name)
+    else:
+        found = _log_of_exponentials(v, owner, name)
+        natural = log_of(v, owner) if found is None else None
+        found = found if natural is None else make("mul", natural, constant(LOGARITHMS[name](math.e), v.dtype))
+    return found if found is not None and found.type == node.outputs[0].type else None
 
 
 # ------------------------------------------------------------------------------------------------ rules
@@ -248,6 +295,21 @@ def log1p_in_parts(node: Apply, owner: Owner) -> Variable | None:
     return None if found is None else make("softplus", found)
 
 
+@rewriter("stabilize", "xlogy0", "xlog1py0")
+def logarithm_beside_weight(node: Apply, owner: Owner) -> Variable | None:
+    """y*log(softmax(x)), 0 where y is, has the logarithm that is known without its argument: a small probability is
+    rounded to 0."""
+    weight, y = node.inputs
+    made = owner(y)
+    _, base = views_of(made.inputs[0] if made is not None and made.op.name == "neg" else y, owner)
+    inner = owner(base)
+    if inner is None or inner.op.name not in EXPONENTIALS:
+        return None
+    logarithm = make("log" if node.op.name == "xlogy0" else "log1p", y).owner
+    found = None if logarithm is None else repaired(logarithm, owner)
+    return None if found is None else make("times_log0", weight, found)
+
+
 @rewriter("stabilize", "mul", "true_div")
 def exp_over_sum_of_exps(node: Apply, owner: Owner) -> Variable | None:
     """exp(x) / sum(exp(y)) is inf / inf, or 0 / 0: the maximum is taken out of both."""
@@ -257,12 +319,20 @@ def exp_over_sum_of_exps(node: Apply, owner: Owner) -> Variable | None:
     for k, f in enumerate(given):
         total = _weighted_exp(f.value, owner) if f.below else None
         for j, g in enumerate(given):
-            if total is not None and not g.below:
-                above = _shifted(g.value, total, owner)
-                if above is not None:
-                    rest = [h for i, h in enumerate(given) if i not in (j, k)]
-                    return multiply(make("true_div", above, _shifted_total(total, total)), negative, rest)
+            ratio = None if total is None or g.below else _ratio(g.value, total, owner)
+            if ratio is not None:
+                return multiply(ratio, negative, [h for i, h in enumerate(given) if i not in (j, k)])
     return None
+
+
+def _ratio(v: Variable, total: _Total, owner: Owner) -> Variable | None:
+    """v / total, the maximum taken out of both; of the same exponentials a weighted sum of their softmax, whose slope
+    does not cancel."""
+    other, axes = _weighted_exp(v, owner), (total.axis, total.keepdims)
+    if other is not None and other.x is total.x and (other.axis, other.keepdims) == axes and _is_one(total.weights):
+        return make("sum", make("mul", other.weights, make("softmax", total.x, axis=total.axis)), *axes)
+    above = _shifted(v, total, owner)
+    return None if above is None else make("true_div", above, _shifted_total(total, total))
 
 
 def _may_be_ratio(node: Apply, owner: Owner) -> bool:

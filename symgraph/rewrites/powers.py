@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,36 +134,6 @@ def log_of_integer_power(node: Apply, owner: Owner) -> Variable | None:
     return make("mul", make("log", make("abs", x) if even else x), power.inputs[1])
 
 
-LOGARITHMS: dict[str, Callable[[float], float]] = {"log": math.log, "log2": math.log2, "log10": math.log10}
-
-
-@rewriter("stabilize", *LOGARITHMS)
-def logarithm_of_exponential(node: Apply, owner: Owner) -> Variable | None:
-    """c**x overflows or underflows where its logarithm is x times that of c, an ordinary number."""
-    made = owner(node.inputs[0])
-    found = None if made is None else _exponential(made)
-    if found is None:
-        return None
-    base, x = found
-    slope = LOGARITHMS[node.op.name](base)
-    scaled = x if slope == 1 else make("mul", x, constant(slope, x.dtype))
-    return scaled if slope and scaled.type == node.outputs[0].type else None
-
-
-def _exponential(node: Apply) -> tuple[float, Variable] | None:
-    """(c, x) for c**x, c a number."""
-    match node.op.name:
-        case "exp":
-            return math.e, node.inputs[0]
-        case "exp2":
-            return 2.0, node.inputs[0]
-        case "pow":
-            base, x = node.inputs
-            positive = isinstance(base, Constant) and not base.ndim and bool(0 < base.data < np.inf)
-            return (float(base.data), x) if positive else None  # type: ignore[attr-defined]
-    return None
-
-
 @rule("stabilize")
 def log_of_cube(x: Pattern) -> Pair:
     """x³ overflows or underflows where its logarithm is an ordinary number."""
@@ -212,6 +180,13 @@ def product_with_inverse(x: Pattern, y: Pattern) -> Pair:
 def log_of_prod(x: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
     """The product overflows or underflows where its logarithm is an ordinary number."""
     return log(prod(x, axis=axis, keepdims=keepdims)), log_prod(x, axis=axis, keepdims=keepdims)
+
+
+@rule("stabilize")
+def log_prod_of_squares(x: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
+    """The squares underflow or overflow before they are multiplied."""
+    squares = log_prod(sqr(x), axis=axis, keepdims=keepdims)
+    return squares, 2 * log_prod(absolute(x), axis=axis, keepdims=keepdims)
 
 
 # ------------------------------------------------------------------------------------------------ common factors

@@ -9,7 +9,7 @@ from symgraph.match import Owner
 from symgraph.types import UNSIGNED, is_float
 
 _NONNEGATIVE = frozenset({
-    "sqr", "exp", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "cosh", "sech", "sech2",
+    "sqr", "exp", "exp2", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "cosh", "sech", "sech2",
     "erfc", "erfcx", "norm", "exp_difference", "hypot",
 })  # fmt: skip
 _KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "max", "min", "maximum", "cast", "sqrt"})
@@ -24,6 +24,8 @@ def is_nonnegative(v: Variable, owner: Owner, depth: int = 4) -> bool:
     if v.dtype == "bool" or v.dtype in UNSIGNED or node is None:
         return v.dtype == "bool" or v.dtype in UNSIGNED
     if node.op.name == "shape_of" or (node.op.name in _NONNEGATIVE and is_float(v.dtype)):
+        return True
+    if node.op.name == "pow" and is_positive_constant(node.inputs[0]) and is_float(v.dtype):
         return True
     data = node.inputs[:1] if node.op.name in _VIEWS else node.inputs
     keeps = node.op.name in _VIEWS or (node.op.name in _KEEPS_SIGN and is_float(v.dtype))

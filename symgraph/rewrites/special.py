@@ -14,11 +14,13 @@ from symgraph.pattern import (
     gamma_ratio,
     log,
     log1p,
+    log_abs_gamma,
     log_erfc,
     log_gamma,
     log_half_erfc,
     sqr,
 )
+from symgraph.pattern import abs as absolute
 from symgraph.rewrite import rule
 
 Pair = tuple[Any, Any]
@@ -83,6 +85,12 @@ def log1p_of_negated_half_erfc(x: Pattern) -> Pair:
 def log_of_gamma(x: Pattern) -> Pair:
     """gamma overflows past 171, where its logarithm is some hundreds."""
     return log(gamma(x)), log_gamma(x)
+
+
+@rule("stabilize")
+def log_of_abs_gamma(x: Pattern) -> Pair:
+    """|gamma(x)| overflows past 171 and underflows below -178, where its logarithm is an ordinary number."""
+    return log(absolute(gamma(x))), log_abs_gamma(x)
 
 
 @rule("stabilize")

@@ -186,12 +186,6 @@ def inverse_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
 
 
 @rule("stabilize")
-def square_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
-    """exp(x - y)² is exp(2x - 2y)."""
-    return sqr(exp_difference(x, y)), exp_difference(2 * x, 2 * y)
-
-
-@rule("stabilize")
 def root_of_exp_difference(x: Pattern, y: Pattern) -> Pair:
     """exp(x - y) overflows where its root does not."""
     return sqrt(exp_difference(x, y)), exp_difference(0.5 * x, 0.5 * y)

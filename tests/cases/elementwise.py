@@ -363,11 +363,24 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "softplus": [
         *smooth(T.softplus, lambda x: np.logaddexp(x, 0.0)), case(T.softplus, floats((-9, 9)), special.softplus)
     ],
+    "log_softplus": [  # where it passes 0 the rounding of softplus is as large as it
+        *smooth(T.log_softplus, lambda x: np.log(np.logaddexp(x, 0.0)), (-3.0, -0.5), (1.5, 3.0)),
+        case(T.log_softplus, floats((-900, -2), (2, 900)),
+             by_mpmath(lambda x: mpmath.log(mpmath.log1p(mpmath.exp(x))))),
+    ],
     "log_sigmoid": smooth(T.log_sigmoid, special.log_expit),
     "xlogx": smooth(T.xlogx, _xlogx, POSITIVE),
     "xlogy0": [
         case(T.xlogy0, pairs([WIDE], [POSITIVE]), special.xlogy, (0, 1)),
         case(T.xlogy0, lambda rng, d: [np.zeros(3, d), np.array([0.0, 1.0, -1.0], d)], lambda x, y: np.zeros(3)),
+    ],
+    "xlog1py0": [
+        case(T.xlog1py0, pairs([WIDE], [(-0.7, 3.0)]), special.xlog1py, (0, 1)),
+        case(T.xlog1py0, lambda rng, d: [np.zeros(3, d), np.array([-1.0, 1.0, -3.0], d)], lambda x, y: np.zeros(3)),
+    ],
+    "times_log0": [
+        case(T.times_log0, pairs([WIDE], [WIDE]), np.multiply, (0, 1)),
+        case(T.times_log0, lambda rng, d: [np.zeros(2, d), np.array([-np.inf, 1.0], d)], lambda x, y: np.zeros(2)),
     ],
     "logaddexp": [
         case(T.logaddexp, pairs([WIDE], [WIDE]), np.logaddexp, (0, 1)), case(T.logaddexp, special_pairs, np.logaddexp)
@@ -408,6 +421,11 @@ SPECIAL: dict[str, list[Case]] = {
         case(S.log_gamma, floats((2.5, 9.0), (-3.8, -3.4)), lambda x: np.log(special.gamma(x)), (0,), 16.0),
         case(S.log_gamma, floats((200.0, 900.0)), special.gammaln, (0,)),
         case(S.log_gamma, floats((-2.9, -2.1), (-0.9, -0.1)), lambda x: np.full_like(x, np.nan)),
+    ],
+    "log_abs_gamma": [
+        case(S.log_abs_gamma, floats((2.5, 9.0), (-3.8, -3.4)), special.gammaln, (0,), 16.0),
+        case(S.log_abs_gamma, floats((200.0, 900.0)), special.gammaln, (0,)),
+        case(S.log_abs_gamma, lambda rng, d: [np.array([-1.0, -2.0, -90.0], d)], lambda x: np.full_like(x, np.nan)),
     ],
     "gamma_ratio": [
         case(S.gamma_ratio, pairs([(2.5, 6.0)], [(2.5, 6.0)]),

@@ -49,6 +49,6 @@ class Family:
 
 def families() -> dict[str, Family]:
     """All of them by name."""
-    from tests.families import elements, rows, several
+    from tests.families import differences, elements, rows, several
 
-    return {**elements.FAMILIES, **several.FAMILIES, **rows.FAMILIES}
+    return {**elements.FAMILIES, **several.FAMILIES, **differences.FAMILIES, **rows.FAMILIES}

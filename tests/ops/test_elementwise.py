@@ -170,6 +170,20 @@ def test_gradients_at_kinks(build: Callable[..., Variable], expected: list[float
     np.testing.assert_allclose(slope(build, X), expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize("decimals", [-3, -1, 0, 1, 3, 20])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_round_to_decimals_is_numpys(dtype: str, decimals: int) -> None:
+    values = np.array([0, 5, 15, 25, -35, 12345, 0.125, 2.675, -1.05, 1e-4, 4999.5]).astype(dtype)
+    x = sg.vector("x", dtype)
+    for y in (sg.round(x, decimals), x.round(decimals), round(x, decimals)):
+        np.testing.assert_array_equal(evaluate([y], {x: values})[0], np.round(values, decimals), strict=True)
+
+
+def test_decimals_are_an_integer() -> None:
+    with pytest.raises(TypeError):
+        sg.round(sg.vector("x"), 0.5)
+
+
 def test_two_variables_share_a_tie() -> None:
     for op in (sg.maximum, sg.minimum):
         for by in (0, 1):

@@ -123,6 +123,38 @@ def test_labels_and_one_hot_rows_give_the_same_loss():
     np.testing.assert_allclose(by_label, one_hot, rtol=1e-15)
 
 
+CERTAIN = {
+    "labels": (lambda p: nn.categorical_crossentropy(p, np.array([0, 0, 1])), [0, INF, np.log(2)]),
+    "one-hot": (lambda p: nn.categorical_crossentropy(p, np.eye(2)[[0, 0, 1]]), [0, INF, np.log(2)]),
+    "binary": (lambda p: nn.binary_crossentropy(p[:, 0], np.array([1.0, 1.0, 0.0])), [0, INF, np.log(2)]),
+    "binary, the other": (lambda p: nn.binary_crossentropy(p[:, 1], np.array([0.0, 0.0, 1.0])), [0, INF, np.log(2)]),
+}
+
+
+@pytest.mark.parametrize("name", CERTAIN)
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_what_is_certain_costs_nothing_or_everything_and_has_a_slope(name, backend):
+    """0*log(0) is 0: a class that neither is nor was expected adds nothing to a loss or its gradient."""
+    build, expected = CERTAIN[name]
+    p = sg.tensor("p", "float64", (3, 2))
+    loss = build(p)
+    found, g = sg.function([p], [loss, sg.grad(loss.sum(), p)], backend=backend)([[1, 0], [0, 1], [0.5, 0.5]])
+    np.testing.assert_allclose(found, expected)
+    assert not np.isnan(g).any()
+    used = {"binary": 0, "binary, the other": 1}.get(name)
+    slopes = {0: [-1, -INF, 2], 1: [1, INF, -2]} if used is not None else {0: [-1, -INF, 0], 1: [0, 0, -2]}
+    for k in range(2):
+        np.testing.assert_array_equal(g[:, k], slopes[k] if used in (None, k) else [0, 0, 0])
+
+
+def test_a_class_that_is_masked_out_adds_nothing():
+    x, y = sg.tensor("x", "float64", (1, 3)), np.array([[0.0, 1.0, 0.0]])
+    loss = nn.categorical_crossentropy(nn.softmax(x), y).sum()
+    found, g = sg.function([x], [loss, sg.grad(loss, x)])([[-INF, 0.0, 1.0]])
+    np.testing.assert_allclose(found, np.log1p(np.e))
+    np.testing.assert_allclose(g, [[0, -1 / (1 + 1 / np.e), 1 / (1 + 1 / np.e)]], rtol=1e-15)
+
+
 @pytest.mark.parametrize("label", [4, 100, -1])
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_a_label_out_of_range_is_an_error_at_the_call(label, dtype):

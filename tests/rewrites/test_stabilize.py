@@ -384,3 +384,23 @@ def test_a_product_of_exponentials_is_not_below_zero(dtype: str, backend: str) -
     f = sg.function([x, y], [e(x) * e(y), 1 / (e(x) * e(y)), 1 / sg.minimum(e(x) * e(y), 1)], backend=backend)
     for found in f(a, b):
         assert ((found >= 0) & ~np.signbit(found))[a != -b].all()
+
+
+def test_the_square_of_an_exponential_overflows_no_sooner_than_its_value() -> None:
+    x, y = sg.vectors("x y")
+    (z,) = rewrite([sg.sqr(e(x) * e(y))])
+    assert evaluate([z], {x: np.array([1.7e308]), y: np.array([-1.7e308])})[0] == 1
+
+
+@pytest.mark.parametrize("f", [sg.sqrt, sg.log])
+def test_a_difference_by_its_distance_is_nan_where_a_part_is(f: Formula) -> None:
+    x = sg.vector("x")
+    (y,) = rewrite([f(x + 1) - f(x)])
+    assert "sub" not in named(y)
+    assert np.isnan(evaluate([y], {x: np.array([-0.5, -1.0, -2.0, -np.inf, np.nan])})[0]).all()
+
+
+def test_places_that_are_one_or_far_apart_stay_a_difference() -> None:
+    x, y = sg.vectors("x y")
+    for v in (sg.sqrt(x) - sg.sqrt(y), sg.log(x) - sg.log(2 * x), 1 / x - 2 / (x + 1), sg.sqrt(x) - sg.sqrt(x)):
+        assert rewrite([v], ("canonicalize", "stabilize")) == [v]

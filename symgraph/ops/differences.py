@@ -1,0 +1,154 @@
+"""Differences that would cancel, in values or in slopes, written by what makes them: nothing is subtracted that is
+nearly equal.
+
+Rules alone make these ops (``symgraph.rewrites.differences``). Two places whose distance is known move together, so the
+slope by both is given to the first.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from symgraph import expression
+from symgraph.expression import Expr, const, select
+from symgraph.kinds import elementwise
+from symgraph.ops.elementwise import absolute, eq, sqr, switch
+from symgraph.ops.special import horner
+from symgraph.ops.transcendental import cos, exp, expm1, hypot, share, sqrt, tanh
+
+__all__: list[str] = []
+
+INF = float("inf")
+
+# ------------------------------------------------------------------------------------------------ two places
+
+
+@elementwise(grad=lambda g, x, y, d, out: [-(g * (0.5 * (out / sqrt(x)) / sqrt(y))), None, None])
+def sqrt_step(x: Any, y: Any, d: Any) -> Any:
+    """sqrt(y) - sqrt(x), where y - x is d, not 0."""
+    return d / (expression.sqrt(y) + expression.sqrt(x))
+
+
+@elementwise(grad=lambda g, x, y, d, out: [-(g * (d / x / y)), None, None])
+def log_step(x: Any, y: Any, d: Any) -> Any:
+    """log(y) - log(x), where y - x is d > 0: log1p(d / x), and the difference itself where that ratio overflows."""
+    ratio = d / expression.absolute(x)
+    step = select(ratio < INF, expression.log1p(ratio), expression.log(y) - expression.log(x))
+    return select(x < 0, const(float("nan"), x.dtype), step)
+
+
+@elementwise(grad=lambda g, x, y, d, out: [-(g * (out * (1 / x + 1 / y))), None, None])
+def inverse_step(x: Any, y: Any, d: Any) -> Any:
+    """a/y - a/x, where d is a*(x - y): d / (x*y), by the larger place first, so that no quotient overflows on the
+    way."""
+    lower = expression.absolute(x) < expression.absolute(y)
+    return d / select(lower, y, x) / select(lower, x, y)
+
+
+# ------------------------------------------------------------------------------------------------ a root and its part
+
+
+def _root(x: Expr, y: Expr) -> Expr:
+    """sqrt(x*x + y), without the square where it would overflow."""
+    size = expression.absolute(x)
+    far = (size > 2.0 ** (np.finfo(x.dtype).maxexp // 2 - 1)) & (size < INF)
+    return select(far, size * expression.sqrt(1 + y / size / size), expression.sqrt(x * x + y))
+
+
+@elementwise(grad=lambda g, x, y, out: [g * (x / out), g * (0.5 / out)])
+def shifted_root(x: Any, y: Any) -> Any:
+    """sqrt(x*x + y)."""
+    return _root(x, y)
+
+
+@elementwise(grad=lambda g, x, y, out: [-(g * (out / shifted_root(x, y))), g * (0.5 / shifted_root(x, y))])
+def root_gap(x: Any, y: Any) -> Any:
+    """sqrt(x*x + y) - x; for x > 0, where that cancels, y / (sqrt(x*x + y) + x)."""
+    root = _root(x, y)
+    return select((x > 0) & (root < INF), y / (root + x), root - x)
+
+
+def _hypot_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """By x out/hypot, negated, of which out may underflow; at 0, where the slope of hypot is 0, it is -1."""
+    length = hypot(x, y)
+    part = switch(x > 0, y / length * (y / (length + x)), out / length)
+    return [-(g * switch(eq(length, 0), 1, part)), g * share(y, length)]
+
+
+@elementwise(grad=_hypot_gap_grad)
+def hypot_gap(x: Any, y: Any) -> Any:
+    """hypot(x, y) - x; for x > 0, where that cancels, y*y / (hypot(x, y) + x)."""
+    length, side = hypot(x, y), expression.absolute(y)
+    return select((x > 0) & (length < INF), side * (side / (length + x)), length - x)
+
+
+# ------------------------------------------------------------------------------------------------ over the argument
+
+_EXP = tuple(1 / math.factorial(k + 1) for k in range(18, -1, -1))
+_SINH = tuple(1 / math.factorial(2 * k + 1) for k in range(9, -1, -1))
+_SIN = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9, -1, -1))
+"""Below 1 by their series: there the two parts of a slope cancel."""
+
+
+def _slope(coefficients: tuple[float, ...]) -> tuple[float, ...]:
+    """The derivative of a polynomial."""
+    degree = len(coefficients) - 1
+    return tuple(c * (degree - k) for k, c in enumerate(coefficients[:-1]))
+
+
+def _expm1_over_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    far = switch(x > 40, y * (1 - 1 / x), (exp(x) - y) / x)
+    return [g * switch(absolute(x) < 1, horner(x, _slope(_EXP)), far)]
+
+
+@elementwise(grad=_expm1_over_grad)
+def expm1_over(x: Any) -> Any:
+    """(exp(x) - 1) / x, and 1 at 0."""
+    half = expression.exp(0.5 * x)
+    far = select(x > 40, half / x * half, expression.expm1(x) / x)  # exp(x) overflows before it is divided
+    return select(expression.absolute(x) < 1, horner(x, _EXP), far)
+
+
+def _sinh_over_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    far = y * (1 / tanh(x) - 1 / x)
+    return [g * switch(absolute(x) < 1, 2 * x * horner(sqr(x), _slope(_SINH)), far)]
+
+
+@elementwise(grad=_sinh_over_grad)
+def sinh_over(x: Any) -> Any:
+    """sinh(x) / x, and 1 at 0."""
+    return select(expression.absolute(x) < 1, horner(x * x, _SINH), expression.sinh(x) / x)
+
+
+def _sin_over_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    return [g * switch(absolute(x) < 1, 2 * x * horner(sqr(x), _slope(_SIN)), (cos(x) - y) / x)]
+
+
+@elementwise(grad=_sin_over_grad)
+def sin_over(x: Any) -> Any:
+    """sin(x) / x, and 1 at 0."""
+    return select(expression.absolute(x) < 1, horner(x * x, _SIN), expression.sin(x) / x)
+
+
+# ------------------------------------------------------------------------------------------------ beside the argument
+
+_ARCTANH = tuple(1 / (2 * k + 3) for k in range(17, -1, -1))
+_EXP_REST = tuple(1 / math.factorial(k + 2) for k in range(17, -1, -1))
+
+
+@elementwise(grad=lambda g, x, y: [-(g * (x / (1 + x)))])
+def log1p_minus(x: Any) -> Any:
+    """log(1 + x) - x; for small x by r = x / (2 + x), of which log(1 + x) is 2*arctanh(r)."""
+    r = x / (2 + x)
+    square = r * r
+    near = r * (2 * square * horner(square, _ARCTANH) - x)
+    return select(expression.absolute(x) < 0.5, near, expression.log1p(x) - x)
+
+
+@elementwise(grad=lambda g, x, y: [g * expm1(x)])
+def expm1_minus(x: Any) -> Any:
+    """exp(x) - 1 - x; for small x by its series."""
+    return select(expression.absolute(x) < 1, x * x * horner(x, _EXP_REST), expression.expm1(x) - x)

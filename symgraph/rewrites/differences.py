@@ -1,0 +1,229 @@
+"""Stabilize: differences that cancel though what makes them is plain to see (see ``stabilize`` for the law).
+
+Two values of one function are close where their places are: x + 1 and x, x + 2 and x - 1. A root is close to a part of
+it: sqrt(x² + 1) and x, or sqrt(b² - 4*a*c) and b in the roots of a quadratic equation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symgraph.graph import Apply, Constant, Variable, constant
+from symgraph.match import Owner, make, seen_through
+from symgraph.pattern import (
+    Pattern,
+    arccosh,
+    arcsinh,
+    expm1,
+    expm1_minus,
+    expm1_over,
+    log,
+    log1p,
+    log1p_minus,
+    root_gap,
+    sin,
+    sin_over,
+    sinh,
+    sinh_over,
+)
+from symgraph.rewrite import rewriter, rule
+from symgraph.rewrites.signs import is_nonnegative
+from symgraph.types import is_float
+
+Pair = tuple[Any, Any]
+
+# ------------------------------------------------------------------------------------------------ two places
+
+
+@dataclass(frozen=True)
+class _Place:
+    """scale * f(value), where ``f`` is "sqrt", "log" or "inverse" and ``value`` is base + at."""
+
+    f: str
+    scale: float
+    value: Variable
+    base: Variable
+    at: float
+
+
+@rewriter("stabilize", "sub")
+def difference_of_close_values(node: Apply, owner: Owner) -> Variable | None:
+    """sqrt(x + 1) - sqrt(x), log(x + 1) - log(x) and 1/x - 1/(x + 1) cancel for large x; written by the distance of the
+    two places they do not."""
+    y, x = (_place(v, owner) for v in node.inputs)
+    if x is None or y is None or (x.f, x.scale) != (y.f, y.scale) or x.base is not y.base:
+        return None
+    step = _step(x, y)
+    return step if step is not None and step.type == node.outputs[0].type else None
+
+
+def _step(x: _Place, y: _Place) -> Variable | None:
+    """The value at ``y`` minus that at ``x``."""
+    if x.f == "inverse":
+        return _made("inverse_step", x, y, x.scale * (x.at - y.at))
+    if x.f == "log" and y.at < x.at:
+        back = _step(y, x)
+        return None if back is None else make("neg", back)
+    step = _made(f"{x.f}_step", x, y, y.at - x.at)
+    return step if step is None or x.scale == 1 else make("mul", constant(x.scale, step.dtype), step)
+
+
+def _made(op: str, x: _Place, y: _Place, number: float) -> Variable | None:
+    """The op on both places and a number, if that is one of their dtype, and not 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        fitted = np.asarray(number).astype(x.value.dtype)
+    return make(op, x.value, y.value, constant(fitted)) if fitted and np.isfinite(fitted) else None
+
+
+def _place(v: Variable, owner: Owner) -> _Place | None:
+    node = seen_through(v, owner)
+    if node is None or not is_float(v.dtype):
+        return None
+    match node.op.name:
+        case "sqrt" | "log":
+            return _Place(node.op.name, 1.0, node.inputs[0], *_offset(node.inputs[0], owner))
+        case "log1p":
+            base, at = _offset(node.inputs[0], owner)
+            return _Place("log", 1.0, make("add", 1, node.inputs[0]), base, at + 1)
+        case "true_div":
+            scale, value = _number(node.inputs[0]), node.inputs[1]
+            return None if scale is None else _Place("inverse", scale, value, *_offset(value, owner))
+        case "mul":
+            scale, value = next(((c, u) for u, v in _both_ways(node) if (c := _number(v)) is not None), (None, v))
+            inner = None if scale is None else _place(value, owner)
+            return None if scale is None or inner is None else replace(inner, scale=scale * inner.scale)
+    return None
+
+
+def _both_ways(node: Apply) -> tuple[tuple[Variable, Variable], tuple[Variable, Variable]]:
+    """The two operands of a node, and swapped."""
+    x, y = node.inputs
+    return (x, y), (y, x)
+
+
+def _offset(v: Variable, owner: Owner) -> tuple[Variable, float]:
+    """(u, c) where ``v`` is u + c, c a number."""
+    node = seen_through(v, owner)
+    if node is None or node.op.name not in ("add", "sub"):
+        return v, 0.0
+    x, y = node.inputs
+    first, second = _number(x), _number(y)
+    if second is not None:
+        return x, second if node.op.name == "add" else -second
+    if first is not None:
+        return y if node.op.name == "add" else make("neg", y), first
+    return v, 0.0
+
+
+def _number(v: Variable) -> float | None:
+    """The number that ``v`` is, if it is a constant scalar, finite and not 0."""
+    if not isinstance(v, Constant) or v.ndim or not is_float(v.dtype) or not np.isfinite(v.data):
+        return None
+    return float(v.data) or None
+
+
+# ------------------------------------------------------------------------------------------------ a root and its part
+
+
+@rewriter("stabilize", "add", "sub")
+def root_beside_its_part(node: Apply, owner: Owner) -> Variable | None:
+    """sqrt(x² + y) - x and sqrt(1 + y) - 1 cancel where y is small; y over the sum of both does not. Of the roots of a
+    quadratic equation it is one or the other that cancels."""
+    signs = (1, -1 if node.op.name == "sub" else 1)
+    first, second = (_unsigned(v, sign, owner) for v, sign in zip(node.inputs, signs, strict=True))
+    for (sign, root), (other, x) in ((first, second), (second, first)):
+        if sign == other and is_nonnegative(x, owner):
+            continue  # two numbers of one sign: nothing cancels
+        gap = _gap(root, x, sign != other, owner)
+        if gap is not None and gap.type == node.outputs[0].type:
+            return gap if sign > 0 else make("neg", gap)
+    return None
+
+
+def _unsigned(v: Variable, sign: int, owner: Owner) -> tuple[int, Variable]:
+    node = owner(v)
+    return (-sign, node.inputs[0]) if node is not None and node.op.name == "neg" else (sign, v)
+
+
+def _gap(root: Variable, x: Variable, subtracted: bool, owner: Owner) -> Variable | None:
+    """root - x, or else root + x, where the root is of x² and more."""
+    node, part = seen_through(root, owner), x if subtracted else make("neg", x)
+    if node is None:
+        return None
+    if node.op.name == "hypot":
+        others = [u for u, v in _both_ways(node) if v is x]
+        return make("hypot_gap", part, others[0]) if others else None
+    rest = _beside_square(node.inputs[0], x, owner) if node.op.name == "sqrt" else None
+    return None if rest is None else make("root_gap", part, rest)
+
+
+def _beside_square(v: Variable, x: Variable, owner: Owner) -> Variable | None:
+    """y where ``v`` is x² + y."""
+    node = seen_through(v, owner)
+    if node is None or node.op.name not in ("add", "sub"):
+        return None
+    a, b = node.inputs
+    if _is_square(a, x, owner):
+        return b if node.op.name == "add" else constant(-b.data) if isinstance(b, Constant) else make("neg", b)
+    return a if node.op.name == "add" and _is_square(b, x, owner) else None
+
+
+def _is_square(v: Variable, x: Variable, owner: Owner) -> bool:
+    """Whether ``v`` is x²."""
+    root, square = _number(x), _number(v)
+    if root is not None and square is not None:
+        return root * root == square
+    node, made = seen_through(v, owner), seen_through(x, owner)
+    inner = made.inputs[0] if made is not None and made.op.name == "abs" else x
+    return node is not None and node.op.name == "sqr" and node.inputs[0] is inner
+
+
+@rule("stabilize")
+def arcsinh_from_log(x: Pattern) -> Pair:
+    """x + sqrt(x² + 1) is near 1 for small x, and its logarithm has lost its digits; arcsinh keeps them."""
+    return log(root_gap(-x, 1)), arcsinh(x)
+
+
+@rule("stabilize", x="positive")
+def arccosh_from_log(x: Pattern) -> Pair:
+    """x + sqrt(x² - 1) is near 1 for x near 1, and its logarithm has lost its digits; arccosh keeps them."""
+    return log(root_gap(-x, -1)), arccosh(x)
+
+
+# ------------------------------------------------------------------------------------------------ over the argument
+
+
+@rule("stabilize", x="positive")
+def expm1_over_argument(x: Pattern) -> Pair:
+    """The slope of (exp(x) - 1) / x is a difference of two that are nearly equal for small x; at 0 there is none."""
+    return expm1(x) / x, expm1_over(x)
+
+
+@rule("stabilize", x="positive")
+def sinh_over_argument(x: Pattern) -> Pair:
+    """The slope of sinh(x) / x is a difference of two that are nearly equal for small x; at 0 there is none."""
+    return sinh(x) / x, sinh_over(x)
+
+
+@rule("stabilize", x="positive")
+def sine_over_argument(x: Pattern) -> Pair:
+    """The slope of sin(x) / x is a difference of two that are nearly equal for small x; at 0 there is none."""
+    return sin(x) / x, sin_over(x)
+
+
+# ------------------------------------------------------------------------------------------------ beside the argument
+
+
+@rule("stabilize")
+def log1p_minus_argument(x: Pattern) -> Pair:
+    """log(1 + x) - x is about -x²/2 for small x, and cancels there."""
+    return log1p(x) - x, log1p_minus(x)
+
+
+@rule("stabilize")
+def expm1_minus_argument(x: Pattern) -> Pair:
+    """exp(x) - 1 - x is about x²/2 for small x, and cancels there."""
+    return expm1(x) - x, expm1_minus(x)

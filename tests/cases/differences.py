@@ -1,0 +1,108 @@
+"""Cases of the ops that differences become: at places a known distance apart, and of a root and its part."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+
+from symgraph.ops import differences as D
+from tests.cases import Arrays, Case
+from tests.cases.elementwise import (
+    OFF_ZERO,
+    POSITIVE,
+    by_mpmath,
+    case,
+    floats,
+    pairs,
+    special_pairs,
+    special_values,
+)
+
+
+def _tiny(rng: np.random.Generator, dtype: str) -> Arrays:
+    """A number whose inverse is out of range."""
+    return [np.array([np.finfo(dtype).tiny / 4, 0.3], dtype)]
+
+
+def _small(rng: np.random.Generator, dtype: str) -> Arrays:
+    return [np.array([1e-5, -1e-6, 0.0], dtype)]
+
+
+def _far(rng: np.random.Generator, dtype: str) -> Arrays:
+    """Numbers whose squares are out of range."""
+    largest = np.finfo(dtype).max
+    return [np.array([0.7 * largest, -0.2 * largest, 0.1 * largest], dtype), np.array([2.0, 0.5, -2.0], dtype)]
+
+
+def _ends(rng: np.random.Generator, dtype: str) -> Arrays:
+    info = np.finfo(dtype)
+    return [np.array([0.1 * info.max, -0.1 * info.max, 8 * info.tiny], dtype),
+            np.array([0.2 * info.max, 0.3 * info.max, 4 * info.tiny], dtype)]  # fmt: skip
+
+
+def _hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(x) | np.isnan(y), np.nan, np.hypot(x, y))
+
+
+CASES: dict[str, list[Case]] = {
+    "sqrt_step": [
+        case(lambda x: D.sqrt_step(x, x + 1, 1.0), floats(POSITIVE, (1e2, 1e4)),
+             by_mpmath(lambda x: mpmath.sqrt(x + 1) - mpmath.sqrt(x)), (0,)),
+        case(lambda x: D.sqrt_step(x, x + 1, 1.0), special_values,
+             lambda x: np.where(x == np.inf, 0, np.sqrt(x + 1) - np.sqrt(x))),
+    ],
+    "log_step": [
+        case(lambda x: D.log_step(x, x + 1, 1.0), floats(POSITIVE, (1e2, 1e4)),
+             by_mpmath(lambda x: mpmath.log(x + 1) - mpmath.log(x)), (0,)),
+        case(lambda x: D.log_step(x, x + 1, 1.0), _tiny, by_mpmath(lambda x: mpmath.log(x + 1) - mpmath.log(x))),
+        case(lambda x: D.log_step(x, x + 1, 1.0), special_values,
+             lambda x: np.where(x == np.inf, 0, np.log(x + 1) - np.log(x))),
+    ],
+    "inverse_step": [
+        case(lambda x: D.inverse_step(x, x + 1, -1.0), floats(POSITIVE, (-0.8, -0.2), (-3.0, -1.2), (10, 100)),
+             by_mpmath(lambda x: 1 / (x + 1) - 1 / x), (0,)),
+        case(lambda x: D.inverse_step(x, x + 1, -1.0), special_values, lambda x: 1 / (x + 1) - 1 / x),
+    ],
+    "shifted_root": [
+        case(D.shifted_root, pairs(OFF_ZERO, [POSITIVE]), lambda x, y: np.sqrt(x * x + y), (0, 1)),
+        case(D.shifted_root, special_pairs, lambda x, y: np.sqrt(x * x + y)),
+        case(D.shifted_root, _far, lambda x, y: np.abs(x)),
+    ],
+    "root_gap": [
+        case(D.root_gap, pairs(OFF_ZERO, [POSITIVE]), by_mpmath(lambda x, y: mpmath.sqrt(x * x + y) - x), (0, 1)),
+        case(lambda x: D.root_gap(x, 1.0), floats((20, 90), (-90, -20)),
+             by_mpmath(lambda x: mpmath.sqrt(x * x + 1) - x), (0,)),
+        case(D.root_gap, special_pairs, lambda x, y: np.sqrt(x * x + y) - x),
+    ],
+    "hypot_gap": [
+        case(D.hypot_gap, pairs(OFF_ZERO, OFF_ZERO), by_mpmath(lambda x, y: mpmath.hypot(x, y) - x), (0, 1)),
+        case(D.hypot_gap, _ends, by_mpmath(lambda x, y: mpmath.hypot(x, y) - x)),
+        case(D.hypot_gap, special_pairs, lambda x, y: _hypot(x, y) - x),
+    ],
+    "log1p_minus": [
+        case(D.log1p_minus, floats((-0.7, -0.1), (0.1, 3.0), (5, 90)),
+             by_mpmath(lambda x: mpmath.log(1 + x) - x), (0,)),
+        case(D.log1p_minus, floats((-0.01, 0.01)), by_mpmath(lambda x: mpmath.log(1 + x) - x)),
+        case(D.log1p_minus, special_values, lambda x: np.log1p(x) - x),
+    ],
+    "expm1_minus": [
+        case(D.expm1_minus, floats((-3.0, -0.1), (0.1, 3.0)), by_mpmath(lambda x: mpmath.expm1(x) - x), (0,)),
+        case(D.expm1_minus, floats((-0.01, 0.01)), by_mpmath(lambda x: mpmath.expm1(x) - x)),
+        case(D.expm1_minus, special_values, lambda x: np.expm1(x) - x),
+    ],
+    "expm1_over": [
+        case(D.expm1_over, floats((-3.0, -0.1), (0.1, 3.0), (-30, 30)), by_mpmath(lambda x: mpmath.expm1(x) / x), (0,)),
+        case(D.expm1_over, _small, by_mpmath(lambda x: 1 + x / 2 + x * x / 6)),
+        case(D.expm1_over, special_values, lambda x: np.where(x == 0, 1, np.expm1(x) / x)),
+    ],
+    "sinh_over": [
+        case(D.sinh_over, floats((-3.0, -0.1), (0.1, 3.0)), by_mpmath(lambda x: mpmath.sinh(x) / x), (0,)),
+        case(D.sinh_over, _small, by_mpmath(lambda x: 1 + x * x / 6)),
+        case(D.sinh_over, special_values, lambda x: np.where(x == 0, 1, np.sinh(x) / x)),
+    ],
+    "sin_over": [
+        case(D.sin_over, floats((-2.5, -0.1), (0.1, 2.5)), by_mpmath(lambda x: mpmath.sin(x) / x), (0,)),
+        case(D.sin_over, _small, by_mpmath(lambda x: 1 - x * x / 6)),
+        case(D.sin_over, special_values, lambda x: np.where(x == 0, 1, np.sin(x) / x)),
+    ],
+}  # fmt: skip
