@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from symgraph.expression import cast
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Constant, Variable, constant, describe, label
 from symgraph.kinds import structured
-from symgraph.op import OPS, attach
+from symgraph.op import OPS, Guard, attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
@@ -183,11 +184,19 @@ def alloc(value: Any, *shape: Any) -> Variable:
 # ------------------------------------------------------------------------------------------------ ranges
 
 
+def _rises_or_falls(start: Variable, step: Variable, length: Variable, dtype: str) -> Sequence[Guard]:
+    """Whether a step that only a call knows is other than 0."""
+    if isinstance(step, Constant):
+        return ()
+    return (Guard(ew.neq(step, 0), "the step is 0", "give a step above or below 0", ShapeError),)
+
+
 @structured(
     name="arange",
     infer=lambda start, step, length, dtype: TensorType(dtype, (extent_of(length),)),
     reference=lambda start, step, length, dtype: start + np.arange(int(length)).astype(dtype) * step,
     grad=lambda g, start, step, length, y, dtype: _range_grad(g, y),
+    guards=_rises_or_falls,
     sizes_from=2,
 )
 def _arange(start: Operand, step: Operand, shape: tuple[int, ...], dtype: str) -> Compute:
@@ -224,7 +233,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     Raises
     ------
     ShapeError
-        If ``step`` is 0.
+        If ``step`` is 0; when called, where only the call tells.
     DTypeError
         If a float Variable would decide the length: use ``linspace``.
     """

@@ -89,7 +89,7 @@ def _entry(x: Variable, part: Any, axis: int) -> list[Entry]:
 
 
 def _index_array(x: Variable, part: Any) -> Variable:
-    if isinstance(part, list | np.ndarray) and np.size(part) == 0 and not isinstance(part, np.ndarray):
+    if isinstance(part, list) and not holds_variable(part) and np.size(part) == 0:
         part = np.zeros(np.shape(part), "int64")
     index = as_variable(part)
     if not is_integer(index.dtype) and index.dtype != "bool":

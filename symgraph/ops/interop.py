@@ -43,6 +43,11 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, out: Any = No
     return _called(name, inputs, {})
 
 
+def _array(self: Variable, *args: Any, **kwargs: Any) -> Any:
+    mend = "join variables with symgraph.stack([x, y]), or compute the value: x.eval({...})"
+    raise TypeError(_refused("np.array", "needs values, and a variable has none yet", [self], mend))
+
+
 def _array_function(
     self: Variable, function: Any, types: Iterable[type], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -75,3 +80,4 @@ def _refused(what: str, why: str, args: Sequence[Any], mend: str) -> str:
 attach("__array_ufunc__", _array_ufunc)
 attach("__array_ufunc__", _array_ufunc, to=Expr)
 attach("__array_function__", _array_function)
+attach("__array__", _array)

@@ -205,12 +205,57 @@ def pinv(x: Any, rcond: float | None = None) -> Variable:
 # ------------------------------------------------------------------------------------------------ determinants
 
 
+def _inner(a: Variable, b: Variable) -> Variable:
+    """The sum of products of elements, to be multiplied with the matrices."""
+    return _on_matrices(sum_(ew.mul(a, b), axis=(-2, -1)))
+
+
+def _second_cofactors_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
+    """By ``g`` the same with the other matrix, for it is symmetric; by ``x`` from the inverse, in which det*inv(x).T is
+    the cofactors."""
+    (h,), (g, x) = given, inputs
+    assert h is not None
+    p = swapped(_inverse(x)[0])
+    pg, ph = (matmul(matmul(p, swapped(v)), p) for v in (g, h))
+    twice = ew.add(matmul(matmul(pg, swapped(h)), p), matmul(matmul(ph, swapped(g)), p))
+    by_g, by_h = _inner(g, p), _inner(h, p)
+    straight = ew.mul(ew.sub(ew.mul(by_g, by_h), _inner(h, pg)), p)
+    crossed = ew.add(ew.mul(by_h, pg), ew.mul(by_g, ph))
+    by_x = ew.mul(_on_matrices(_det(x)[0]), ew.add(ew.sub(straight, crossed), twice))
+    return [_second_cofactors(h, x)[0], by_x]
+
+
+def _without_two(s: np.ndarray) -> np.ndarray:
+    """For each two numbers along the last axis the product of all others; 0 for one with itself."""
+    same = np.eye(s.shape[-1], dtype=bool)
+    rest = np.where(same, 1, s[..., None, :])
+    one = np.ones_like(rest[..., :1])
+    before = np.cumprod(np.concatenate([one, rest[..., :-1]], -1), -1)
+    after = np.cumprod(np.concatenate([one, rest[..., :0:-1]], -1), -1)[..., ::-1]
+    return np.where(same, 0, before * after)
+
+
+@host(name="second_cofactors", infer=lambda g, x: [x.type], grad=_second_cofactors_grad)
+def _second_cofactors(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The derivative of sum(g * cofactors(x)), of singular matrices too.
+
+    Of a diagonal matrix s it is, in row i and column j, -g[j, i] times the product of all s but two, and on the
+    diagonal the sum of these products times the diagonal of g; any other is turned to its singular values.
+    """
+    u, s, vh = np.linalg.svd(x)
+    turned = np.swapaxes(u, -1, -2) @ g @ np.swapaxes(vh, -1, -2)
+    pairs = _without_two(s)
+    diagonal = pairs @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]
+    inner = np.where(np.eye(s.shape[-1], dtype=bool), diagonal, -np.swapaxes(turned, -1, -2) * pairs)
+    sign = np.linalg.det(u) * np.linalg.det(vh)
+    found: np.ndarray = sign[..., None, None] * (u @ inner @ vh)
+    return found
+
+
 def _cofactors_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
-    (g,), (x,), (c,) = given, inputs, outputs
+    (g,), (x,) = given, inputs
     assert g is not None
-    pt = swapped(_inverse(x)[0])
-    total = _on_matrices(sum_(ew.mul(g, c), axis=(-2, -1)))
-    return [ew.sub(ew.mul(total, pt), matmul(matmul(pt, swapped(g)), c))]
+    return [_second_cofactors(g, x)[0]]
 
 
 @host(name="cofactors", infer=lambda x: [x.type], grad=_cofactors_grad)
@@ -237,7 +282,7 @@ def _det(x: np.ndarray) -> Any:
 
 
 def det(x: Any) -> Variable:
-    """The determinant; of singular matrices it has a gradient too.
+    """The determinant; of singular matrices it has a gradient and a Hessian too.
 
     Parameters
     ----------

@@ -18,8 +18,9 @@ from symgraph.kinds import structured
 from symgraph.op import OPS
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import expanded
-from symgraph.ops.creation import zeros_like
-from symgraph.ops.extents import Size, sub
+from symgraph.ops.creation import arange_of, zeros_like
+from symgraph.ops.extents import Size, add, mul, sub
+from symgraph.ops.index import take
 from symgraph.ops.join import concatenate
 from symgraph.ops.shape import extents
 from symgraph.ops.slicing import section, take_slice
@@ -79,7 +80,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     pad_width : int, (before, after), or a sequence of such pairs, one for each axis
     mode : str
         "constant"; "edge": the outermost element again; "reflect": the elements mirrored at the outermost one;
-        "symmetric": mirrored at the edge, the outermost one repeated; "wrap": those of the other end.
+        "symmetric": mirrored at the edge, the outermost one repeated; "wrap": those of the other end. Where there are
+        fewer than are put, this goes on from mirror to mirror, or round after round.
     constant_values : number or scalar Variable
         What is put, in the dtype of ``x``.
 
@@ -90,8 +92,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     Raises
     ------
     ShapeError
-        If a width is negative, or there are neither one pair nor one for each axis; or if an axis has fewer elements
-        than are to be repeated.
+        If a width is negative, or there are neither one pair nor one for each axis; or if an axis has no element to
+        repeat.
     """
     v = as_variable(x)
     widths = _widths(v, pad_width)
@@ -109,8 +111,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         raise ValueError(f"pad: mode is {mode!r}; it must be one of {', '.join(['constant', *_BORDERS])}")
     for axis, (before, after) in enumerate(widths):
         if before or after:
-            _check_border(v, axis, max(before, after), mode)
-            v = concatenate(_BORDERS[mode](v, axis, before, after), axis)
+            v = _bordered(v, axis, before, after, mode)
     return v
 
 
@@ -127,14 +128,26 @@ def _widths(x: Variable, given: Any) -> Widths:
     return tuple((before, after) for before, after in pairs)
 
 
-def _check_border(x: Variable, axis: int, width: int, mode: str) -> None:
+def _bordered(x: Variable, axis: int, before: int, after: int, mode: str) -> Variable:
     n = x.type.shape[axis]
-    least = {"edge": 1, "reflect": width + 1}.get(mode, width)
-    if n is not None and n < least:
+    if n == 0:
         raise ShapeError(
-            layout(f"pad({label(x)}, mode={mode!r}): axis {axis} has extent {n}, it must be {least} or more",
-                   [describe(x)], here_excerpt(), "pad by less, or with a constant")
+            layout(f"pad({label(x)}, mode={mode!r}): axis {axis} has no element to repeat", [describe(x)],
+                   here_excerpt(), "pad with a constant")
         )  # fmt: skip
+    if mode == "edge" or (n is not None and n > max(before, after)):
+        return concatenate(_BORDERS[mode](x, axis, before, after), axis)
+    return take(x, _sources(extents(x)[axis], before, after, mode), axis)
+
+
+def _sources(n: Size, before: int, after: int, mode: str) -> Variable:
+    """The index of the element that stands at each place, for any number of them: what is repeated has a period."""
+    places = arange_of(-before, 1, add(n, before + after), "int64")
+    if mode == "wrap":
+        return ew.mod(places, n)  # type: ignore[no-any-return]
+    last = sub(mul(n, 2), 2 if mode == "reflect" else 1)  # where the period of an element ends that is mirrored at once
+    turned = ew.mod(places, last if mode == "reflect" else mul(n, 2))
+    return ew.switch(ew.lt(turned, n), turned, ew.sub(last, turned))  # type: ignore[no-any-return]
 
 
 def _edges(x: Variable, axis: int, before: int, after: int) -> list[Variable]:

@@ -219,17 +219,18 @@ def float_dtype(name: str, dtype: Any) -> str:
 
 
 def probability(p: Any) -> Any:
-    """A number from 0 to 1, or a variable."""
-    if not isinstance(p, int | float):
-        return as_variable(p)
-    if not 0 <= p <= 1:
+    """Numbers from 0 to 1, or a variable."""
+    if isinstance(p, Variable):
+        return p
+    numbers = np.asarray(p)
+    if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(f"p is {p}; a probability must be from 0 to 1")
-    return float(p)
+    return float(p) if isinstance(p, int | float) else as_variable(p)
 
 
 def check_scale(name: str, value: Any) -> None:
     """Raise ValueError for a number below 0; what a variable is, only a call tells."""
-    if isinstance(value, int | float) and value < 0:
+    if not isinstance(value, Variable) and (np.asarray(value) < 0).any():
         raise ValueError(f"{name} is {value}; it must be 0 or above")
 
 

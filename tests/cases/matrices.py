@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,16 @@ def cofactors(x: np.ndarray) -> np.ndarray:
     n = len(x)
     rows = [[np.delete(np.delete(x, i, 0), j, 1) for j in range(n)] for i in range(n)]
     return np.array([[(-1) ** (i + j) * scipy.linalg.det(rows[i][j]) for j in range(n)] for i in range(n)])
+
+
+def second_cofactors(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """The slopes of the sum of minors with their signs, times g: minors without two rows and two columns."""
+    found, places = np.zeros(x.shape), range(len(x))
+    for i, j, k, m in itertools.product(places, repeat=4):
+        if i != k and j != m:
+            sign = (-1) ** (i + j + k - (k > i) + m - (m > j))
+            found[k, m] += sign * g[i, j] * scipy.linalg.det(np.delete(np.delete(x, [i, k], 0), [j, m], 1))
+    return found
 
 
 def singular(rng: np.random.Generator, dtype: str) -> Arrays:
@@ -132,7 +143,7 @@ CASES: dict[str, list[Case]] = {
     "det": [
         case(det, well(4, 4), each(scipy.linalg.det)),
         case(det, well(2, 3, 3), each(scipy.linalg.det)),
-        case(det, singular, lambda x: 0.0 * x.sum(), ()),
+        case(det, singular, lambda x: 0.0 * x.sum()),
     ],
     "slogdet": [
         case(lambda x: slogdet(x)[1], well(4, 4), each(lambda x: np.log(abs(scipy.linalg.det(x))))),
@@ -141,6 +152,10 @@ CASES: dict[str, list[Case]] = {
     "cofactors": [
         case(lambda x: OPS["cofactors"](x)[0], well(3, 3), cofactors),
         case(lambda x: OPS["cofactors"](x)[0], singular, cofactors, ()),
+    ],
+    "second_cofactors": [
+        case(lambda x, g: OPS["second_cofactors"](g, x)[0], well(3, 3, right=(3, 3)), second_cofactors, (0, 1)),
+        case(lambda x, g: OPS["second_cofactors"](g, x)[0], well(4, 4, right=(4, 4)), second_cofactors, (0, 1)),
     ],
     "expm": [
         case(lambda x: expm(x / 4), well(3, 3), each(lambda x: scipy.linalg.expm(x / 4))),

@@ -61,6 +61,16 @@ def test_arange_names_what_cannot_decide_a_length():
         arange(1, 5, 0)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_step_that_is_0_only_at_the_call_is_an_error_there(backend):
+    step = scalar("step")
+    f = function([step], arange(0, 6, step).sum(), backend=backend)
+    assert f(2) == 6
+    with pytest.raises(ShapeError, match="the step is 0"):
+        f(0)
+    assert f(-1) == 0
+
+
 @pytest.mark.parametrize("endpoint", [True, False])
 @pytest.mark.parametrize("num", [0, 1, 2, 7])
 def test_linspace_ends_exactly(num, endpoint):

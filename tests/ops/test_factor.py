@@ -129,6 +129,14 @@ def test_the_determinant_of_a_singular_matrix_has_a_gradient():
     assert not sg.grad(sg.linalg.det(x), x).eval({x: np.zeros((3, 3))}).any()
 
 
+def test_the_determinant_of_a_singular_matrix_has_a_hessian():
+    x = sg.tensor("x", "float64", (2, 2))
+    flat = sg.hessian(sg.linalg.det(x), x).eval({x: SINGULAR}).reshape(4, 4)
+    np.testing.assert_allclose(flat, np.fliplr(np.diag([1.0, -1.0, -1.0, 1.0])), atol=1e-12)
+    y = sg.tensor("y", "float64", (3, 3))
+    assert not sg.hessian(sg.linalg.det(y), y).eval({y: np.zeros((3, 3))}).any()
+
+
 def test_equal_eigenvalues_leave_no_nan_in_gradients():
     x = sg.tensor("x", shape=(3, 3))
     for cost in (sg.linalg.eigh(x)[0].sum(), sg.sqr(sg.linalg.eigh(x)[1]).sum(), sg.linalg.norm(x, "nuc"),

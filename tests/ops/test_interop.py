@@ -41,6 +41,8 @@ A = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -3.0]])
         lambda x: np.cumsum(x, axis=1),
         lambda x: np.logical_not(x > 0),
         lambda x: np.round(x),
+        lambda x: np.round(x * 0.37, 2),
+        lambda x: np.round(x * 100, -1),
         lambda x: np.zeros_like(x),
     ],
 )
@@ -73,3 +75,10 @@ def test_what_numpy_cannot_mean_says_how_to_mend_it(build: Callable[[Any], Any],
         build(x)
     lines = str(caught.value).splitlines()
     assert "x  float64 (?, ?)" in lines[1] and lines[-1].startswith("write ")
+
+
+@pytest.mark.parametrize("build", [np.array, np.asarray, lambda x: np.array([x, x]), lambda x: np.array([x, 1.0])])
+def test_an_array_of_variables_is_refused(build: Callable[[Any], Any]) -> None:
+    for x in (sg.matrix("x", "float64"), sg.scalar("x"), sg.tensor("x", "float64", (2,))):
+        with pytest.raises(TypeError, match=r"np.array needs values(.|\n)*symgraph.stack"):
+            build(x)
