@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from codegen.kernel import Kernel
+from codegen.llvm.beside import turns
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import checked_entry_text, declarations, entry_text, timed_entry_text
 from codegen.llvm.target import Target, emit_object
 from codegen.program import Program
 
-PIECE = 1 << 16  # characters: enough that a module of its own costs little beside them
+PIECE = 1 << 15  # characters: enough that a module of its own costs little beside them
 
 
 def program_module(program: Program, timed: bool = False, agreed: Kernel | None = None) -> Module:
@@ -34,7 +35,7 @@ def kernel_module(kernels: Iterable[Kernel]) -> Module:
 
 def assemble(program: Program, target: Target, agreed: Kernel | None = None) -> tuple[list[bytes], int]:
     """(objects that together define the entry, bytes of scratch for one worker)."""
-    with ThreadPoolExecutor(1) as llvm:
+    with turns, ThreadPoolExecutor(1) as llvm:
         scratch, work = 0, []
         for module in _pieces(program, agreed):
             scratch = max(scratch, module.scratch)

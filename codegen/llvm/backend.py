@@ -21,8 +21,9 @@ from codegen.calls import Callback, HostCall, read_call
 from codegen.describe import code, parts, storages
 from codegen.kernel import Kernel, Loop, walk
 from codegen.key import task_key
-from codegen.llvm import pool, signals
+from codegen.llvm import native, pool, signals
 from codegen.llvm.assemble import assemble, kernel_module, program_module
+from codegen.llvm.beside import beside
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import CHECKED, INTERRUPTED, NAME
 from codegen.llvm.measure import TimedProgram
@@ -181,8 +182,9 @@ class LlvmExecutable:
         return image
 
     def _made(self) -> Image:
-        program, agreed = self.program, agreement(self.prepared)
-        objects, scratch = self._timed("compile", lambda: assemble(program, self.target, agreed))
+        with beside(_start):
+            program, agreed = self.program, agreement(self.prepared)
+            objects, scratch = self._timed("compile", lambda: assemble(program, self.target, agreed))
         return Image(
             tuple(objects), tuple(map(_open_type, program.outputs)), self.prepared.renewed,
             tuple(constant_data(program.constants)), tuple(map(HostCall.of, program.calls)), program.arena,
@@ -382,6 +384,13 @@ def _is_heavy(program: Program) -> bool:
 def _aligned(arena: np.ndarray) -> int:
     """The address to begin at."""
     return -(-address(arena) // ALIGNMENT) * ALIGNMENT
+
+
+def _start() -> None:
+    """Have ready what programs need of this process."""
+    pool.start()
+    signals.start()
+    native.start()
 
 
 def _use_threads() -> None:

@@ -160,6 +160,12 @@ def _runtime() -> Library:
     return load([runtime_object(calling_text(found.items)), runtime_object(recycle_text())])
 
 
+def start() -> None:
+    """Have the code of native calls ready."""
+    if layout() is not None:
+        _runtime()
+
+
 class _Allocator(Structure):
     _fields_ = [
         ("name", ctypes.c_char * 127), ("version", ctypes.c_uint8), ("context", c_void_p), ("malloc", c_void_p),
