@@ -41,19 +41,19 @@ class Case:
     precision: str = "highest"
 
 
-_LARGE = {"widths": (4096,) * 4, "batch": 8192, "batches": 2}
+AS_THEY_ARE = (
+    "add_one_10", "linear_regression", "logistic_regression", "net", "modern_net", "conv_net", "log_softmax_rows",
+    "log_softmax_gradient", "layer_norm", "argmax", "sum", "sum_rows", "sum_columns", "mean_var_rows", "matmul_1024",
+    "matmul_128x784x625",
+)  # fmt: skip
+LARGE = {"widths": (4096,) * 4, "batch": 8192, "batches": 2}
 CASES = {
-    **{
-        name: Case(name)
-        for name in ("add_one_10", "linear_regression", "logistic_regression", "net", "modern_net", "conv_net",
-                     "log_softmax_rows", "sum", "sum_rows", "sum_columns", "mean_var_rows", "matmul_1024",
-                     "matmul_128x784x625")
-    },
+    **{name: Case(name) for name in AS_THEY_ARE},
     "elementwise_chain": Case("elementwise_chain", {"n": 1 << 26}),
-    "large_mlp_tf32": Case("modern_net_quiet", _LARGE, "tf32"),
-    "large_mlp_bf16": Case("modern_net_quiet", _LARGE, "bf16"),
+    "large_mlp_tf32": Case("modern_net_quiet", LARGE, "tf32"),
+    "large_mlp_bf16": Case("modern_net_quiet", LARGE, "bf16"),
     "conv_net_1024": Case("conv_net", {"batch": 1024, "batches": 8}),
-}  # fmt: skip
+}
 PEERS = (OURS, "torch-compile", "jax")
 LIMITS = {"machine": 60.0, "tests": 300.0, "case": 120.0}  # seconds of a stage
 

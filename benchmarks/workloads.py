@@ -20,6 +20,7 @@ RATE, VOLATILITY = 0.02, 0.3  # of black_scholes
 SLOPE_RATE, RATE_OF_DESCENT = 0.01, 0.05  # learning rates of linear_regression, and of logistic_regression and net
 RMSPROP = {"lr": 0.001, "rho": 0.9, "epsilon": 1e-6}  # of modern_net and conv_net
 KEPT_INPUT, KEPT_HIDDEN = 0.8, 0.5  # what dropout leaves
+EPSILON = 1e-5  # of layer_norm
 IMAGE = 28  # rows and columns
 POSITIONS = (30 * 30, 13 * 13, 5 * 5)  # at which conv_net's three layers of filters look
 
@@ -254,6 +255,11 @@ WORKLOADS = {
     "log_softmax_columns": _of_matrix(_ROWS, passes=2),
     "logsumexp_rows": _of_matrix(_ROWS),
     "logsumexp_columns": _of_matrix(_ROWS),
+    "log_softmax_gradient": Workload(
+        lambda m, n: arrays(m, n, count=2, mean=1.0), _ROWS, _TINY_MATRIX, traffic=lambda m, n: 12 * m * n
+    ),
+    "layer_norm": _of_matrix(_SQUARE, passes=2),
+    "argmax": _of_matrix(_SQUARE),
     "sum": _of_matrix(_SQUARE),
     "sum_rows": _of_matrix(_SQUARE),
     "sum_columns": _of_matrix(_SQUARE),

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from benchmarks.peers import Build, Step
 from benchmarks.workloads import (
+    EPSILON,
     IMAGE,
     KEPT_HIDDEN,
     KEPT_INPUT,
@@ -213,6 +214,9 @@ def builders(variant: str) -> Mapping[str, Build]:
         "add_one_10": one,
         "elementwise_chain": call(chain),
         "black_scholes": call(black_scholes),
+        "log_softmax_gradient": call(jax.grad(lambda x, g: (jax.nn.log_softmax(x, 1) * g).sum())),
+        "layer_norm": call(lambda x: (x - x.mean(1, keepdims=True)) * lax.rsqrt(x.var(1, keepdims=True) + EPSILON)),
+        "argmax": call(lambda x: x.argmax(1)),
         "sum": call(jnp.sum),
         "matmul_1024": product,
         "matmul_128x784x625": product,

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.peers import Build, Step
 from benchmarks.workloads import (
+    EPSILON,
     KEPT_HIDDEN,
     KEPT_INPUT,
     RATE,
@@ -187,6 +188,11 @@ def black_scholes(s: Array, k: Array, t: Array) -> list[Array]:
     return [price, price - s + discounted]
 
 
+def layer_norm(x: Array) -> Any:
+    u = x - x.mean(1, keepdims=True)
+    return u / np.sqrt((u * u).mean(1, keepdims=True) + EPSILON)
+
+
 def over(axis: int) -> dict[str, Build]:
     return {
         "log_softmax": call(lambda x: log_softmax(x, axis)),
@@ -211,6 +217,9 @@ def builders(variant: str) -> Mapping[str, Build]:
         "add_one_10": call(add_one),
         "elementwise_chain": call(chain),
         "black_scholes": call(black_scholes),
+        "log_softmax_gradient": call(lambda x, g: g - np.exp(log_softmax(x, 1)) * g.sum(1, keepdims=True)),
+        "layer_norm": call(layer_norm),
+        "argmax": call(lambda x: x.argmax(1)),
         "sum": call(lambda x: x.sum()),
         "matmul_1024": call(operator.matmul),
         "matmul_128x784x625": call(operator.matmul),

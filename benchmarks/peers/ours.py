@@ -9,7 +9,7 @@ import numpy as np
 
 import symgraph as sg
 from benchmarks.peers import Build, Step
-from benchmarks.workloads import IMAGE, RATE, RATE_OF_DESCENT, RMSPROP, SLOPE_RATE, VOLATILITY, Problem
+from benchmarks.workloads import EPSILON, IMAGE, RATE, RATE_OF_DESCENT, RMSPROP, SLOPE_RATE, VOLATILITY, Problem
 from tutorials import conv_net, logistic_regression, modern_net, net
 
 Updates = list[tuple[Any, Any]]
@@ -131,6 +131,9 @@ def builders(variant: str) -> Mapping[str, Build]:
         "add_one_10": one,
         "elementwise_chain": call(chain),
         "black_scholes": call(black_scholes),
+        "log_softmax_gradient": call(lambda x, g: sg.grad((sg.log(sg.nn.softmax(x, axis=1)) * g).sum(), x)),
+        "layer_norm": call(lambda x: sg.nn.layer_norm(x, eps=EPSILON)),
+        "argmax": call(lambda x: x.argmax(axis=1)),
         "sum": call(lambda x: x.sum()),
         "matmul_1024": product,
         "matmul_128x784x625": product,

@@ -11,6 +11,7 @@ import torch.nn.functional as N
 
 from benchmarks.peers import Build, Step
 from benchmarks.workloads import (
+    EPSILON,
     IMAGE,
     KEPT_HIDDEN,
     KEPT_INPUT,
@@ -197,6 +198,9 @@ def functions(faster: Faster) -> dict[str, Build]:
         "add_one_10": one,
         "elementwise_chain": call(chain, faster),
         "black_scholes": call(black_scholes, faster),
+        "log_softmax_gradient": call(torch.func.grad(lambda x, g: (torch.log_softmax(x, 1) * g).sum()), faster),
+        "layer_norm": call(lambda x: N.layer_norm(x, x.shape[1:], eps=EPSILON), faster),
+        "argmax": call(lambda x: x.argmax(1), faster),
         "sum": call(torch.sum, faster),
         "matmul_1024": product,
         "matmul_128x784x625": product,
