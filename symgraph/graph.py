@@ -225,8 +225,8 @@ class Away(Protocol):
         """The value as a new array."""
         ...
 
-    def receive(self, value: object, type: TensorType, name: str) -> bool:
-        """Copy a tensor that is on the device too, if it is one of ``type``; False for any other value."""
+    def receive(self, value: object, type: TensorType, name: str, borrow: bool) -> bool:
+        """Take a tensor that is on the device too, if it is one of ``type``; False for any other value."""
         ...
 
 
@@ -281,6 +281,8 @@ class SharedVariable(Variable):
     def set_value(self, value: object, borrow: bool = False) -> None:
         """Replace the value; it must fit the type. What has the value copies a tensor that is on the same device.
 
+        With ``borrow=True`` the array or tensor itself may become the storage, which updates write to.
+
         Raises
         ------
         ShapeError, DTypeError
@@ -289,7 +291,7 @@ class SharedVariable(Variable):
         if isinstance(value, SharedVariable):
             value = value.get_value()  # before this one's lock is held: two may be set to each other
         with self.lock:
-            if self.away is not None and self.away.receive(value, self.type, label(self)):
+            if self.away is not None and self.away.receive(value, self.type, label(self), borrow):
                 self.version += 1
                 return
         new = storage(value, self.type, label(self), borrow)

@@ -140,18 +140,34 @@ def is_on(device: Device, value: object) -> bool:
     return (int(kind), int(number)) == device.place
 
 
+class Lent:
+    """Memory that an array of another library keeps."""
+
+    def __init__(self, device: Device, array: Any) -> None:
+        self.address, self._array = device.address(array), array
+
+    def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+        """The array itself."""
+        return self._array
+
+
 class Resident:
     """The value of a shared variable while a device has it: ``SharedVariable.away``."""
 
     def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
-        self.owner, self.dtype = owner, np.dtype(dtype)
-        self.make_room(shape)
+        self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
+        self.memory: Memory = owner.device.allocate(max(self.size, 1))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def make_room(self, shape: tuple[int, ...]) -> None:
-        """Memory for a value of ``shape``."""
-        size = int(np.prod(shape)) * self.dtype.itemsize
-        self.memory = self.owner.device.allocate(max(size, 1))
-        self.shape, self.size = shape, size
+        """Memory of its own for a value of ``shape``."""
+        if shape != self.shape or isinstance(self.memory, Lent):
+            made = Resident(self.owner, self.dtype.name, shape)
+            self.memory, self.shape = made.memory, shape
 
     def fetch(self) -> np.ndarray:
         """The value as an array of the host."""
@@ -165,8 +181,11 @@ class Resident:
         """The memory itself; every call has finished with it when it returned."""
         return self.memory.array(self.dtype, self.shape)
 
-    def receive(self, value: Any, type: TensorType, name: str) -> bool:
-        """Copy a tensor that is on the device too; False for any other value.
+    def receive(self, value: Any, type: TensorType, name: str, borrow: bool) -> bool:
+        """Take a tensor that is on the device too; False for any other value.
+
+        Its elements are copied; or, if it is ``borrow``ed, its memory is the value's from now on, where that begins as
+        ours does and is no other variable's.
 
         Raises
         ------
@@ -180,9 +199,12 @@ class Resident:
             given = device.as_array(value)
             check_storage(value, given, type, name)
             given = device.as_array(given, self.dtype)
-            if given.shape != self.shape:
-                self.make_room(given.shape)
-            device.copy(self.memory.address, device.address(given), self.size)
+            address = device.address(given)
+            if borrow and address % ALIGNED == 0 and self.owner.is_free(address, given.nbytes, self):
+                self.memory, self.shape = Lent(device, given), given.shape
+                return True
+            self.make_room(given.shape)
+            device.copy(self.memory.address, address, self.size)
             device.wait()
         return True
 
@@ -211,8 +233,12 @@ class Residents:
         value = s.get_value(borrow=True)
         if held is None:
             held = self._held[s] = Resident(self, s.dtype, value.shape)
-        elif held.shape != value.shape:
-            held.make_room(value.shape)
+        held.make_room(value.shape)
         self.device.write(held.memory.address, value)
         s.lend(held)
         return held.memory.address
+
+    def is_free(self, address: int, size: int, own: Resident) -> bool:
+        """Whether no value but ``own`` has memory among ``size`` bytes: a kernel's parameters never overlap."""
+        others = [r for r in self._held.values() if r is not own]
+        return all(r.memory.address + r.size <= address or address + size <= r.memory.address for r in others)

@@ -6,7 +6,7 @@ import pytest
 import symgraph as sg
 from codegen.cuda.simulate import SimulatedArray, SimulatedDevice
 from symgraph import config
-from tests.codegen.cuda.devices import Tensor, seen
+from tests.codegen.cuda.devices import RESIDENTS, Tensor, seen
 
 F = "float32"
 
@@ -99,6 +99,43 @@ def test_a_tensor_that_does_not_fit_is_refused_for_what_is_wrong_with_it():
         with pytest.raises(sg.ShapeError, match="the value has shape"):
             s.set_value(Tensor(np.ones(shape, F)))
     assert f() == 5
+
+
+def on_device(values):
+    """An array in memory of the simulated device, which begins as all of it does."""
+    memory = RESIDENTS.device.allocate(values.nbytes)
+    array = memory.array(values.dtype, values.shape)
+    array.data[...] = values
+    return array
+
+
+def test_a_borrowed_tensor_is_the_storage_itself():
+    s = shared(1, 2)
+    f = sg.function([], s.sum(), updates=[(s, s + 1)])
+    assert f() == 3
+    tensor = on_device(np.array([5, 6], F))
+    s.set_value(tensor, borrow=True)
+    assert seen(s).ctypes.data == tensor.data.ctypes.data
+    assert f() == 11 and f() == 13 and tensor.data.tolist() == [7, 8] == s.get_value().tolist()
+    s.set_value(Tensor(np.array([1, 1], F)))
+    assert f() == 2 and tensor.data.tolist() == [7, 8]
+    s.set_value(tensor, borrow=True)
+    s.set_value(np.zeros(2, F))
+    assert f() == 0 and tensor.data.tolist() == [7, 8]
+
+
+def test_a_borrowed_tensor_is_copied_where_it_cannot_be_the_storage():
+    s, t = shared(1, 2), shared(3, 4)
+    f = sg.function([], updates=[(s, s + t), (t, t + 1)])
+    f()
+    large, both = on_device(np.arange(4, dtype=F)), on_device(np.array([1, 2], F))
+    s.set_value(SimulatedArray(large.data[1:3]), borrow=True)  # at no multiple of what memory begins at
+    f()
+    assert s.get_value().tolist() == [1 + 4, 2 + 5] and large.data.tolist() == [0, 1, 2, 3]
+    s.set_value(both, borrow=True)
+    t.set_value(both, borrow=True)
+    f()
+    assert s.get_value().tolist() == [2, 4] == both.data.tolist() and t.get_value().tolist() == [2, 3]
 
 
 def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
