@@ -7,7 +7,7 @@
 >>> train = sg.function([x, y], cost, updates=sg.optim.sgd(cost, [w], lr=0.05))
 """
 
-from symgraph import config, errors, linalg, nn, ops, optim, random, rewrites, variables
+from symgraph import complexes, config, errors, linalg, nn, ops, optim, random, rewrites, variables
 from symgraph.arguments import In
 from symgraph.backend import register_backend
 from symgraph.checkpoint import load, save
@@ -37,6 +37,7 @@ from symgraph.kinds import elementwise
 from symgraph.ops.activations import *
 from symgraph.ops.axes import *
 from symgraph.ops.broadcast import *
+from symgraph.ops.complexes import *
 from symgraph.ops.creation import *
 from symgraph.ops.cumulative import *
 from symgraph.ops.einsum import *
@@ -92,6 +93,8 @@ __all__ = [
     "sigmoid", "softplus", "log_sigmoid", "xlogx", "xlogy0", "logaddexp", "log1mexp", "erf", "erfc", "erfcx",
     "erfinv", "erfcinv", "gamma", "gammaln", "psi", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
     "hard_sigmoid", "softsign",
+    # complex numbers
+    "real", "imag", "conj", "angle", "complex",
     # identities with another gradient, or that print
     "Print", "disconnected_grad", "grad_clip", "grad_scale", "zero_grad",
     # reductions

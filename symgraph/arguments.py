@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label
-from symgraph.types import as_array, is_float, is_lossless
+from symgraph.types import as_array, is_complex, is_inexact, is_lossless
 
 
 class _NoValue:
@@ -145,15 +145,17 @@ def _as_array(value: Any, declared: In, function: str) -> np.ndarray:
         )
     try:
         # Python's integers have no bounds, and a large one may still be a float
-        is_large = type(value) is int and is_float(declared.variable.dtype)
+        is_large = type(value) is int and is_inexact(declared.variable.dtype)
         given = as_array(float(value) if is_large else value)
     except (ValueError, TypeError, OverflowError) as error:
         raise DTypeError(f"{function}: the input {declared.label} cannot become an array: {error}") from None
-    if given.dtype.kind not in "biuf":
+    takes_complex = is_complex(declared.variable.dtype)
+    if given.dtype.kind not in ("biufc" if takes_complex else "biuf"):
         found = f"{value!r:.40}" if given.dtype.kind == "O" else given.dtype
+        mend = "give one of its parts, or declare the input complex" if given.dtype.kind == "c" else "give numbers"
         raise DTypeError(
             f"{function}: the input {declared.label} is {found}, it must be {declared.variable.type}\n"
-            f"  {describe(declared.variable)}\ngive numbers"
+            f"  {describe(declared.variable)}\n{mend}"
         )
     return given
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from symgraph.errors import AxisError, DTypeError, ShapeError, layout
 from symgraph.expression import Expr
-from symgraph.graph import Constant, Variable, apply, constant, describe, in_code
+from symgraph.graph import Constant, Variable, apply, constant, describe, in_code, label
 from symgraph.op import OPS
 from symgraph.origin import here_excerpt
-from symgraph.types import is_float, is_integer, promote, weak_dtype
+from symgraph.types import is_complex, is_inexact, is_integer, promote, weak_dtype
 from symgraph.varying import Varying, product_of
 
 
@@ -61,7 +61,7 @@ def stack_op(xs: Sequence[object]) -> Variable:
 
 def is_weak(x: object) -> bool:
     """Whether ``x`` is a Python scalar (or a NumPy scalar that is one), which never changes a precision."""
-    return isinstance(x, bool | int | float)
+    return isinstance(x, bool | int | float | complex)
 
 
 def strong_dtype(xs: Sequence[object]) -> str | None:
@@ -85,9 +85,9 @@ def common_dtype(xs: Sequence[object]) -> str:
 def _wider(xs: Sequence[object]) -> str:
     """What to do with numbers that do not fit the dtype of the variables beside them."""
     cast = next((x for x in xs if isinstance(x, Variable)), None)
-    if cast is None or cast.dtype in ("int64", "float64"):
+    if cast is None or cast.dtype in ("int64", "float64", "complex128"):
         return "give a smaller number, or a float"
-    return f"cast the variable: {in_code(cast)}.astype({'float64' if is_float(cast.dtype) else 'int64'!r})"
+    return f"cast the variable: {in_code(cast)}.astype({'float64' if is_inexact(cast.dtype) else 'int64'!r})"
 
 
 def convert(x: object, dtype: str) -> Variable:
@@ -95,17 +95,27 @@ def convert(x: object, dtype: str) -> Variable:
     if isinstance(x, list | tuple) and holds_variable(x):
         x = stack_op(x)
     if not isinstance(x, Variable):
-        with np.errstate(all="ignore"):
-            return constant(np.asarray(x).astype(dtype))
+        return _converted(np.asarray(x), dtype)
     return x if x.dtype == dtype else cast_op(x, dtype)
 
 
 def cast_op(x: Variable, dtype: str) -> Variable:
     """``x`` cast; constants at once."""
+    if is_complex(x.dtype) and dtype != "bool" and not is_complex(dtype):
+        raise _two_numbers(x, dtype)
     if isinstance(x, Constant):
-        with np.errstate(all="ignore"):
-            return constant(x.data.astype(dtype))
+        return _converted(x.data, dtype)
     return apply(OPS["cast"], [x], {"dtype": dtype}).outputs[0]
+
+
+def _converted(value: np.ndarray, dtype: str) -> Variable:
+    with np.errstate(all="ignore"):
+        return constant(value.astype(dtype))
+
+
+def _two_numbers(x: Variable, dtype: str) -> DTypeError:
+    mend = f"say which number is meant: {in_code(x)}.real, {in_code(x)}.imag or abs({in_code(x)})"
+    return DTypeError(layout(f"{label(x)} is {x.dtype}, it cannot become {dtype}", [describe(x)], here_excerpt(), mend))
 
 
 def convert_condition(x: object) -> Variable:

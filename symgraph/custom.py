@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgraph.coercion import as_variable
+from symgraph.complexes.rules import on_each
 from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
 from symgraph.formula import compute
 from symgraph.graph import Apply, Constant, Variable, describe, label, leaves
@@ -106,6 +107,7 @@ _gradient_of = Structured(
     doc="The gradient that a rule gave, which must have the shape of another variable.",
 )  # fmt: skip
 _gradient_of.register()
+on_each(_gradient_of)
 
 
 def custom_gradient(grad: GradRule, name: str | None = None) -> Callable[[Callable[..., Variable]], Custom]:

@@ -21,19 +21,21 @@ import numpy as np
 from symgraph import config
 from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
+from symgraph.boundary import apart_task
 from symgraph.coercion import as_variable
 from symgraph.dependence import dependence
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
 from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
+from symgraph.parts import parted
 from symgraph.prelude import Prelude, prelude
-from symgraph.results import Form, Outputs, flatten_outputs
+from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
 from symgraph.reuse import Reuse
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
 from symgraph.shapes import check_update
-from symgraph.types import TensorType
+from symgraph.types import TensorType, is_complex
 
 if TYPE_CHECKING:
     from symgraph.view.profile import Profile
@@ -109,8 +111,6 @@ def function(
     targets = [s for s, _ in pairs]
     written = [*flat, *[new for _, new in pairs]]
     results = substitute(written, replaced) if replaced else written
-    if any(is_selected(v) for node in toposort(results) for v in node.outputs):
-        results = fold_selections(rewrite(results, STABILIZING))
     if not no_default_updates:
         targets, results = _default_updates(targets, results)
     variables = [i.variable for i in declared]
@@ -119,20 +119,28 @@ def function(
     if on_unused_input != "ignore" and not set(variables) <= set(free):
         replacing = leaves(replaced.get(v, v) for v in dependence(written))
         _check_used(variables, {*free, *replacing, *dependence(results)}, on_unused_input)
+    printed = [node for node in toposort(results) if node.op is OPS["print"]]
+    count = len(flat)
+    shown = [*results[:count], *[node.inputs[0] for node in printed]]
+    form = replace(form, messages=tuple(node.attrs["message"] for node in printed), pairs=pairs_of(shown))
     given = set(variables)
     shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
-    count = len(flat)
-    printed = [node for node in toposort(results) if node.op is OPS["print"]]
-    form = replace(form, messages=tuple(node.attrs["message"] for node in printed))
-    shown = [node.inputs[0] for node in printed]
-    task = Task(
-        tuple(variables), tuple(shared), (*results[:count], *shown),
-        tuple(zip(targets, results[count:], strict=True)), name or "f", precision, borrowed,
-    )  # fmt: skip
+    updated = tuple(zip(targets, results[count:], strict=True))
+    whole = Task(tuple(variables), tuple(shared), tuple(shown), updated, name or "f", precision, borrowed)
+    task = _folded(apart_task(whole))
     return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
 
 
 # ------------------------------------------------------------------------------------------------ building
+
+
+def _folded(task: Task) -> Task:
+    """The task with sums over what masks select as sums over everything."""
+    if not any(is_selected(v) for node in toposort(task.results) for v in node.outputs):
+        return task
+    results, count = fold_selections(rewrite(task.results, STABILIZING)), len(task.outputs)
+    targets = [target for target, _ in task.updates]
+    return replace(task, outputs=tuple(results[:count]), updates=tuple(zip(targets, results[count:], strict=True)))
 
 
 def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
@@ -259,11 +267,12 @@ class Function:
         self.programs: dict[Any, Executable] = {}
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
         self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
+        self._takers = [i for i in declared for _ in range(1 + is_complex(i.variable.dtype))]
         self._prelude = prelude(task.results)
         # what the host reads to find a program it must have
         by_host = set(self._prelude.inputs)
         there: Tensors = partial(tensor_of, backend)
-        self._tensors = [nowhere if i.variable in by_host else there for i in declared]
+        self._tensors = [nowhere if i.variable in by_host or is_complex(i.variable.dtype) else there for i in declared]
         self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
@@ -289,7 +298,7 @@ class Function:
 
     def _make_native(self, executable: Executable) -> None:
         """Let calls for this program be calls of its machine code: it passes on to the others what is not for it."""
-        if self.form.kind == "dict" or self.form.messages:
+        if not self.form.is_native or len(self._takers) > len(self.declared):
             return
         with _compiling:
             if executable in self._native:
@@ -308,12 +317,15 @@ class Function:
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[np.ndarray]:
         values = list(args) if not kwargs and len(args) == len(self.declared) else self._match(args, kwargs)
-        return [
+        arrays = [
             a
             if type(a) is np.ndarray and a.dtype is d and a.ndim == i.variable.ndim and a.flags.carray
             else convert_argument(a, i, self.name, self.downcast, tensors)
             for a, d, i, tensors in zip(values, self._dtypes, self.declared, self._tensors, strict=True)
         ]
+        if len(self._takers) == len(arrays):
+            return arrays
+        return [part for a in arrays for part in (parted(a) if a.dtype.kind == "c" else (a,))]
 
     def _match(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Arguments in the order of the inputs, defaults filled in."""
@@ -375,7 +387,7 @@ class Function:
         return host_part.values(given)
 
     def _compile(self, arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> Executable:
-        for a, i in zip(arrays, self.declared, strict=True):
+        for a, i in zip(arrays, self._takers, strict=True):
             self._check_extents(a, i)
         signature = Signature(
             tuple(TensorType(a.dtype.name, a.shape) for a in arrays),

@@ -15,19 +15,21 @@ import numpy as np
 from symgraph import masks
 from symgraph.batch import batch
 from symgraph.coercion import as_variable, convert
+from symgraph.complexes import apart, has_complex, in_parts, leaf_parts
 from symgraph.custom import shaped_like
 from symgraph.dependence import remember
 from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError, layout
 from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, substitute, toposort, transform
 from symgraph.kinds import Composite
 from symgraph.ops.broadcast import broadcast_like, sum_to
+from symgraph.ops.complexes import complex, real
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.matrices import eye
 from symgraph.ops.shape import elements, extents, reshaped
 from symgraph.origin import here_excerpt, made_at
 from symgraph.rewrite import STABILIZING, rewrite
 from symgraph.rewrites.selections import fold_selections
-from symgraph.types import is_float
+from symgraph.types import is_complex, is_float, is_inexact
 
 Wrt = TypeVar("Wrt", Variable, Sequence[Variable])
 
@@ -43,7 +45,7 @@ def grad(
     cost : Variable, float scalar
         May be None if ``known_grads`` is given.
     wrt : Variable or sequence of Variable
-        Float variables; intermediate ones too.
+        Float or complex variables; intermediate ones too. The gradient by a complex z is dC/dRe(z) + i dC/dIm(z).
     known_grads : dict, optional
         Gradients already known of intermediate variables: the walk starts at these as well.
     consider_constant : sequence of Variable
@@ -63,7 +65,7 @@ def grad(
     ShapeError
         If the cost is not a scalar.
     DTypeError
-        If the cost or a variable in ``wrt`` is not a float.
+        If the cost is not a float, or a variable in ``wrt`` neither a float nor complex.
     GradientError
         If a variable is disconnected, or an op on the way has no gradient.
     """
@@ -122,19 +124,32 @@ def jacobian(f: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
     The pass is built once and given an axis more: every op carries a formula, so batching is mechanical.
     """
     _check_policy(disconnected_inputs)
+    if is_complex(f.dtype):
+        raise _real_only("jacobian", f, "give its parts one after the other: f.real, f.imag")
     weight = Variable(f.type, name="cotangent")
     many = _listed(wrt)
     found = _pull([f], [weight], many, [])
     rows = [_disconnected(v, disconnected_inputs, "zero") if g is None else g for v, g in zip(many, found, strict=True)]
-    batched = batch(rows, {weight: _units(f)})
+    batched = _batched(rows, {weight: _units(f)})
     shaped = [reshaped(b, (*extents(f), *extents(v))) for b, v in zip(batched, many, strict=True)]
     remember(shaped, [f, *many])
     return shaped if isinstance(wrt, list | tuple) else shaped[0]
 
 
+def _batched(rows: Sequence[Variable], units: Mapping[Variable, Variable]) -> list[Variable]:
+    """``rows`` for each of ``units``: formulas know real values alone."""
+    if not has_complex(rows):
+        return batch(rows, units)
+    parts = iter(batch(in_parts(apart(rows)), units))
+    return [complex(next(parts), next(parts)) if is_complex(v.dtype) else next(parts) for v in rows]
+
+
 def hessian(cost: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
     """d2 cost / d wrt2, of shape wrt.shape * 2, for each variable in ``wrt``."""
     many = _listed(wrt)
+    for v in many:
+        if is_complex(v.dtype):
+            raise _real_only("hessian", v, "use hessian_vector_product; or make it of two real variables")
     first = grad(cost, many, disconnected_inputs=disconnected_inputs)
     found = [jacobian(g, v, disconnected_inputs="ignore") for g, v in zip(first, many, strict=True)]
     return found if isinstance(wrt, list | tuple) else found[0]
@@ -157,9 +172,38 @@ def hessian_vector_product(cost: Variable, wrt: Any, vector: Any) -> Any:
 def _pull(
     outputs: Sequence[Variable], cotangents: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]
 ) -> list[Variable | None]:
-    """The gradient of sum(outputs * cotangents) by each of ``wrt``; None if disconnected."""
+    """The gradient of sum(outputs * cotangents) by each of ``wrt``; None if disconnected.
+
+    Of complex values it is the gradient by the real part plus i times that by the imaginary part, and so is their
+    cotangent: everything is differentiated as a function of real parts.
+    """
     for v in wrt:
         _check_wrt(v)
+    leaves = [*wrt, *stop]
+    if not has_complex([*outputs, *wrt], leaves):
+        return _pull_real(outputs, cotangents, wrt, stop)
+    known = {v: leaf_parts(v) if is_complex(v.dtype) else v for v in leaves}
+    weights = [apart([convert(g, v.dtype)])[0] for v, g in zip(outputs, cotangents, strict=True)]
+    by, constant_parts = ([known[v] for v in many] for many in (wrt, stop))
+    parts = in_parts(apart(outputs, known))
+    each = iter(_pull_real(parts, in_parts(weights), in_parts(by), in_parts(constant_parts)))
+    pulled = [_whole(v, next(each), next(each)) if is_complex(v.dtype) else next(each) for v in wrt]
+    written, read = _read(outputs, leaves), _read(parts, in_parts(list(known.values())))
+    vanished = {v for v in wrt if v in written and not read.intersection(in_parts([known[v]]))}
+    return [zeros_like(v) if g is None and v in vanished else g for v, g in zip(wrt, pulled, strict=True)]
+
+
+def _whole(v: Variable, re: Variable | None, im: Variable | None) -> Variable | None:
+    """The gradient by ``v`` from those by its parts."""
+    if re is None and im is None:
+        return None
+    zero = zeros_like(real(v))
+    return complex(zero if re is None else re, zero if im is None else im)  # type: ignore[no-any-return]
+
+
+def _pull_real(
+    outputs: Sequence[Variable], cotangents: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]
+) -> list[Variable | None]:
     leaves = [*wrt, *stop]
     stable = fold_selections(rewrite(outputs, STABILIZING, leaves=leaves), leaves)
     prepared = _expand_for_gradient(stable)
@@ -266,6 +310,12 @@ def _check_cost(cost: Variable) -> None:
             layout(f"grad: the cost {label(cost)} is {cost.type}, it must be a scalar", [describe(cost)],
                    here_excerpt(), f"reduce it first: {in_code(cost, 'cost')}.mean() or {in_code(cost, 'cost')}.sum()")
         )  # fmt: skip
+    if is_complex(cost.dtype):
+        name = in_code(cost, "cost")
+        raise DTypeError(
+            layout(f"grad: the cost {label(cost)} is {cost.dtype}, it must be a real number", [describe(cost)],
+                   here_excerpt(), f"take one of it: {name}.real, {name}.imag or abs({name})")
+        )  # fmt: skip
     if not is_float(cost.dtype):
         raise DTypeError(
             layout(f"grad: the cost {label(cost)} is {cost.dtype}, it must be a float", [describe(cost)],
@@ -273,10 +323,14 @@ def _check_cost(cost: Variable) -> None:
         )  # fmt: skip
 
 
+def _real_only(name: str, v: Variable, mend: str) -> DTypeError:
+    return DTypeError(layout(f"{name}: {label(v)} is {v.dtype}, it must be real", [describe(v)], here_excerpt(), mend))
+
+
 def _check_wrt(v: Variable) -> None:
     if not isinstance(v, Variable):
         raise GradientError(f"grad: wrt holds {v!r}; it must hold variables")
-    if not is_float(v.dtype):
+    if not is_inexact(v.dtype):
         raise DTypeError(
             layout(f"grad: {label(v)} is {v.dtype}: there is no gradient by an integer or a bool", [describe(v)],
                    here_excerpt(), "differentiate by a float variable")

@@ -17,7 +17,7 @@ import numpy as np
 
 from symgraph.errors import SymbolicTruthError, layout
 from symgraph.origin import Origin, here, here_excerpt, made_at
-from symgraph.types import Shape, TensorType, canonical, check_unmasked, storage
+from symgraph.types import Shape, TensorType, canonical, check_unmasked, complex_of, storage
 
 if TYPE_CHECKING:
     from symgraph.op import Op
@@ -197,9 +197,10 @@ def constant(value: object, dtype: object = None, name: str | None = None) -> Co
 def _constant_dtype(value: object, dtype: object) -> str | None:
     if dtype is not None:
         return canonical(dtype)
-    if isinstance(value, float) or (isinstance(value, list | tuple) and np.asarray(value).dtype == np.float64):
-        return canonical("floatX")
-    return None
+    kind = np.asarray(value).dtype if isinstance(value, float | complex | list | tuple) else None
+    if kind == np.complex128:
+        return complex_of(canonical("floatX"))
+    return canonical("floatX") if kind == np.float64 else None
 
 
 def _constant(data: np.ndarray, name: str | None) -> Constant:
@@ -374,7 +375,7 @@ def apply(op: Op, inputs: Sequence[Variable], attrs: Mapping[str, Attr] | None =
         return found
     node = Apply()
     node.op, node.inputs, node.attrs, node.origin, node.elsewhere = op, tuple(inputs), attrs, origin, []
-    node.outputs = tuple(Variable(t, node, slot) for slot, t in enumerate(op.infer(node.inputs, attrs)))
+    node.outputs = tuple(Variable(t, node, slot) for slot, t in enumerate(op.types(node.inputs, attrs)))
     return _nodes.setdefault(key, node)
 
 

@@ -162,6 +162,16 @@ class Variable:
         """Zeros of the shape of ``x``."""
     def ones_like(self, dtype: object = None) -> Variable:
         """Ones of the shape of ``x``."""
+    @property
+    def real(self) -> Variable:
+        """The real part; a real ``x`` itself."""
+    @property
+    def imag(self) -> Variable:
+        """The imaginary part; 0 of a real ``x``."""
+    def conj(self) -> Variable:
+        """The conjugate re - i*im; a real ``x`` itself."""
+    def conjugate(self) -> Variable:
+        """The conjugate re - i*im; a real ``x`` itself."""
     def cumsum(self, axis: int | None = None, dtype: Any = None) -> Variable:
         """The running sum along ``axis``: each element plus all before it."""
     def cumprod(self, axis: int | None = None, dtype: Any = None) -> Variable:
@@ -195,7 +205,8 @@ class Variable:
     def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
         """The arithmetic mean along ``axis``; NaN of no elements."""
     def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
-        """mean((x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n."""
+        """mean(abs(x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n; real of complex numbers
+        too."""
     def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
         """sqrt(var(x)) along ``axis``; its gradient is 0 where all elements are equal."""
     def norm(self, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:

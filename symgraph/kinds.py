@@ -26,10 +26,20 @@ from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand, row_major
 from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, in_code, label
-from symgraph.op import PACKAGE, PRIMITIVES, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
+from symgraph.op import PACKAGE, PRIMITIVES, REAL_MEND, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
 from symgraph.origin import here_excerpt, raised_at
+from symgraph.parts import fresh_parts
 from symgraph.pattern import Pattern
-from symgraph.types import Shape, TensorType, broadcast_shapes, canonical, is_float
+from symgraph.types import (
+    Shape,
+    TensorType,
+    broadcast_shapes,
+    canonical,
+    is_complex,
+    is_float,
+    is_inexact,
+    real_of,
+)
 
 
 class Declared(Op):
@@ -120,11 +130,13 @@ class Elementwise(Declared):
 
     def prepare(self, xs: Sequence[object]) -> list[Variable]:
         """The inputs as variables of the dtypes that the body takes."""
+        meeting = xs[1:] if self.takes == "first bool" else xs
+        dtype = common_dtype(meeting)
+        if is_complex(dtype) and self.parts is None:
+            self._reject(dtype, xs, REAL_MEND)
         if self.takes == "first bool":
-            dtype = common_dtype(xs[1:])
-            return [convert_condition(xs[0]), *[convert(x, dtype) for x in xs[1:]]]
-        dtype = common_dtype(xs)
-        if self.takes == "float" and not is_float(dtype):
+            return [convert_condition(xs[0]), *[convert(x, dtype) for x in meeting]]
+        if self.takes == "float" and not is_inexact(dtype):
             dtype = canonical("floatX")
         if self.takes == "bits" and is_float(dtype):
             self._reject(dtype, xs, "cast to an integer or bool first: {x}.astype('int64')")
@@ -142,8 +154,9 @@ class Elementwise(Declared):
         return _traced(self, dtypes)
 
     def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
+        dtypes = tuple(v.dtype for v in inputs)
         try:
-            dtype = self.expr(tuple(v.dtype for v in inputs)).dtype
+            dtype = _on_complex(self, dtypes) if any(map(is_complex, dtypes)) else self.expr(dtypes).dtype
         except DTypeError:
             self._reject(inputs[0].dtype, inputs, self.mend)
         return [TensorType(dtype, self._broadcast(inputs))]
@@ -193,6 +206,15 @@ class Elementwise(Declared):
             raise GradientError(no_gradient(node, f"{self.name}: {error}")) from None
         graphs = to_graph([d for d in found if d is not None], root, node)
         return [None if d is None else graphs.pop(0) for d in found]
+
+
+@cache
+def _on_complex(op: Elementwise, dtypes: tuple[str, ...]) -> str:
+    """The dtype of the result for operands of which some are complex."""
+    assert op.parts is not None
+    scalars = [Variable(TensorType(d, ())) for d in dtypes]
+    found = op.parts(*[fresh_parts(v) if is_complex(v.dtype) else v for v in scalars])
+    return str(found.type.dtype)
 
 
 @cache
@@ -329,8 +351,9 @@ class Reduction(Declared):
                        here_excerpt(), "reduce along an axis that is not empty")
             )  # fmt: skip
         shape = tuple(1 if k in axis else n for k, n in enumerate(x.type.shape) if keepdims or k not in axis)
-        dtypes = [e.dtype for e in self._terms(x.dtype)]
-        return [TensorType(dtypes[-1], shape)]
+        part = real_of(x.dtype)
+        dtype = self._terms(part)[-1].dtype
+        return [TensorType(x.dtype if dtype == part else dtype, shape)]
 
     def _terms(self, dtype: str) -> tuple[Expr, ...]:
         element = expression.load(0, (), dtype)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.errors import ArgumentError, GradientError, IndexOutOfRange, SymgraphError, layout
+from symgraph.errors import ArgumentError, DTypeError, GradientError, IndexOutOfRange, SymgraphError, layout
 from symgraph.formula import Compute
-from symgraph.graph import Apply, Attr, Variable, describe
+from symgraph.graph import Apply, Attr, Variable, describe, in_code
 from symgraph.origin import here_excerpt
-from symgraph.types import TensorType
+from symgraph.types import TensorType, is_complex
 
 if TYPE_CHECKING:
     from symgraph.kinds import Elementwise
@@ -28,6 +28,10 @@ GradResult = Sequence[Variable | None]
 GradRule = Callable[..., GradResult]
 
 PACKAGE = "symgraph."
+
+REAL_MEND = "take a real number of it: {x}.real, {x}.imag or abs({x})"
+"""What helps where an op takes no complex operands."""
+
 OPS: dict[str, Op] = {}
 """Every op by name, in order of declaration."""
 
@@ -70,12 +74,16 @@ class Op:
         Where it was declared.
     into : int or None
         The input that a scatter's output starts as a copy of.
+    parts : callable or None
+        ``parts(*inputs, **attrs)`` is the meaning on complex operands, which come as ``Parts``: a variable, ``Parts``,
+        or a tuple with one of these for each output. An op without it takes no complex operands.
     """
 
     name: str
     sizes_from: int | None = None
     is_view: bool = False
     into: int | None = None
+    parts: Callable[..., Any] | None = None
     module: str = __name__
     doc: str | None = None
 
@@ -88,6 +96,16 @@ class Op:
                        "give yours another name, e.g. name='my_" + self.name + "'")
             )  # fmt: skip
         OPS[self.name] = self
+
+    def types(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
+        """The types of the outputs, where the op takes operands of these dtypes."""
+        culprit = next((v for v in inputs if is_complex(v.dtype)), None) if self.parts is None else None
+        if culprit is not None:
+            raise DTypeError(
+                layout(f"{self.name} does not take {culprit.dtype}", map(describe, inputs), here_excerpt(),
+                       REAL_MEND.format(x=in_code(culprit)))
+            )  # fmt: skip
+        return self.infer(inputs, attrs)
 
     def infer(self, inputs: Sequence[Variable], attrs: Attrs) -> Sequence[TensorType]:
         """The types of the outputs; raises ShapeError or DTypeError."""

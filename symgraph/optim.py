@@ -17,6 +17,7 @@ from symgraph.gradient import grad
 from symgraph.graph import SharedVariable, Variable, describe, in_code, label
 from symgraph.ops.transcendental import sqrt
 from symgraph.origin import here_excerpt
+from symgraph.parts import shared_variable
 from symgraph.types import TensorType
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]
@@ -48,7 +49,7 @@ def _gradients(cost: Variable, params: Sequence[SharedVariable]) -> list[tuple[S
 def _slot(p: SharedVariable, name: str) -> Any:
     """A shared variable of zeros like ``p``."""
     value = np.zeros_like(p.get_value(borrow=True))
-    return SharedVariable(value, p.type, name=f"{p.name or 'parameter'}_{name}")
+    return shared_variable(value, p.type, f"{p.name or 'parameter'}_{name}")
 
 
 def _typed(x: Rate, p: SharedVariable) -> Any:

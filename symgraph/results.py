@@ -10,6 +10,8 @@ import numpy as np
 
 from symgraph.coercion import as_variable
 from symgraph.graph import Variable
+from symgraph.parts import joined
+from symgraph.types import is_complex
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +38,24 @@ Outputs = Output | Sequence[Output] | Mapping[Any, Output] | None
 class Form:
     """What a call returns: "one" array, a "list", a "dict" with ``keys``, or "none".
 
-    The last results are printed, each after one of ``messages``, and not returned.
+    The last results are printed, each after one of ``messages``, and not returned. Where ``pairs`` is true two arrays
+    of the program are the parts of one result.
     """
 
     kind: str
     keys: tuple[Any, ...] = ()
     messages: tuple[str, ...] = ()
+    pairs: tuple[bool, ...] = ()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether what a program gives can be returned as it is."""
+        return self.kind != "dict" and not self.messages and not any(self.pairs)
 
     def __call__(self, found: list[np.ndarray]) -> Any:
+        if any(self.pairs):
+            parts = iter(found)
+            found = [joined(next(parts), next(parts)) if pair else next(parts) for pair in self.pairs]
         if self.messages:
             count = len(self.messages)
             for message, value in zip(self.messages, found[-count:], strict=True):
@@ -71,3 +83,8 @@ def flatten_outputs(outputs: Outputs) -> tuple[Form, list[Variable], tuple[int, 
         form, many = Form("list"), list(outputs)
     borrowed = tuple(k for k, v in enumerate(many) if isinstance(v, Out) and v.borrow)
     return form, [as_variable(v.variable if isinstance(v, Out) else v) for v in many], borrowed
+
+
+def pairs_of(results: Sequence[Variable]) -> tuple[bool, ...]:
+    """For each result whether a program gives two arrays for it."""
+    return tuple(is_complex(v.dtype) for v in results)

@@ -12,7 +12,8 @@ from symgraph.function import function
 from symgraph.gradient import grad
 from symgraph.graph import Variable, constant
 from symgraph.op import OPS, PRIMITIVES
-from symgraph.types import is_float
+from symgraph.ops.join import stack
+from symgraph.types import is_complex, is_float, is_inexact
 
 __all__ = ["verify_grad"]
 
@@ -29,10 +30,11 @@ def verify_grad(
     Parameters
     ----------
     f : callable
-        As many variables as there are points -> a float variable of any shape. Its elements are weighted with random
-        numbers and summed, so that every one of them counts.
+        As many variables as there are points -> a float or complex variable of any shape. Its elements (both parts of
+        them) are weighted with random numbers and summed, so that every one of them counts.
     points : sequence of array_like
-        Where to check: floats, taken in float64, and integers or bools, by which nothing is differentiated.
+        Where to check: floats and complex numbers, taken in double precision, and integers or bools, by which nothing
+        is differentiated.
     rel_tol, abs_tol : float
         The error allowed, beside the greater of the two derivatives and as a number; the differences themselves are
         right to about 1e-10 of the value of ``f``.
@@ -46,16 +48,18 @@ def verify_grad(
     GradientError
         If a derivative is wrong: says by which input, at which element, what it is and what it should be.
     ArgumentError
-        If the result of ``f`` is not a float variable.
+        If the result of ``f`` is no float or complex variable.
     """
     arrays = [_in_double(p) for p in points]
     inputs = [Variable(constant(a).type, name=f"point{k}") for k, a in enumerate(arrays)]
     result = f(*inputs)
-    if not isinstance(result, Variable) or not is_float(result.dtype):
-        raise ArgumentError(f"verify_grad: f gives {result!r}; it must give a float variable")
+    if not isinstance(result, Variable) or not is_inexact(result.dtype):
+        raise ArgumentError(f"verify_grad: f gives {result!r}; it must give a float or complex variable")
+    if is_complex(result.dtype):
+        result = stack([result.real, result.imag])
     weights = Variable(result.type, name="weights")
     cost = OPS["sum"](PRIMITIVES["mul"](result, weights))  # type: ignore[operator]
-    wrt = [k for k, v in enumerate(inputs) if is_float(v.dtype)]
+    wrt = [k for k, v in enumerate(inputs) if is_inexact(v.dtype)]
     gradients = grad(cost, [inputs[k] for k in wrt], disconnected_inputs="ignore")
     options: Any = {"on_unused_input": "ignore", "backend": backend}
     shape = function(inputs, result, **options)(*arrays).shape
@@ -69,22 +73,25 @@ def verify_grad(
 
 def _in_double(point: Any) -> np.ndarray:
     given = np.array(point)
+    if is_complex(given.dtype.name):
+        return given.astype("complex128")
     return given.astype("float64") if is_float(given.dtype.name) else given
 
 
 def _differences(value: Callable[..., float], arrays: Sequence[np.ndarray], k: int) -> np.ndarray:
-    """d value / d arrays[k], element by element."""
+    """d value / d arrays[k], element by element: by the real part plus i times that by the imaginary part."""
     result = np.zeros_like(arrays[k])
     for index in np.ndindex(result.shape):
-        step = STEP * max(1.0, abs(float(arrays[k][index])))
-        moved = [_moved(arrays, k, index, by) for by in (step, -step)]
-        # the step as it came out of rounding, not as it was meant
-        span = float(moved[0][k][index] - moved[1][k][index])
-        result[index] = (value(*moved[0]) - value(*moved[1])) / span
+        step = STEP * max(1.0, float(abs(arrays[k][index])))
+        for unit in (1, 1j) if is_complex(result.dtype.name) else (1,):
+            moved = [_moved(arrays, k, index, by * unit) for by in (step, -step)]
+            # the step as it came out of rounding, not as it was meant
+            span = float(abs(moved[0][k][index] - moved[1][k][index]))
+            result[index] += unit * ((value(*moved[0]) - value(*moved[1])) / span)
     return result
 
 
-def _moved(arrays: Sequence[np.ndarray], k: int, index: tuple[int, ...], by: float) -> list[np.ndarray]:
+def _moved(arrays: Sequence[np.ndarray], k: int, index: tuple[int, ...], by: complex) -> list[np.ndarray]:
     new = arrays[k].copy()
     new[index] += by
     return [*arrays[:k], new, *arrays[k + 1 :]]

@@ -1,7 +1,7 @@
 """Types of values: TensorType, dtype promotion, broadcasting.
 
 Promotion is NumPy's with two changes: Python scalars never change a precision, and integer or bool arrays do not widen
-a float (``float32 / x.shape[0]`` is float32).
+a float (``float32 / x.shape[0]`` is float32). A Python complex makes complex what it stands beside, in its precision.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = SIGNED + UNSIGNED
 DTYPES = BOOL + INTEGERS + FLOATS
+"""Those that kernels know."""
+
+COMPLEX = ("complex64", "complex128")
+"""Those that graphs know beside them: a program has two real values for each."""
+
+_REAL = dict(zip(COMPLEX, ("float32", "float64"), strict=True))
 SIZES = {d: np.dtype(d).itemsize for d in DTYPES}
 
 
@@ -40,14 +46,34 @@ def is_integer(dtype: str) -> bool:
     return dtype in INTEGERS
 
 
+def is_complex(dtype: str) -> bool:
+    """Whether ``dtype`` is a complex type."""
+    return dtype in COMPLEX
+
+
+def is_inexact(dtype: str) -> bool:
+    """Whether ``dtype`` is a floating or complex type."""
+    return dtype in FLOATS or dtype in COMPLEX
+
+
+def real_of(dtype: str) -> str:
+    """The dtype of the parts of a complex ``dtype``; a real one itself."""
+    return _REAL.get(dtype, dtype)
+
+
+def complex_of(dtype: str) -> str:
+    """The complex dtype of the precision of a floating or complex ``dtype``; float16 has that of float32."""
+    return "complex128" if real_of(dtype) == "float64" else "complex64"
+
+
 @cache
 def _canonical(dtype: object) -> str:
     try:
         name = np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:
-        raise DTypeError(f"{dtype!r} is no dtype; known are {', '.join(DTYPES)}") from None
-    if name not in DTYPES:
-        raise DTypeError(f"dtype {name} is not supported; supported are {', '.join(DTYPES)}")
+        raise DTypeError(f"{dtype!r} is no dtype; known are {', '.join(DTYPES + COMPLEX)}") from None
+    if name not in DTYPES and name not in COMPLEX:
+        raise DTypeError(f"dtype {name} is not supported; supported are {', '.join(DTYPES + COMPLEX)}")
     return str(name)
 
 
@@ -59,31 +85,35 @@ def canonical(dtype: object) -> str:
 @cache
 def promote(*dtypes: str) -> str:
     """The common dtype of arrays: NumPy's, but integers and bools never widen a float."""
-    floats = [d for d in dtypes if is_float(d)]
-    return str(np.result_type(*(floats or dtypes)).name)
+    inexact = [d for d in dtypes if is_inexact(d)]
+    return str(np.result_type(*(inexact or dtypes)).name)
 
 
-def weak_dtype(value: bool | int | float, strong: str | None) -> str:
+def weak_dtype(value: bool | int | float | complex, strong: str | None) -> str:
     """The dtype a Python scalar takes beside arrays of dtype ``strong`` (None: alone)."""
     if isinstance(value, bool):
         return strong or "bool"
     if isinstance(value, int):
         dtype = "int64" if strong in (None, "bool") else str(strong)
-        _check_fits(value, dtype)
-        return dtype
-    dtype = strong if strong is not None and is_float(strong) else config.floatX()
+    else:
+        near = strong if strong is not None and is_inexact(strong) else config.floatX()
+        dtype = complex_of(near) if isinstance(value, complex) else near
     _check_fits(value, dtype)
     return dtype
 
 
-def _check_fits(value: int | float, dtype: str) -> None:
+def _check_fits(value: int | float | complex, dtype: str) -> None:
+    if isinstance(value, complex):
+        _check_fits(value.real, dtype)
+        return _check_fits(value.imag, dtype)
     if is_integer(dtype) and not isinstance(value, float):
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         if not low <= value <= high:
             raise DTypeError(f"the Python integer {value} does not fit {dtype} ({low} to {high})")
-    if is_float(dtype) and not _is_in_reach(value, dtype):
+    if is_inexact(dtype) and not _is_in_reach(value, real_of(dtype)):
         kind = "float" if isinstance(value, float) else "integer"
         raise DTypeError(f"the Python {kind} {value:.6g} does not fit {dtype} (up to {np.finfo(dtype).max:.5g})")
+    return None
 
 
 def _is_in_reach(value: int | float, dtype: str) -> bool:
@@ -104,7 +134,7 @@ def is_lossless(value: object, given: np.ndarray, dtype: str) -> bool:
     """
     if np.can_cast(given.dtype, dtype, "safe"):
         return True
-    weak = isinstance(value, bool | int | float | list | tuple)
+    weak = isinstance(value, bool | int | float | complex | list | tuple)
     if isinstance(value, np.ndarray) or not (weak or isinstance(value, np.generic)):
         return False
     if not given.size:
@@ -112,7 +142,7 @@ def is_lossless(value: object, given: np.ndarray, dtype: str) -> bool:
     if is_integer(dtype):
         info = np.iinfo(dtype)
         return given.dtype.kind in "iu" and info.min <= int(given.min()) and int(given.max()) <= info.max
-    if not is_float(dtype) or given.dtype.kind not in "iuf":
+    if not is_inexact(dtype) or given.dtype.kind not in ("iufc" if is_complex(dtype) else "iuf"):
         return False
     with np.errstate(all="ignore"):
         near = given.astype(dtype)
@@ -210,10 +240,10 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
 
 def check_storage(value: object, given: Any, type: TensorType, name: str) -> None:
     """Raise DTypeError or ShapeError unless ``value``, which is the array ``given``, may be one of ``type``."""
-    if given.dtype.kind not in "biuf" or not is_lossless(value, given, type.dtype):
+    if given.dtype.kind not in "biufc" or not is_lossless(value, given, type.dtype):
         raise DTypeError(
             f"{name}: the value is {given.dtype}, the variable is {type}\n"
-            + (f"cast it: value.astype({type.dtype!r})" if given.dtype.kind in "biufc" else "give numbers")
+            + _fitting(given, type.dtype)
         )
     if not type.accepts(TensorType(type.dtype, given.shape)):
         raise ShapeError(
@@ -227,3 +257,10 @@ def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndar
     check_storage(value, given, type, name)
     fits = borrow and given.dtype == np.dtype(type.dtype) and given.flags.carray and given.dtype.isnative
     return given if fits else np.array(given, dtype=type.dtype, order="C")
+
+
+def _fitting(given: Any, dtype: str) -> str:
+    """How to make a value fit."""
+    if given.dtype.kind == "c" and not is_complex(dtype):
+        return "give one of its parts, value.real or value.imag"
+    return f"cast it: value.astype({dtype!r})" if given.dtype.kind in "biufc" else "give numbers"

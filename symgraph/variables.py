@@ -1,7 +1,7 @@
 """Making variables: ``matrix("x")``, ``tensor("x", "float32", (None, 784))``, ``shared(array)``.
 
-Names are Theano's: a prefix letter fixes the dtype (b int8, w int16, i int32, l int64, f float32, d float64), without
-one it is floatX.
+Names are Theano's: a prefix letter fixes the dtype (b int8, w int16, i int32, l int64, f float32, d float64,
+c complex64, z complex128), without one it is floatX.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 from symgraph.errors import DTypeError, layout
 from symgraph.graph import SharedVariable, Variable
 from symgraph.origin import here_excerpt
+from symgraph.parts import shared_variable
 from symgraph.types import (
+    COMPLEX,
     DTYPES,
     TensorType,
     as_array,
@@ -41,13 +43,20 @@ __all__ = [
     "fscalars", "fvectors", "frows", "fcols", "fmatrices", "ftensor3s", "ftensor4s", "ftensor5s",
     "dscalar", "dvector", "drow", "dcol", "dmatrix", "dtensor3", "dtensor4", "dtensor5",
     "dscalars", "dvectors", "drows", "dcols", "dmatrices", "dtensor3s", "dtensor4s", "dtensor5s",
+    "cscalar", "cvector", "crow", "ccol", "cmatrix", "ctensor3", "ctensor4", "ctensor5",
+    "cscalars", "cvectors", "crows", "ccols", "cmatrices", "ctensor3s", "ctensor4s", "ctensor5s",
+    "zscalar", "zvector", "zrow", "zcol", "zmatrix", "ztensor3", "ztensor4", "ztensor5",
+    "zscalars", "zvectors", "zrows", "zcols", "zmatrices", "ztensor3s", "ztensor4s", "ztensor5s",
 ]  # fmt: skip
 
 RANKS: dict[str, tuple[int | None, ...]] = {
     "scalar": (), "vector": (None,), "row": (1, None), "col": (None, 1), "matrix": (None, None),
     "tensor3": (None,) * 3, "tensor4": (None,) * 4, "tensor5": (None,) * 5,
 }  # fmt: skip
-PREFIXES = {"": "floatX", "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+PREFIXES = {
+    "": "floatX", "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64",
+    "c": "complex64", "z": "complex128",
+}  # fmt: skip
 
 
 def tensor(name: str | None = None, dtype: object = "floatX", shape: Iterable[int | None] = ()) -> Variable:
@@ -84,7 +93,7 @@ def shared(
     borrow : bool
         Keep the array itself instead of a copy, where it is contiguous and of the right dtype.
     """
-    weak = isinstance(value, bool | int | float) and not isinstance(value, np.generic)
+    weak = isinstance(value, bool | int | float | complex) and not isinstance(value, np.generic)
     chosen = canonical(dtype) if dtype is not None else weak_dtype(value, None) if weak else None  # type: ignore[arg-type]
     check_unmasked(value)
     plain = as_array(value) if is_tensor(value) else value
@@ -95,11 +104,11 @@ def shared(
     except (TypeError, ValueError, OverflowError):
         raise DTypeError(
             layout(f"shared: {value!r:.60} cannot become an array of numbers", [], here_excerpt(),
-                   f"give a number or an array; dtypes are {', '.join(DTYPES)}")
+                   f"give a number or an array; dtypes are {', '.join(DTYPES + COMPLEX)}")
         ) from None  # fmt: skip
     extents = given.shape if shape is None else shape
     type = TensorType(stored, tuple(extents))
-    return SharedVariable(storage(given, type, name or "shared", borrow), type, name)
+    return shared_variable(storage(given, type, name or "shared", borrow), type, name)
 
 
 Constructor = Callable[..., Variable]
@@ -165,3 +174,11 @@ dscalar, dvector, drow, dcol, dmatrix, dtensor3, dtensor4, dtensor5 = _construct
 (
     dscalars, dvectors, drows, dcols, dmatrices, dtensor3s, dtensor4s, dtensor5s,
 ) = _plurals([dscalar, dvector, drow, dcol, dmatrix, dtensor3, dtensor4, dtensor5])  # fmt: skip
+cscalar, cvector, crow, ccol, cmatrix, ctensor3, ctensor4, ctensor5 = _constructors("c")
+(
+    cscalars, cvectors, crows, ccols, cmatrices, ctensor3s, ctensor4s, ctensor5s,
+) = _plurals([cscalar, cvector, crow, ccol, cmatrix, ctensor3, ctensor4, ctensor5])  # fmt: skip
+zscalar, zvector, zrow, zcol, zmatrix, ztensor3, ztensor4, ztensor5 = _constructors("z")
+(
+    zscalars, zvectors, zrows, zcols, zmatrices, ztensor3s, ztensor4s, ztensor5s,
+) = _plurals([zscalar, zvector, zrow, zcol, zmatrix, ztensor3, ztensor4, ztensor5])  # fmt: skip

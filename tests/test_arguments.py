@@ -144,7 +144,7 @@ def test_shared_variables_take_what_inputs_take(backend):
             s.set_value(value)
 
 
-@pytest.mark.parametrize("value", ["abc", None, [1, [2]], [object()], 1j, 2**70])
+@pytest.mark.parametrize("value", ["abc", None, [1, [2]], [object()], np.clongdouble(1j), 2**70])
 def test_a_shared_variable_holds_numbers(value):
     with pytest.raises(sg.DTypeError, match="cannot become an array of numbers|does not fit int64"):
         sg.shared(value)

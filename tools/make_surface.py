@@ -19,7 +19,7 @@ from symgraph.graph import Constant, SharedVariable, Variable, leaves, toposort
 from symgraph.host import Host
 from symgraph.kinds import Elementwise
 from symgraph.rewrite import expand_composites
-from symgraph.types import is_float
+from symgraph.types import is_inexact
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "surface.md"
 ORDERS = 3  # what can be differentiated so often can be so to any order: its gradients are made of one another
@@ -52,7 +52,7 @@ def bits(count: int) -> list[Variable]:
     return [sg.tensor(n, "int64", (4, 4)) for n in "xw"[:count]]
 
 
-X = matrix("x")
+X, Z = matrix("x"), sg.tensor("x", "complex128", (4, 4))
 SAMPLES: dict[str, Sequence[Any]] = {
     **dict.fromkeys(["and_", "or_", "xor", "left_shift", "right_shift"], bits(2)), "invert": bits(1),
     "cast": (X, "float32"), "bincount": (sg.tensor("i", "int64", (4,)), sg.tensor("w", "float64", (4,)), 3),
@@ -73,7 +73,7 @@ SAMPLES: dict[str, Sequence[Any]] = {
         "uniform": "low high", "normal": "avg std", "exponential": "scale", "truncated_normal": "avg std",
         "gamma": "shape scale", "beta": "a b", "poisson": "lam", "bernoulli": "p",
     }.items()},
-    "categorical_crossentropy": (X, matrix("y")),
+    "categorical_crossentropy": (X, matrix("y")), **dict.fromkeys(["real", "imag", "conj", "angle"], (Z,)),
     "batch_norm_updates": (X, X[0], X[1], sg.shared(0.0), sg.shared(1.0)),
 }  # fmt: skip
 
@@ -115,8 +115,8 @@ def computed_by(outputs: Sequence[Variable]) -> str:
 
 def gradient(outputs: Sequence[Variable]) -> str:
     """The arguments by which there is a gradient, and to which order."""
-    costs = [v for v in outputs if is_float(v.dtype)]
-    wrt = [v for v in leaves(costs) if v.name and is_float(v.dtype) and not isinstance(v, Constant | SharedVariable)]
+    costs = [v for v in outputs if is_inexact(v.dtype)]
+    wrt = [v for v in leaves(costs) if v.name and is_inexact(v.dtype) and not isinstance(v, Constant | SharedVariable)]
     if not costs or not wrt:
         return ""
     names = [str(v.name) for v in wrt if connected(costs, v)]

@@ -14,7 +14,7 @@ from symgraph.command.target import Target
 from symgraph.errors import SymgraphError
 from symgraph.function import Function, function
 from symgraph.graph import Variable
-from symgraph.types import TensorType, is_float
+from symgraph.types import TensorType, is_complex, is_inexact
 from symgraph.view.collect import task_of
 from symgraph.view.document import Document
 from symgraph.view.plain import graph_of
@@ -33,7 +33,7 @@ class Compiled:
     @property
     def values(self) -> dict[Variable, np.ndarray]:
         """Input -> array."""
-        return dict(zip(self.function.task.inputs, self.arrays, strict=True))
+        return dict(zip(self.function.task.inputs, self.function.bind(*self.arrays), strict=True))
 
 
 def shapes_of(text: str | None) -> dict[str, tuple[int, ...]]:
@@ -92,17 +92,18 @@ def can_compile(target: Target, options: argparse.Namespace) -> bool:
 def arrays_of(f: Function, shapes: Shapes, path: str | None = None) -> list[np.ndarray]:
     """An array for each input: from a file, of the shape asked for, or of the one that the type fixes."""
     stored = _stored(path)
-    names = _names(f.task.inputs)
+    variables = [i.variable for i in f.declared]
+    names = _names(variables)
     unknown = sorted((shapes.keys() | stored.keys()) - set(names))
     if unknown:
         raise UsageError(f"there is no input {unknown[0]!r}; {f.name} takes {', '.join(names) or 'none'}")
-    earlier = list(f.programs)[-1][0] if f.programs and not shapes else ()
+    earlier = iter(list(f.programs)[-1][0] if f.programs and not shapes else ())
     arrays = []
-    for k, (name, v) in enumerate(zip(names, f.task.inputs, strict=True)):
-        if name in stored:
-            arrays.append(stored[name])
-        else:
-            arrays.append(_example(v, shapes.get(name, earlier[k] if k < len(earlier) else None), name))
+    for name, v in zip(names, variables, strict=True):
+        before = next(earlier, None)
+        if is_complex(v.dtype):
+            next(earlier, None)
+        arrays.append(stored[name] if name in stored else _example(v, shapes.get(name, before), name))
     return arrays
 
 
@@ -123,7 +124,7 @@ def _stored(path: str | None) -> Mapping[str, np.ndarray]:
 
 
 def _example(v: Variable, given: tuple[int, ...] | None, name: str) -> np.ndarray:
-    """Numbers between 0 and 1 for floats, zeros for the others: an index of 0 is always there."""
+    """Real numbers between 0 and 1 for floats, zeros for the others: an index of 0 is always there."""
     if given is None and not v.type.is_static:
         extents = "x".join("64" if n is None else str(n) for n in v.type.shape)
         mend = f"give them, e.g. --shapes {name}={extents}"
@@ -131,6 +132,6 @@ def _example(v: Variable, given: tuple[int, ...] | None, name: str) -> np.ndarra
     shape = tuple(n or 0 for n in v.type.shape) if given is None else given
     if not v.type.accepts(TensorType(v.dtype, shape)):
         raise UsageError(f"--shapes: {name} is {v.type}, it cannot have the shape {'x'.join(map(str, shape)) or '()'}")
-    if is_float(v.dtype):
+    if is_inexact(v.dtype):
         return np.asarray(np.random.default_rng(0).random(shape), v.dtype)
     return np.zeros(shape, v.dtype)

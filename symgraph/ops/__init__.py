@@ -4,6 +4,7 @@ from symgraph.ops import (
     activations,
     axes,
     broadcast,
+    complexes,
     conv,
     creation,
     cumulative,
@@ -40,9 +41,9 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, axes, broadcast, conv, creation, cumulative, differences, einsum, elementwise, expm, exponentials,
-    factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random, reduce,
-    rounding, sampling, search, shape, slicing, sort, special, square, transcendental,
+    activations, axes, broadcast, complexes, conv, creation, cumulative, differences, einsum, elementwise, expm,
+    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random,
+    reduce, rounding, sampling, search, shape, slicing, sort, special, square, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -20,7 +20,7 @@ from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
 from symgraph.ops.shape import extents, permute
 from symgraph.origin import here_excerpt
-from symgraph.types import TensorType, canonical, is_float, is_integer
+from symgraph.types import TensorType, canonical, is_complex, is_inexact, is_integer
 
 __all__ = [
     "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "alloc", "arange", "linspace",
@@ -240,6 +240,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     first, last = (0, start) if stop is None else (start, stop)
     given = (first, last, step)
     kept = canonical(dtype) if dtype is not None else common_dtype(given)
+    if is_complex(kept) or is_complex(common_dtype(given)):
+        mend = "use linspace(start, stop, num)"
+        raise DTypeError(layout("arange does not take complex numbers", [], here_excerpt(), mend))
     length = _range_length(*[as_variable(v) for v in given])
     return arange_of(first, step, length, kept)
 
@@ -283,7 +286,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype:
     Variable, vector of length ``num``.
     """
     common = common_dtype((start, stop))
-    kept = common if is_float(common) else canonical("floatX")
+    kept = common if is_inexact(common) else canonical("floatX")
     a, b = (convert(as_variable(v), kept) for v in (start, stop))
     (count,) = sizes_of(num, "linspace")
     steps = maximum(sub(count, 1) if endpoint else count, 1)

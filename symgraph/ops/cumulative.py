@@ -24,7 +24,7 @@ from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size
 from symgraph.ops.shape import flatten, shape_of
 from symgraph.origin import here_excerpt
-from symgraph.types import UNSIGNED, TensorType, canonical, is_float, is_integer
+from symgraph.types import UNSIGNED, TensorType, canonical, is_inexact, is_integer
 
 __all__ = ["cumsum", "cumprod", "bincount"]
 
@@ -33,7 +33,7 @@ __all__ = ["cumsum", "cumprod", "bincount"]
 
 def total_dtype(dtype: str) -> str:
     """The dtype of a sum or product: int64 of integers and bools, uint64 of unsigned, else the same."""
-    return dtype if is_float(dtype) else "uint64" if dtype in UNSIGNED else "int64"
+    return dtype if is_inexact(dtype) else "uint64" if dtype in UNSIGNED else "int64"
 
 
 def wide(x: Variable) -> Variable:

@@ -24,13 +24,13 @@ from symgraph.host import host
 from symgraph.op import GradResult
 from symgraph.ops import elementwise as ew
 from symgraph.ops.join import concatenate
-from symgraph.ops.linalg import matmul, swapped
+from symgraph.ops.linalg import adjoint, matmul, swapped
 from symgraph.ops.matrices import diagonal, eye, tril, triu
 from symgraph.ops.reduce import floating
 from symgraph.ops.shape import extents, permute
 from symgraph.ops.triangular import triangular_op
 from symgraph.origin import here_excerpt
-from symgraph.types import Extent, TensorType
+from symgraph.types import Extent, TensorType, is_complex, real_of
 
 __all__ = ["cholesky", "qr", "eigh", "svd"]
 
@@ -60,7 +60,7 @@ def matrices(x: Any, name: str, square: bool = False) -> Variable:
 def narrowed(results: Sequence[Variable], x: Any) -> tuple[Variable, ...]:
     """``results`` in the precision of ``x``."""
     dtype = floating(x).dtype
-    return tuple(convert(v, dtype) for v in results)
+    return tuple(convert(v, dtype if is_complex(v.dtype) else real_of(dtype)) for v in results)
 
 
 def diagonals(x: Variable) -> Variable:
@@ -89,9 +89,9 @@ def _sum(terms: Sequence[Variable | None]) -> Variable | None:
 
 
 def _by_one_triangle(g: Variable, lower: bool = True) -> Variable:
-    """The gradient by a symmetric matrix of which one triangle is read."""
-    both = ew.add(g, swapped(g))
-    on_diagonal = diagonals(diagonal(g, axis1=-2, axis2=-1))
+    """The gradient by a symmetric (or Hermitian) matrix of which one triangle is read."""
+    both = ew.add(g, adjoint(g))
+    on_diagonal = diagonals(ew.mul(diagonal(both, axis1=-2, axis2=-1), 0.5))
     return ew.sub((tril if lower else triu)(both), on_diagonal)  # type: ignore[no-any-return]
 
 
@@ -119,26 +119,26 @@ def _smaller(m: Extent, n: Extent) -> Extent:
 def _cholesky_grad(given: Given, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> GradResult:
     (g,), (lower,) = given, outputs
     assert g is not None
-    p = tril(matmul(swapped(lower), tril(g)))
+    p = tril(matmul(adjoint(lower), tril(g)))
     p = ew.sub(p, ew.mul(diagonals(diagonal(p, axis1=-2, axis2=-1)), 0.5))
-    left = triangular_op(swapped(lower), p, lower=False, unit=False)
+    left = triangular_op(adjoint(lower), p, lower=False, unit=False)
     s = swapped(triangular_op(swapped(lower), swapped(left), lower=False, unit=False))
     return [_by_one_triangle(s)]
 
 
 @host(name="cholesky", infer=lambda x: [x.type], grad=_cholesky_grad)
 def _cholesky(x: np.ndarray) -> Any:
-    """The lower triangle L with x = L @ L.T."""
+    """The lower triangle L with x = L @ L.T, of complex matrices the conjugate of L.T."""
     return np.linalg.cholesky(x)
 
 
 def cholesky(x: Any, lower: bool = True) -> Variable:
-    """The triangular matrix L with positive diagonal and ``x == L @ L.T``.
+    """The triangular matrix L with positive diagonal and ``x == L @ L.T`` (``L @ L.conj().T``).
 
     Parameters
     ----------
     x : Variable, shape (..., n, n)
-        Symmetric and positive definite; only its lower triangle is read (the upper one if not ``lower``).
+        Symmetric (Hermitian) and positive definite; only its lower triangle is read (the upper one if not ``lower``).
     lower : bool
         If False the upper triangle L.T is given.
 
@@ -232,14 +232,14 @@ def _eigh_grad(given: Given, inputs: Sequence[Variable], outputs: Sequence[Varia
     (gw, gv), (w, v) = given, outputs
     within = _sum([
         None if gw is None else diagonals(gw),
-        None if gv is None else ew.mul(_inverse_differences(w), matmul(swapped(v), gv)),
+        None if gv is None else ew.mul(_inverse_differences(w), matmul(adjoint(v), gv)),
     ])  # fmt: skip
     assert within is not None
-    return [_by_one_triangle(matmul(matmul(v, within), swapped(v)), lower)]
+    return [_by_one_triangle(matmul(matmul(v, within), adjoint(v)), lower)]
 
 
 def _eigh_types(x: Variable, lower: bool) -> list[TensorType]:
-    return [TensorType(x.dtype, x.type.shape[:-1]), x.type]
+    return [TensorType(real_of(x.dtype), x.type.shape[:-1]), x.type]
 
 
 @host(name="eigh", infer=_eigh_types, grad=_eigh_grad)
@@ -249,7 +249,7 @@ def _eigh(x: np.ndarray, lower: bool) -> Any:
 
 
 def eigh(x: Any, UPLO: str = "L") -> tuple[Variable, Variable]:
-    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices.
+    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric or Hermitian matrices.
 
     The gradient by eigenvectors takes those of equal eigenvalues as they come: a function that depends on the choice
     among them has none.
@@ -286,7 +286,8 @@ def _svd_types(x: Variable, full: bool) -> list[TensorType]:
     *lead, m, n = x.type.shape
     k = _smaller(m, n)
     u, v = ((*lead, m, m), (*lead, n, n)) if full else ((*lead, m, k), (*lead, k, n))
-    return [TensorType(x.dtype, tuple(shape)) for shape in (u, (*lead, k), v)]
+    dtypes = (x.dtype, real_of(x.dtype), x.dtype)
+    return [TensorType(dtype, tuple(shape)) for dtype, shape in zip(dtypes, (u, (*lead, k), v), strict=True)]
 
 
 def _svd_grad(given: Given, inputs: Sequence[Variable], outputs: Sequence[Variable], full: bool) -> GradResult:
@@ -294,6 +295,8 @@ def _svd_grad(given: Given, inputs: Sequence[Variable], outputs: Sequence[Variab
     m, n = x.type.shape[-2:]
     if full and (m is None or m != n) and not (gu is None and gv is None):
         raise _no_gradient("svd", "full matrices have columns that the matrix does not decide", "full_matrices=False")
+    if is_complex(x.dtype) and not (gu is None and gv is None):
+        raise _no_gradient("svd", "singular vectors of a complex matrix are free to turn", "compute_uv=False")
     k = extents(s)[-1]
     u, vh = u[..., :k], vh[..., :k, :]
     inverse, differences = safe_inverse(s), _inverse_differences(s, squares=True)

@@ -22,7 +22,7 @@ RENAMED = {
     "bitwise_and": "and_", "bitwise_or": "or_", "bitwise_xor": "xor", "logical_and": "and_", "logical_or": "or_",
     "logical_xor": "xor", "logical_not": "invert", "bitwise_not": "invert",
     "fabs": "absolute", "radians": "deg2rad", "degrees": "rad2deg", "amax": "max", "amin": "min",
-    "around": "round", "astype": "cast", "cumulative_sum": "cumsum", "cumulative_prod": "cumprod",
+    "conjugate": "conj", "around": "round", "astype": "cast", "cumulative_sum": "cumsum", "cumulative_prod": "cumprod",
 }  # fmt: skip
 """NumPy's name -> ours."""
 

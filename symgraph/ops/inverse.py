@@ -12,11 +12,14 @@ from symgraph.graph import Variable
 from symgraph.host import host
 from symgraph.op import GradResult
 from symgraph.ops import elementwise as ew
+from symgraph.ops.complexes import complex as make_complex
+from symgraph.ops.complexes import conj, imag
 from symgraph.ops.factor import column, matrices, narrowed
-from symgraph.ops.linalg import matmul, swapped
+from symgraph.ops.linalg import adjoint, matmul, swapped
 from symgraph.ops.reduce import sum as sum_
 from symgraph.ops.triangular import as_columns, converted, from_columns, system_type, triangular_op
-from symgraph.types import TensorType, canonical, is_float
+from symgraph.parts import part_type
+from symgraph.types import TensorType, canonical, is_complex, is_inexact
 
 __all__ = ["solve", "solve_triangular", "inv", "pinv", "det", "slogdet"]
 
@@ -40,8 +43,8 @@ def _on_matrices(x: Variable) -> Variable:
 def _solve_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
     (g,), (a, _), (x,) = given, inputs, outputs
     assert g is not None
-    (by_b,) = _solve(swapped(a), g)
-    return [ew.neg(matmul(by_b, swapped(x))), by_b]
+    (by_b,) = _solve(adjoint(a), g)
+    return [ew.neg(matmul(by_b, adjoint(x))), by_b]
 
 
 @host(name="solve", infer=lambda a, b: system_type("solve", a, b), grad=_solve_grad)
@@ -53,7 +56,7 @@ def _solve(a: np.ndarray, b: np.ndarray) -> Any:
 def _system(name: str, a: Any, b: Any) -> tuple[Variable, Variable, bool, str]:
     """Both sides as matrices of one rank and dtype, whether the right one was a vector, and the dtype of the result."""
     dtype = common_dtype([a, b])
-    dtype = dtype if is_float(dtype) else canonical("floatX")
+    dtype = dtype if is_inexact(dtype) else canonical("floatX")
     left, right = converted(matrices(a, name, square=True), as_variable(b), dtype)
     return *as_columns(left, right if right.ndim == 1 else matrices(right, name)), dtype
 
@@ -126,7 +129,7 @@ def solve_triangular(
 def _inverse_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
     (g,), (p,) = given, outputs
     assert g is not None
-    return [ew.neg(matmul(matmul(swapped(p), g), swapped(p)))]
+    return [ew.neg(matmul(matmul(adjoint(p), g), adjoint(p)))]
 
 
 @host(name="matrix_inverse", infer=lambda x: [x.type], grad=_inverse_grad)
@@ -160,7 +163,7 @@ def _pinv_grad(given: Given, inputs: Several, outputs: Several, rcond: float | N
     """Golub and Pereyra (1973): the derivative where the rank does not change."""
     (g,), (x,), (p,) = given, inputs, outputs
     assert g is not None
-    pt, gt = swapped(p), swapped(g)
+    pt, gt = adjoint(p), adjoint(g)
     inner = ew.neg(matmul(matmul(pt, g), pt))
     right = matmul(matmul(gt, p), pt)
     left = matmul(matmul(pt, p), gt)
@@ -206,8 +209,8 @@ def pinv(x: Any, rcond: float | None = None) -> Variable:
 
 
 def _inner(a: Variable, b: Variable) -> Variable:
-    """The sum of products of elements, to be multiplied with the matrices."""
-    return _on_matrices(sum_(ew.mul(a, b), axis=(-2, -1)))
+    """The sum of products of elements of conj(a) and b, to be multiplied with the matrices."""
+    return _on_matrices(sum_(ew.mul(conj(a), b), axis=(-2, -1)))
 
 
 def _second_cofactors_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
@@ -215,13 +218,13 @@ def _second_cofactors_grad(given: Given, inputs: Several, outputs: Several) -> G
     the cofactors."""
     (h,), (g, x) = given, inputs
     assert h is not None
-    p = swapped(_inverse(x)[0])
-    pg, ph = (matmul(matmul(p, swapped(v)), p) for v in (g, h))
-    twice = ew.add(matmul(matmul(pg, swapped(h)), p), matmul(matmul(ph, swapped(g)), p))
+    p = adjoint(_inverse(x)[0])
+    pg, ph = (matmul(matmul(p, adjoint(v)), p) for v in (g, h))
+    twice = ew.add(matmul(matmul(pg, adjoint(h)), p), matmul(matmul(ph, adjoint(g)), p))
     by_g, by_h = _inner(g, p), _inner(h, p)
     straight = ew.mul(ew.sub(ew.mul(by_g, by_h), _inner(h, pg)), p)
     crossed = ew.add(ew.mul(by_h, pg), ew.mul(by_g, ph))
-    by_x = ew.mul(_on_matrices(_det(x)[0]), ew.add(ew.sub(straight, crossed), twice))
+    by_x = ew.mul(_on_matrices(conj(_det(x)[0])), ew.add(ew.sub(straight, crossed), twice))
     return [_second_cofactors(h, x)[0], by_x]
 
 
@@ -237,18 +240,18 @@ def _without_two(s: np.ndarray) -> np.ndarray:
 
 @host(name="second_cofactors", infer=lambda g, x: [x.type], grad=_second_cofactors_grad)
 def _second_cofactors(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The derivative of sum(g * cofactors(x)), of singular matrices too.
+    """The derivative of sum(g * cofactors(x)), of singular matrices too; its conjugate of complex ones.
 
     Of a diagonal matrix s it is, in row i and column j, -g[j, i] times the product of all s but two, and on the
     diagonal the sum of these products times the diagonal of g; any other is turned to its singular values.
     """
     u, s, vh = np.linalg.svd(x)
-    turned = np.swapaxes(u, -1, -2) @ g @ np.swapaxes(vh, -1, -2)
+    turned = np.swapaxes(u.conj(), -1, -2) @ g @ np.swapaxes(vh.conj(), -1, -2)
     pairs = _without_two(s)
     diagonal = pairs @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]
     inner = np.where(np.eye(s.shape[-1], dtype=bool), diagonal, -np.swapaxes(turned, -1, -2) * pairs)
-    sign = np.linalg.det(u) * np.linalg.det(vh)
-    found: np.ndarray = sign[..., None, None] * (u @ inner @ vh)
+    sign = np.conj(np.linalg.det(u) * np.linalg.det(vh))
+    found: np.ndarray = sign[..., None, None] * (u @ inner.conj() @ vh)
     return found
 
 
@@ -260,11 +263,14 @@ def _cofactors_grad(given: Given, inputs: Several, outputs: Several) -> GradResu
 
 @host(name="cofactors", infer=lambda x: [x.type], grad=_cofactors_grad)
 def _cofactors(x: np.ndarray) -> np.ndarray:
-    """The derivative of the determinant, of singular matrices too: by singular values, each without one of them."""
+    """The derivative of the determinant, of singular matrices too: by singular values, each without one of them.
+
+    Of complex matrices its conjugate, which is the gradient.
+    """
     u, s, vh = np.linalg.svd(x)
     n = s.shape[-1]
     without = np.where(np.eye(n, dtype=bool), 1, s[..., None, :])
-    sign = np.linalg.det(u) * np.linalg.det(vh)
+    sign = np.conj(np.linalg.det(u) * np.linalg.det(vh))
     found: np.ndarray = sign[..., None, None] * ((u * without.prod(-1)[..., None, :]) @ vh)
     return found
 
@@ -301,11 +307,14 @@ def det(x: Any) -> Variable:
 
 
 def _slogdet_grad(given: Given, inputs: Several, outputs: Several) -> GradResult:
-    (_, g), (x,) = given, inputs
-    return [None if g is None else ew.mul(_on_matrices(g), swapped(_inverse(x)[0]))]
+    (turn, g), (x,), (sign, _) = given, inputs, outputs
+    if turn is not None and is_complex(x.dtype):  # d sign is i*sign times the imaginary part of trace(inv(x) @ dx)
+        angle = ew.neg(imag(ew.mul(conj(turn), sign)))
+        g = make_complex(0 if g is None else g, angle)
+    return [None if g is None else ew.mul(_on_matrices(g), adjoint(_inverse(x)[0]))]
 
 
-@host(name="slogdet", infer=lambda x: [_single(x), _single(x)], grad=_slogdet_grad)
+@host(name="slogdet", infer=lambda x: [_single(x), part_type(_single(x))], grad=_slogdet_grad)
 def _slogdet(x: np.ndarray) -> Any:
     """Sign and logarithm of the magnitude of the determinant."""
     return tuple(np.linalg.slogdet(x))

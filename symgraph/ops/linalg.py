@@ -19,6 +19,7 @@ from symgraph.graph import Apply, Variable, describe, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult, attach, attach_property
 from symgraph.ops.broadcast import specify_shape
+from symgraph.ops.complexes import conj
 from symgraph.ops.elementwise import mul
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped
@@ -84,6 +85,11 @@ def _repeated(index: Sequence[Expr], shape: Sequence[int]) -> list[Expr]:
 def swapped(x: Variable) -> Variable:
     """``x`` with its last two axes exchanged."""
     return permute(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def adjoint(x: Variable) -> Variable:
+    """``x`` with its last two axes exchanged, conjugate where it is complex."""
+    return swapped(conj(x))
 
 
 def _stack(x: Variable) -> Variable:

@@ -14,9 +14,11 @@ from symgraph.graph import Variable, describe, label
 from symgraph.kinds import Reduction, composite
 from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import broadcast_like
+from symgraph.ops.complexes import imag, real
 from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (
     absolute,
+    add,
     and_,
     eq,
     invert,
@@ -40,7 +42,7 @@ from symgraph.ops.extents import sub as less
 from symgraph.ops.shape import extents, permute
 from symgraph.ops.transcendental import log, sqrt
 from symgraph.origin import here_excerpt
-from symgraph.types import canonical, is_float
+from symgraph.types import canonical, is_complex, is_float, is_inexact, real_of
 
 __all__ = [
     "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "mean", "var", "std", "norm", "ptp",
@@ -155,9 +157,9 @@ def log_prod(x: Variable, axis: tuple[int, ...], keepdims: bool) -> Variable:
 
 
 def floating(x: object) -> Variable:
-    """``x`` as a float variable: integers and bools become floatX."""
+    """``x`` as a float or complex variable: integers and bools become floatX."""
     v = as_variable(x)
-    return v if is_float(v.dtype) else convert(v, canonical("floatX"))
+    return v if is_inexact(v.dtype) else convert(v, canonical("floatX"))
 
 
 def _totalled(op: Reduction, x: object, axis: Axis, dtype: object, keepdims: bool) -> Variable:
@@ -271,7 +273,7 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -
     Variable, float, ``axis`` removed.
     """
     v = floating(x) if dtype is None else convert(as_variable(x), canonical(dtype))
-    if not is_float(v.dtype):
+    if not is_inexact(v.dtype):
         raise DTypeError(
             layout(f"mean: dtype is {v.dtype}, it must be a float", [describe(v)], here_excerpt(),
                    "leave dtype out, and cast the result")
@@ -281,7 +283,7 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -
 
 
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
-    """mean((x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n.
+    """mean(abs(x - mean(x))**2) along ``axis``, divided by n - ``ddof`` instead of n; real of complex numbers too.
 
     Parameters
     ----------
@@ -306,8 +308,8 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype:
     """
     v = floating(x) if dtype is None else convert(x, _float_dtype("var", dtype))
     axes = normalize_axis(axis, v.ndim, "var", v)
-    total = _sum(sqr(_centred(v, axes)), axes, keepdims)
-    return convert(true_div(total, _freedom(v, axes, ddof)), v.dtype)
+    total = _sum(_squares(_centred(v, axes)), axes, keepdims)
+    return convert(true_div(total, _freedom(v, axes, ddof)), real_of(v.dtype))
 
 
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Variable:
@@ -336,8 +338,9 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype:
     """
     v = floating(x) if dtype is None else convert(x, _float_dtype("std", dtype))
     axes = normalize_axis(axis, v.ndim, "std", v)
-    length = _euclid(_centred(v, axes), axis=axes, keepdims=bool(keepdims))
-    return convert(true_div(length, sqrt(convert(as_variable(_freedom(v, axes, ddof)), length.dtype))), v.dtype)
+    length = _euclid(_sizes(_centred(v, axes)), axis=axes, keepdims=bool(keepdims))
+    freedom = convert(as_variable(_freedom(v, axes, ddof)), length.dtype)
+    return convert(true_div(length, sqrt(freedom)), real_of(v.dtype))
 
 
 def _float_dtype(name: str, dtype: Any) -> str:
@@ -350,6 +353,17 @@ def _float_dtype(name: str, dtype: Any) -> str:
 def _centred(v: Variable, axes: tuple[int, ...]) -> Variable:
     w = wide(v)
     return sub(w, mean(w, axes, keepdims=True))  # type: ignore[no-any-return]
+
+
+def _squares(x: Variable) -> Variable:
+    """x*x, or of complex numbers |x|**2."""
+    squares: Variable = add(sqr(real(x)), sqr(imag(x))) if is_complex(x.dtype) else sqr(x)
+    return squares
+
+
+def _sizes(x: Variable) -> Variable:
+    """``x`` where only its magnitude matters: a real number."""
+    return absolute(x) if is_complex(x.dtype) else x
 
 
 def _freedom(v: Variable, axes: tuple[int, ...], ddof: int) -> Size:
@@ -396,9 +410,9 @@ def norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False) -> Var
 
     Returns
     -------
-    Variable, float, ``axis`` removed.
+    Variable, float, ``axis`` removed; of complex numbers their magnitudes count.
     """
-    v = floating(x)
+    v = _sizes(floating(x))
     axes = normalize_axis(axis, v.ndim, "norm", v)
     if ord == 2:
         return _euclid(v, axis=axes, keepdims=bool(keepdims))

@@ -13,7 +13,7 @@ from symgraph.graph import Variable, describe, label
 from symgraph.host import host
 from symgraph.op import GradResult
 from symgraph.ops import elementwise as ew
-from symgraph.ops.linalg import matmul, swapped
+from symgraph.ops.linalg import adjoint, matmul
 from symgraph.ops.matrices import tril, triu
 from symgraph.ops.shape import permute
 from symgraph.origin import here_excerpt
@@ -90,8 +90,8 @@ def _triangular_grad(
 ) -> GradResult:
     (g,), (a, _), (x,) = given, inputs, outputs
     assert g is not None
-    (by_b,) = triangular_outputs(swapped(a), g, lower=not lower, unit=unit)
-    by_a = ew.neg(matmul(by_b, swapped(x)))
+    (by_b,) = triangular_outputs(adjoint(a), g, lower=not lower, unit=unit)
+    by_a = ew.neg(matmul(by_b, adjoint(x)))
     return [tril(by_a, -int(unit)) if lower else triu(by_a, int(unit)), by_b]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from symgraph.backend import Executable, Part, Task
+from symgraph.boundary import apart_task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
 from symgraph.graph import Apply, Constant, SharedVariable, Variable, leaves, printable
@@ -73,7 +74,7 @@ def task_of(what: Variable | Sequence[Variable] | Mapping[str, Variable]) -> Tas
     shared = tuple(v for v in free if isinstance(v, SharedVariable))
     inputs = tuple(v for v in free if not isinstance(v, SharedVariable))
     name = outputs[0].name if len(outputs) == 1 else None
-    return Task(inputs, shared, tuple(outputs), (), name or "graph")
+    return apart_task(Task(inputs, shared, tuple(outputs), (), name or "graph"))
 
 
 def labels_of(task: Task) -> list[str]:

@@ -171,3 +171,75 @@ CASES: dict[str, list[Case]] = {
         case(lambda x: norm(x, np.inf, (-1, 0)), well(3, 2, 4), wide(lambda x: np.linalg.norm(x, np.inf, (-1, 0)))),
     ],
 }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ complex
+
+
+def turned(*shape: int, right: tuple[int, ...] | None = None, hermitian: bool = False) -> Draw:
+    """Both parts of complex matrices near those of ``well``, and of a right side if its shape is given."""
+
+    def draw(rng: np.random.Generator, dtype: str) -> Arrays:
+        (re,) = well(*shape, symmetric=hermitian)(rng, dtype)
+        im = rng.uniform(-0.3, 0.3, shape)
+        im = (im - np.swapaxes(im, -1, -2)) / 2 if hermitian else im
+        sides = [] if right is None else list(rng.normal(size=(2, *right)).astype(dtype))
+        return [re, im.astype(dtype), *sides]
+
+    return draw
+
+
+def on_parts(
+    name: str, f: Any, draw: Draw, differentiable: tuple[int, ...] = (0, 1), slots: int = 2,
+    order: tuple[int, ...] = (0, 1, 2, 3), **attrs: Any,
+) -> list[Case]:  # fmt: skip
+    """Cases of each output of the op that computes ``name`` of complex matrices from parts, taken in ``order``."""
+
+    def build(slot: int, parts: Any) -> Any:
+        return OPS[f"complex_{name}"](*[parts[k] for k in order[: len(parts)]], **attrs)[slot]
+
+    def of(slot: int) -> Case:
+        def oracle(*parts: np.ndarray) -> Any:
+            found = f(*[re + 1j * im for re, im in zip(parts[::2], parts[1::2], strict=True)])
+            whole = found if isinstance(found, tuple) else (found,)
+            flat = [part for a in whole for part in ((a.real, a.imag) if np.iscomplexobj(a) else (a,))]
+            return np.asarray(flat[slot])
+
+        return case(lambda *parts: build(slot, parts), draw, wide(oracle), differentiable)
+
+    return [of(slot) for slot in range(slots)]
+
+
+def _conjugate_cofactors(x: np.ndarray) -> np.ndarray:
+    return np.conj(np.linalg.det(x) * np.swapaxes(np.linalg.inv(x), -1, -2))
+
+
+def _conjugate_second(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    p = np.linalg.inv(x).T
+    return np.conj(np.linalg.det(x) * ((g * p).sum() * p - p @ g.T @ p))
+
+
+CASES |= {
+    "complex_second_cofactors": on_parts(
+        "second_cofactors", lambda x, g: _conjugate_second(g, x), turned(3, 3, right=(3, 3)), (0, 1, 2, 3),
+        order=(2, 3, 0, 1),
+    ),
+    "complex_solve": on_parts("solve", np.linalg.solve, turned(2, 3, 3, right=(2, 3, 2)), (0, 1, 2, 3)),
+    "complex_solve_triangular": on_parts(
+        "solve_triangular", lambda a, b: scipy.linalg.solve_triangular(a, b, lower=True), turned(4, 4, right=(4, 2)),
+        (0, 1, 2, 3), lower=True, unit=False,
+    ),
+    "complex_matrix_inverse": on_parts("matrix_inverse", np.linalg.inv, turned(2, 3, 3)),
+    "complex_pinv": on_parts("pinv", np.linalg.pinv, turned(4, 3), rcond=None),
+    "complex_det": on_parts("det", np.linalg.det, turned(2, 3, 3)),
+    "complex_slogdet": on_parts("slogdet", lambda x: tuple(np.linalg.slogdet(x)), turned(3, 3), slots=3),
+    "complex_cofactors": on_parts("cofactors", _conjugate_cofactors, turned(3, 3)),
+    "complex_cholesky": on_parts("cholesky", np.linalg.cholesky, turned(2, 3, 3, hermitian=True)),
+    "complex_eigh": on_parts(
+        "eigh", lambda x: tuple(np.linalg.eigh(x)), turned(4, 4, hermitian=True), slots=1, lower=True
+    ),
+    "complex_svd": [
+        case(lambda re, im: OPS["complex_svd"](re, im, full=False)[2], turned(4, 3),
+             wide(lambda re, im: np.linalg.svd(re + 1j * im, False)[1]), ())
+    ],
+}  # fmt: skip

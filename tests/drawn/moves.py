@@ -20,6 +20,7 @@ from symgraph.op import OPS
 from symgraph.reference import evaluate
 from symgraph.types import TensorType, is_float
 from tests.cases import Case, matrices
+from tests.cases.complexes import OF_COMPLEX
 from tests.families import families
 
 SHAPES: list[tuple[int, ...]] = [(), (3,), (1,), (2, 3), (4, 1), (1, 3), (2, 1, 3), (3, 3), (2, 3, 4), (17,), (5, 9)]
@@ -204,8 +205,12 @@ ALONG: dict[str, Callable[..., Variable]] = {
     "running sum": lambda x, axis, keep: sg.cumsum(x, axis),
 }
 
-BY_CASE_ONLY = {"cast", "print", "gradient_of", "disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "copysign"}
-"""Ops with attributes of their own, and one that reads the sign of a NaN, which is anyone's."""
+BY_CASE_ONLY = {
+    "cast", "print", "gradient_of", "disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "copysign",
+    *OF_COMPLEX,
+}  # fmt: skip
+"""Ops with attributes of their own, one that reads the sign of a NaN, which is anyone's, and those of complex numbers
+alone."""
 
 
 def cases() -> dict[str, list[Case]]:
