@@ -13,8 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from codegen.cuda.matrices import Matrix, MatrixProduct
@@ -48,21 +47,13 @@ class Heuristic(ctypes.Structure):
     )  # fmt: skip
 
 
-@cache
-def library() -> Any:
-    """cuBLASLt.
-
-    Raises
-    ------
-    BackendError
-        If there is none.
-    """
+def libraries() -> Iterator[Any]:
+    """Each cuBLASLt that can be loaded: those of NVIDIA's wheels, then the system's."""
     for path in (*in_packages("libcublasLt.so.*"), *filter(None, [ctypes.util.find_library("cublasLt")])):
         with contextlib.suppress(OSError):
             found = ctypes.CDLL(path)
             found.cublasLtGetVersion.restype = ctypes.c_size_t
-            return found
-    raise BackendError("cuBLASLt was not found\ninstall it: pip install nvidia-cublas, or the CUDA toolkit")
+            yield found
 
 
 def succeed(status: int, what: str) -> None:
@@ -146,10 +137,15 @@ class CublasLt:
     """
 
     def __init__(self) -> None:
-        self._lib = library()
         self._handle = ctypes.c_void_p()
-        succeed(self._lib.cublasLtCreate(ctypes.byref(self._handle)), "cublasLtCreate")
-        self.name = f"cuBLASLt {self._lib.cublasLtGetVersion()}"
+        refused = ""
+        for self._lib in libraries():  # a driver takes those of its own time and before
+            status = self._lib.cublasLtCreate(ctypes.byref(self._handle))
+            self.name = f"cuBLASLt {self._lib.cublasLtGetVersion()}"
+            if not status:
+                return
+            refused += f"{self.name} cannot use the GPU, with status {status}; "
+        raise BackendError(f"{refused or 'cuBLASLt was not found; '}install another: pip install nvidia-cublas")
 
     def describe(self, product: MatrixProduct) -> Description:
         """A product in the library's terms."""

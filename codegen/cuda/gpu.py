@@ -119,7 +119,7 @@ class Gpu:
     def library(self) -> str:
         """cuBLASLt and its version, or why there is none."""
         found = self._blas
-        return found.name if isinstance(found, CublasLt) else f"none: {str(found).splitlines()[0]}"
+        return found.name if isinstance(found, CublasLt) else f"none: {found}"
 
     @cached_property
     def _blas(self) -> CublasLt | BackendError:

@@ -61,7 +61,7 @@ def drawn(m, shape, seed):
 @pytest.fixture
 def double(monkeypatch):
     made = Library()
-    monkeypatch.setattr(cublas, "library", lambda: made)
+    monkeypatch.setattr(cublas, "libraries", lambda: [made])
     return made
 
 
@@ -79,7 +79,7 @@ def test_what_the_library_is_asked_for_is_the_product(name, double):
 
 
 def test_where_the_library_has_no_algorithm_it_says_none(monkeypatch):
-    monkeypatch.setattr(cublas, "library", lambda: Library(refused=(cublas.COMPUTE["tf32"],)))
+    monkeypatch.setattr(cublas, "libraries", lambda: [Library(refused=(cublas.COMPUTE["tf32"],))])
     library = CublasLt()
     assert library.algorithm(library.describe(PRODUCTS["tf32"])) is None
     assert library.algorithm(library.describe(PRODUCTS["nnn"])) is not None
@@ -96,8 +96,20 @@ def test_a_call_that_fails_is_an_error(double, monkeypatch):
 def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(cublas, "in_packages", lambda pattern: [])
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    with pytest.raises(BackendError, match=r"(?s)cuBLASLt was not found.*pip install nvidia-cublas"):
-        cublas.library.__wrapped__()
+    with pytest.raises(BackendError, match="cuBLASLt was not found; install another: pip install nvidia-cublas"):
+        CublasLt()
+
+
+def test_a_library_that_the_driver_does_not_take_gives_way_to_the_next(double, monkeypatch):
+    class New(Library):
+        def cublasLtCreate(self, handle):
+            return 1
+
+    monkeypatch.setattr(cublas, "libraries", lambda: [New(), double])
+    assert CublasLt()._lib is double
+    monkeypatch.setattr(cublas, "libraries", lambda: [New()])
+    with pytest.raises(BackendError, match="cuBLASLt 130000 cannot use the GPU, with status 1"):
+        CublasLt()
 
 
 # ------------------------------------------------------------------------------------------------ the library itself
@@ -105,10 +117,10 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
 
 @pytest.fixture(scope="module")
 def real():
-    try:
-        return cublas.library()
-    except BackendError as error:
-        pytest.skip(str(error).splitlines()[0])
+    found = next(cublas.libraries(), None)
+    if found is None:
+        pytest.skip("cuBLASLt is not installed (pip install nvidia-cublas)")
+    return found
 
 
 def kept(lib, function, target, attribute, kind):

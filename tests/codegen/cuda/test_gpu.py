@@ -20,7 +20,7 @@ def cupy(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module())
     monkeypatch.setattr("codegen.cuda.gpu.compile_text", fake_cupy.compile_text)
     monkeypatch.setattr("codegen.cuda.gpu.version", lambda: "13.0")
-    monkeypatch.setattr(cublas, "library", lambda: fake_cublas.Library(lambda: fake_cupy.STREAMS[-1]))
+    monkeypatch.setattr(cublas, "libraries", lambda: [fake_cublas.Library(lambda: fake_cupy.STREAMS[-1])])
     monkeypatch.setitem(BACKENDS, "cuda", "codegen.cuda.backend:CudaBackend")
     _load.cache_clear()
     with sg.using(backend="cuda", cache=str(tmp_path / "cache")):
@@ -105,21 +105,18 @@ def test_the_library_has_a_workspace_before_any_capture(cupy, small, monkeypatch
 
 def test_what_the_library_does_not_do_our_kernels_do(cupy, small, monkeypatch):
     refused = fake_cublas.Library(refused=tuple(cublas.COMPUTE.values()))
-    monkeypatch.setattr(cublas, "library", lambda: refused)
+    monkeypatch.setattr(cublas, "libraries", lambda: [refused])
     x, w = sg.fmatrices("x w")
     f = sg.function([x, w], x @ w)
     assert (f(np.ones((24, 40), "float32"), np.ones((40, 32), "float32")) == 40).all() and not refused.calls
 
 
 def test_without_the_library_our_kernels_multiply_and_the_machine_says_so(cupy, small, monkeypatch):
-    def library():
-        raise BackendError("cuBLASLt was not found\ninstall it")
-
-    monkeypatch.setattr(cublas, "library", library)
+    monkeypatch.setattr(cublas, "libraries", lambda: [])
     x, w = sg.fmatrices("x w")
     f = sg.function([x, w], x @ w)
     assert (f(np.ones((24, 40), "float32"), np.ones((40, 32), "float32")) == 40).all()
-    assert machine_of("cuda")["library of matrix products"] == "none: cuBLASLt was not found"
+    assert machine_of("cuda")["library of matrix products"] .startswith("none: cuBLASLt was not found")
 
 
 def test_the_machine_says_which_library_it_has(cupy):
