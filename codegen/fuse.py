@@ -20,6 +20,7 @@ from symgraph import expression
 from symgraph.expression import INDEX, Expr
 from symgraph.formula import SUM, Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
+from symgraph.types import SIZES
 from symgraph.varying import VaryingError, as_varying, capacity
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
@@ -146,8 +147,33 @@ class _Inliner:
             return False
         if price == 0:
             return True
+        if self._narrows(v) and self._reads(v) > 1:
+            return False
         uses = max((self._uses(n, v) for n in readers), default=1)
         return (uses <= TILE and price <= CHEAP) if uses > 1 else (len(readers) == 1 or price <= CHEAP)
+
+    def _narrows(self, v: Variable) -> bool:
+        """Whether only ``v`` reads a value in memory that is wider than itself, as the mask does of random bits."""
+        assert v.owner is not None
+        wider = [u for u in v.owner.op.operands(v.owner) if SIZES[u.dtype] > SIZES[v.dtype] and u.owner is not None]
+        return any(
+            u not in self.must and u not in self.bodies and self.readers[u] == [v.owner] and self._is_alike(u, v)
+            for u in wider
+        )
+
+    def _is_alike(self, u: Variable, v: Variable) -> bool:
+        """Whether ``u`` is a map of the shape of ``v``."""
+        assert u.owner is not None
+        formula = self.formulas[u.owner]
+        return formula is not None and formula.is_map and static_shape(u) == static_shape(v)
+
+    def _reads(self, v: Variable) -> int:
+        """How many nodes compute with the elements of ``v``, casts of them included."""
+        return sum(self._reads(n.outputs[0]) if self._is_cast(n) else 1 for n in self.readers.get(v, []))
+
+    def _is_cast(self, node: Apply) -> bool:
+        formula = self.formulas[node]
+        return formula is not None and formula.is_map and [e.prim for e in formula.exprs] == ["cast"]
 
     def _is_start_of_scatter(self, node: Apply, v: Variable) -> bool:
         formula = self.formulas[node]

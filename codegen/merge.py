@@ -20,6 +20,7 @@ from symgraph.formula import Compute
 from symgraph.types import SIZES
 
 LARGEST_GROUP = 200  # distinct scalar terms; a transcendental function is worth as many as its polynomial
+FREE = 4  # terms: as many may be added to a stage that is a large group by itself
 ROW_BYTES = 1 << 18  # of the arrays that a row's passes read: so much stays in a cache near the processor
 PIECE = 256  # bytes of a row that are worked on at once where columns are reduced
 FEW_ROWS = 16  # too few for all threads
@@ -131,7 +132,7 @@ class _Merger:
         group, c = self.groups[place], stage.compute
         if _stands_alone(group[0].compute):
             return False
-        if size(expression.toposort([e for s in (*group, stage) for e in s.compute.exprs])) > LARGEST_GROUP:
+        if _size(*group, stage) > max(LARGEST_GROUP, _size(group[0]) + FREE):
             return False
         further = [n for a, n in (*c.axes, *c.reduce) if a not in names and n != 1]
         if not c.combiner and not further:
@@ -141,6 +142,10 @@ class _Merger:
         passes = [s.compute for s in (*group, stage) if s.compute.combiner]
         rows = prod(n for a, n in c.axes if a in names)
         return bool(passes) and all(map(_streams, passes)) and _is_near(rows, [*passes, c])
+
+
+def _size(*stages: Stage) -> int:
+    return size(expression.toposort([e for s in stages for e in s.compute.exprs]))
 
 
 def _stands_alone(c: Compute) -> bool:
