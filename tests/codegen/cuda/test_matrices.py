@@ -231,6 +231,14 @@ def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
     assert np.array_equal(replayed, train())
 
 
+def test_a_convolution_by_single_weights_is_a_stack_of_products():
+    images, filters = sg.ftensor4("images"), sg.ftensor4("filters")
+    y, values = sg.nn.conv2d(images, filters), (numbers(3, 16, 9, 8), numbers(24, 16, 1, 1))
+    f = sg.function([images, filters], y)
+    np.testing.assert_allclose(f(*values), np.einsum("bcyx,oc->boyx", values[0], values[1][..., 0, 0]), atol=1e-5)
+    assert [p.extents for p in of_function(f)] == [(3, 72, 24, 16)]
+
+
 def test_a_convolution_is_no_matrix():
     """It would have to be written out, each element as often as a filter is large."""
     images, filters = sg.ftensor4("images"), sg.ftensor4("filters")
