@@ -17,8 +17,8 @@ from symgraph.gradient import grad
 from symgraph.graph import SharedVariable, Variable, describe, in_code, label
 from symgraph.ops.transcendental import sqrt
 from symgraph.origin import here_excerpt
-from symgraph.parts import shared_variable
-from symgraph.types import TensorType
+from symgraph.parts import part_type, shared_variable
+from symgraph.types import TensorType, is_complex, real_of
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]
 
@@ -46,15 +46,25 @@ def _gradients(cost: Variable, params: Sequence[SharedVariable]) -> list[tuple[S
     return list(zip(params, grad(cost, list(params)), strict=True))
 
 
-def _slot(p: SharedVariable, name: str) -> Any:
-    """A shared variable of zeros like ``p``."""
-    value = np.zeros_like(p.get_value(borrow=True))
-    return shared_variable(value, p.type, f"{p.name or 'parameter'}_{name}")
+def _slot(p: SharedVariable, name: str, type: TensorType | None = None) -> Any:
+    """A shared variable of zeros like ``p``, of its type by default."""
+    kind = type or p.type
+    return shared_variable(np.zeros(p.extents, kind.dtype), kind, f"{p.name or 'parameter'}_{name}")
+
+
+def _squares(p: SharedVariable, name: str = "squares") -> Any:
+    """A shared variable for averages of ``_square``, at first 0."""
+    return _slot(p, name, part_type(p.type))
+
+
+def _square(x: Any) -> Any:
+    """x*x, of complex numbers |x|**2: steps turn as the parameter's plane does."""
+    return x.real * x.real + x.imag * x.imag if is_complex(x.dtype) else x * x
 
 
 def _typed(x: Rate, p: SharedVariable) -> Any:
-    """A number as it is; a variable in the dtype of the parameter, so that it does not change it."""
-    return convert(x, p.dtype) if isinstance(x, Variable) else x
+    """A number as it is; a variable in the precision of the parameter, so that it does not change it."""
+    return convert(x, real_of(p.dtype)) if isinstance(x, Variable) else x
 
 
 def sgd(cost: Variable, params: Sequence[SharedVariable], lr: Rate) -> Updates:
@@ -147,8 +157,8 @@ def adagrad(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.01, e
     """
     updates: Updates = []
     for p, g in _gradients(cost, params):
-        a = _slot(p, "squares")
-        new = a + g * g
+        a = _squares(p)
+        new = a + _square(g)
         updates += [(a, new), (p, p - _typed(lr, p) * g / sqrt(new + eps))]
     return updates
 
@@ -176,10 +186,10 @@ def adadelta(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 1.0, r
     """
     updates: Updates = []
     for p, g in _gradients(cost, params):
-        a, d, r = _slot(p, "squares"), _slot(p, "steps"), _typed(rho, p)
-        squares = r * a + (1 - r) * (g * g)
+        a, d, r = _squares(p), _squares(p, "steps"), _typed(rho, p)
+        squares = r * a + (1 - r) * _square(g)
         step = g * sqrt(d + eps) / sqrt(squares + eps)
-        updates += [(a, squares), (d, r * d + (1 - r) * (step * step)), (p, p - _typed(lr, p) * step)]
+        updates += [(a, squares), (d, r * d + (1 - r) * _square(step)), (p, p - _typed(lr, p) * step)]
     return updates
 
 
@@ -206,8 +216,8 @@ def rmsprop(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, 
     """
     updates: Updates = []
     for p, g in _gradients(cost, params):
-        a, r = _slot(p, "squares"), _typed(rho, p)
-        new = r * a + (1 - r) * (g * g)
+        a, r = _squares(p), _typed(rho, p)
+        new = r * a + (1 - r) * _square(g)
         updates += [(a, new), (p, p - _typed(lr, p) * (g / sqrt(new + eps)))]
     return updates
 
@@ -215,7 +225,7 @@ def rmsprop(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, 
 def _share(beta: Any, step: Any, p: SharedVariable) -> Variable:
     """1 - beta**(step + 1), how much of its weights an average has; in double, where it does not cancel."""
     wide: Any = convert(beta, "float64") if isinstance(beta, Variable) else beta
-    return convert(1 - wide ** convert(step + 1, "float64"), p.dtype)
+    return convert(1 - wide ** convert(step + 1, "float64"), real_of(p.dtype))
 
 
 def adam(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, beta1: Rate = 0.9, beta2: Rate = 0.999,
@@ -242,9 +252,9 @@ def adam(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, bet
     step: Any = SharedVariable(np.zeros((), "int64"), TensorType("int64", ()), name="adam_step")
     updates: Updates = [(step, step + 1)]
     for p, g in _gradients(cost, params):
-        m, v = _slot(p, "mean"), _slot(p, "squares")
+        m, v = _slot(p, "mean"), _squares(p)
         b1, b2 = _typed(beta1, p), _typed(beta2, p)
-        mean, squares = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * (g * g)
+        mean, squares = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * _square(g)
         direction = mean / _share(b1, step, p) / (sqrt(squares / _share(b2, step, p)) + eps)
         updates += [(m, mean), (v, squares), (p, p - _typed(lr, p) * direction)]
     return updates

@@ -24,7 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A target as a function with a program, and the arrays it was compiled for."""
+    """A target as a function with a program, and the arrays that this runs on."""
 
     function: Function
     program: Executable
@@ -33,7 +33,7 @@ class Compiled:
     @property
     def values(self) -> dict[Variable, np.ndarray]:
         """Input -> array."""
-        return dict(zip(self.function.task.inputs, self.function.bind(*self.arrays), strict=True))
+        return dict(zip(self.function.task.inputs, self.arrays, strict=True))
 
 
 def shapes_of(text: str | None) -> dict[str, tuple[int, ...]]:
@@ -76,7 +76,7 @@ def compiled(target: Target, options: argparse.Namespace) -> Compiled:
     try:
         f = as_function(target, options.backend)
         arrays = arrays_of(f, shapes_of(options.shapes), getattr(options, "inputs", None))
-        return Compiled(f, f.compile(*arrays), arrays)
+        return Compiled(f, f.compile(*arrays), f.bind(*arrays))
     except SymgraphError as error:
         raise UsageError(str(error)) from None
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from symgraph.coercion import convert
 from symgraph.complexes.rules import Whole, is_real, named, of_parts, on_each
-from symgraph.complexes.scalars import quotient
+from symgraph.complexes.scalars import direction, magnitude, quotient
 from symgraph.graph import Variable
 from symgraph.ops import complexes as plane
 from symgraph.ops import elementwise as ew
 from symgraph.ops import passing
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.creation import zeros_like
-from symgraph.ops.transcendental import arctan2, hypot
+from symgraph.ops.transcendental import arctan2
 from symgraph.parts import Parts
 from symgraph.types import is_complex, real_of
 
@@ -116,20 +116,14 @@ def scaled(z: Parts, factor: Any) -> Parts:
 
 @of_parts(ew.absolute)
 def absolute(z: Parts) -> Variable:
-    """The length of z: infinite if a part is, even beside a NaN."""
-    infinite = ew.or_(ew.isinf(z.re), ew.isinf(z.im))
-    return ew.switch(infinite, np.inf, hypot(z.re, z.im))  # type: ignore[no-any-return]
+    """The length of z."""
+    return magnitude(z.re, z.im)  # type: ignore[no-any-return]
 
 
 @of_parts(ew.sgn)
 def _sign(z: Parts) -> Parts:
     """z / abs(z), and 0 at 0."""
-    size = ew.maximum(ew.absolute(z.re), ew.absolute(z.im))
-    is_zero = ew.eq(size, 0)
-    unit = ew.switch(is_zero, 1, size)
-    re, im = ew.true_div(z.re, unit), ew.true_div(z.im, unit)
-    length = ew.switch(is_zero, 1, hypot(re, im))
-    return Parts(ew.true_div(re, length), ew.true_div(im, length))
+    return Parts(direction(z.re, z.im), direction(z.im, z.re))
 
 
 # ------------------------------------------------------------------------------------------------ comparisons

@@ -14,7 +14,15 @@ import math
 
 from symgraph.complexes.arithmetic import inv, mul, scaled
 from symgraph.complexes.rules import is_real, of_parts
-from symgraph.complexes.scalars import cosh_times, exp_times, imag_sqrt, log_hypot, real_sqrt, sinh_times
+from symgraph.complexes.scalars import (
+    cosh_times,
+    exp_times,
+    imag_sqrt,
+    log1p_hypot,
+    log_hypot,
+    real_sqrt,
+    sinh_times,
+)
 from symgraph.graph import Constant, constant
 from symgraph.ops import elementwise as ew
 from symgraph.ops import transcendental as tr
@@ -62,11 +70,7 @@ def _log10(z: Parts) -> Parts:
 
 @of_parts(tr.log1p)
 def _log1p(z: Parts) -> Parts:
-    """Accurate near 0: there abs(1 + z)**2 is 1 + re*(2 + re) + im**2."""
-    far = ew.add(1, z.re)
-    near = ew.mul(0.5, tr.log1p(ew.add(ew.mul(z.re, ew.add(2, z.re)), ew.sqr(z.im))))
-    is_near = ew.lt(ew.maximum(ew.absolute(z.re), ew.absolute(z.im)), 0.5)
-    return Parts(ew.switch(is_near, near, log_hypot(far, z.im)), tr.arctan2(z.im, far))
+    return Parts(log1p_hypot(z.re, z.im), tr.arctan2(z.im, ew.add(1, z.re)))
 
 
 # ------------------------------------------------------------------------------------------------ powers

@@ -10,6 +10,9 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr, eq, rare, select
 from symgraph.kinds import elementwise
+from symgraph.ops.elementwise import eq as equal
+from symgraph.ops.elementwise import switch
+from symgraph.ops.transcendental import hypot
 
 
 def _size(x: Expr, y: Expr) -> Expr:
@@ -111,11 +114,40 @@ def sinh_times(x: Any, y: Any) -> Any:
     return select(_is_void(x, y), signed, found)
 
 
-# ------------------------------------------------------------------------------------------------ logarithm and root
+# ------------------------------------------------------------------------------------------------ size and direction
 
 
 def _is_infinite(x: Expr, y: Expr) -> Expr:
     return eq(expression.absolute(x), float("inf")) | eq(expression.absolute(y), float("inf"))
+
+
+def _share(side: Any, length: Any) -> Any:
+    return switch(equal(length, 0), 0, side / length)
+
+
+@elementwise(commutes=True, grad=lambda g, x, y, out: [g * _share(x, out), g * _share(y, out)])
+def magnitude(x: Any, y: Any) -> Any:
+    """hypot(x, y), infinite if one of them is, even beside a NaN, as in C; its gradient at 0 is 0."""
+    return select(_is_infinite(x, y), expression.const(float("inf"), x.dtype), hypot(x, y))
+
+
+def _direction_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """Only a turn changes the direction: (y, -x) * y / hypot(x, y)**3."""
+    across = direction(y, x)
+    turn = g * _share(across, magnitude(x, y))
+    return [turn * across, -(turn * out)]
+
+
+@elementwise(grad=_direction_grad)
+def direction(x: Any, y: Any) -> Any:
+    """x / hypot(x, y), and 0 at 0: a side of the vector of length 1."""
+    size = _size(x, y)
+    unit = select(eq(size, 0), expression.const(1, size.dtype), size)
+    p, q = x / unit, y / unit
+    return select(eq(size, 0), x, p / expression.sqrt(p * p + q * q))
+
+
+# ------------------------------------------------------------------------------------------------ logarithm and root
 
 
 @elementwise(commutes=True, grad=lambda g, x, y, out: [quotient(g, 0, x, y), quotient(0, g, x, y)])
@@ -128,6 +160,17 @@ def log_hypot(x: Any, y: Any) -> Any:
     near = 0.5 * expression.log1p((longer - 1) * (longer + 1) + shorter * shorter)
     finite = select((longer > 0.5) & (longer < 2), near, select(eq(longer, 0), expression.log(longer), far))
     return select(_is_infinite(x, y), expression.const(float("inf"), longer.dtype), finite)
+
+
+def _log1p_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    return [quotient(g, 0, 1 + x, y), quotient(0, g, 1 + x, y)]
+
+
+@elementwise(grad=_log1p_grad)
+def log1p_hypot(x: Any, y: Any) -> Any:
+    """log(sqrt((1 + x)**2 + y*y)), accurate near 0: the square is 1 + x*(2 + x) + y*y."""
+    near = 0.5 * expression.log1p(x * (2 + x) + y * y)
+    return select(_size(x, y) < 0.5, near, log_hypot(1 + x, y))
 
 
 def _root(x: Expr, y: Expr) -> Expr:

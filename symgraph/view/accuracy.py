@@ -11,6 +11,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symgraph.complexes import has_complex
 from symgraph.errors import ArgumentError, BackendError
 from symgraph.function import function
 from symgraph.graph import Constant, SharedVariable, Variable, label, leaves
@@ -166,6 +167,8 @@ def accuracy(expression: Variable, at: Mapping[Variable | str, Any]) -> Accuracy
     """See ``symgraph.accuracy``."""
     if not isinstance(expression, Variable) or not is_float(expression.dtype):
         raise ArgumentError(f"accuracy: {expression!r:.60} is no float expression\ngive a formula of floats")
+    if has_complex([expression]):
+        raise ArgumentError(f"accuracy: {expression!r:.60} is of complex numbers\ngive a formula of floats")
     given = _given(expression, at)
     ranged = [v for v, a in given.items() if isinstance(a, tuple)]
     arrays = {v: _spread(v, *a) if isinstance(a, tuple) else _array(v, a) for v, a in given.items()}

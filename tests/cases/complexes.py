@@ -7,7 +7,7 @@ import numpy as np
 
 from symgraph.op import OPS
 from tests.cases import Arrays, Case
-from tests.cases.elementwise import OFF_ZERO, POSITIVE, WIDE, Range, by_mpmath, case, pairs
+from tests.cases.elementwise import OFF_ZERO, POSITIVE, WIDE, Range, by_mpmath, case, pairs, special_pairs
 
 PAST: Range = (1.0, 2.0)
 """How far beyond the range of the exponential."""
@@ -80,6 +80,23 @@ CASES: dict[str, list[Case]] = {
              by_mpmath(lambda x, y: mpmath.log(mpmath.hypot(x, y)))),
         case(OPS["log_hypot"], lambda rng, d: [np.array([0.0, np.inf, np.nan, -np.inf], d), np.zeros(4, d)],
              lambda x, y: np.log(np.abs(x))),
+    ],
+    "log1p_hypot": [
+        Case(OPS["log1p_hypot"], pairs([(0.1, 3.0)], [(0.1, 3.0)]),
+             by_mpmath(lambda x, y: mpmath.log(mpmath.hypot(1 + x, y))), (0, 1)),
+        Case(OPS["log1p_hypot"], pairs([(1e-6, 1e-3)], [(1e-6, 1e-3)]),
+             by_mpmath(lambda x, y: mpmath.log(mpmath.hypot(1 + x, y)))),
+    ],
+    "magnitude": [
+        case(OPS["magnitude"], pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
+        case(OPS["magnitude"], special_pairs, np.hypot),
+    ],
+    "direction": [
+        case(OPS["direction"], pairs(OFF_ZERO, OFF_ZERO), lambda x, y: x / np.hypot(x, y), (0, 1), 8.0),
+        case(OPS["direction"], lambda rng, d: [np.array([0.0, -0.0, 2.0, 0.0], d), np.array([0.0, 0.0, 0.0, 3.0], d)],
+             lambda x, y: np.array([0.0, -0.0, 1.0, 0.0])),
+        Case(OPS["direction"], lambda rng, d: [np.full(2, np.finfo(d).max), np.array([np.finfo(d).max, 1.0], d)],
+             lambda x, y: np.array([np.sqrt(0.5), 1.0])),
     ],
     "real_sqrt": [
         Case(OPS["real_sqrt"], pairs([WIDE], OFF_ZERO), by_mpmath(lambda x, y: _root(x, y).real), (0, 1), 8.0)

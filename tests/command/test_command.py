@@ -200,6 +200,17 @@ def test_profile_measures_keeps_compares_and_traces(user):
     assert slow.status == 1 and "a call: 0.00 us before" in slow.out
 
 
+@pytest.mark.parametrize("command", ["profile", "memory", "code", "check", "explain"])
+def test_a_function_of_complex_arguments_is_shown_in_its_parts(user, command):
+    (user / "plane.py").write_text(
+        "import symgraph as sg\n\nz, x = sg.cvector('z'), sg.vector('x')\n"
+        "f = sg.function([z, x], [sg.exp(z).sum() * x.sum(), abs(z)])\n"
+    )
+    shapes = ["--shapes", "z=4,x=3"] if command != "explain" else []
+    done = run(command, "plane.py:f", *shapes)
+    assert done.status in (0, 1) and not done.err and ("z.imag" in done.out or "k0" in done.out), done.err
+
+
 def test_a_function_profiles_itself_and_leaves_its_shared_variables_alone():
     x = sg.tensor("x", "float32", (8, 8))
     w = sg.shared(np.ones((8, 8), "float32"), name="w")

@@ -154,6 +154,17 @@ def test_numpys_own_functions_build_graphs():
         assert np.allclose(found, e, rtol=1e-14)
 
 
+def test_measures_pictures_and_explanations(tmp_path):
+    z, x = sg.tensor("z", "complex64", (4,)), sg.fvector("x")
+    y = sg.exp(z).sum() * x.sum()
+    f = sg.function([z, x], [y, abs(z)])
+    assert f.profile(np.ones(4, "complex64"), np.ones(3, "float32"), runs=2).rows
+    assert "exp_times(z.real, cos(z.imag))" in str(sg.explain(f)) and "exp(z)" in sg.pprint(y)
+    sg.draw(y, tmp_path / "y.svg")
+    with pytest.raises(sg.ArgumentError, match="of complex numbers"):
+        sg.accuracy(abs(z), {z: np.ones(4)})
+
+
 def test_masks_and_selections():
     z = sg.zvector("z")
     a = np.array([1 + 2j, 3j, -1, 0, 2 - 2j])
