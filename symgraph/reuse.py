@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from symgraph import config
 from symgraph.backend import Executable, Signature, Task, find_backend, takes_lengths
-from symgraph.errors import ShapeError
+from symgraph.errors import ShapeError, UpdateError
 from symgraph.types import TensorType
-from symgraph.varying import varying
+from symgraph.varying import VaryingError, varying
 
 Shapes = tuple[tuple[int, ...], ...]
 Places = tuple[tuple[int, ...], ...]
@@ -129,7 +129,8 @@ class Reuse:
         signature = Signature(family.types([v.dtype for v in self.task.inputs]), held)
         try:
             return find_backend(self.backend).compile(self.task, signature)
-        except (TypeError, ShapeError):  # of Python where one is taken for a number: see Varying
+        # what does not fit all lengths may fit these, or is told with them
+        except (VaryingError, ShapeError, UpdateError):
             return None
 
 

@@ -1,15 +1,15 @@
 """Extents that vary from call to call: a program takes their lengths at run time, up to a capacity.
 
-A ``Varying`` stands in the shape of a type where an int stands otherwise. It is no number: arithmetic on it and
-comparisons of size are a ``TypeError``, so that nothing takes the capacity for the length, and it equals itself alone.
-What needs a number of its size (storage, costs) asks for ``capacity``; its value in a graph is ``length``.
+A ``Varying`` stands in the shape of a type where an int stands otherwise. It is no number: what asks it for one gets a
+``VaryingError``, so that nothing takes the capacity for the length, and it equals itself alone. What needs a number of
+its size (storage, costs) asks for ``capacity``; its value in a graph is ``length``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import cast
+from typing import NoReturn, cast
 
 from symgraph.graph import Constant, Variable, toposort
 from symgraph.types import TensorType
@@ -17,8 +17,11 @@ from symgraph.types import TensorType
 STEPS = 32
 
 
-class VaryingError(TypeError):
-    """Something that a program cannot take at run time: it is compiled for the extents themselves instead."""
+class VaryingError(Exception):
+    """Something that a program cannot take at run time: it is compiled for the extents themselves instead.
+
+    No ``TypeError``: who expects one of what is no number (NumPy, too) would take it for that.
+    """
 
 
 class Varying:
@@ -41,6 +44,18 @@ class Varying:
 
     def __repr__(self) -> str:
         return f"n{self.number}<={self.capacity}"
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        """What Python and NumPy ask of a number."""
+        raise VaryingError(f"{self!r} has no number before a call")
+
+    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __divmod__ = __pow__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rdivmod__ = __rpow__ = _refuse
+    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _refuse
+    __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _refuse
+    __int__ = __float__ = __index__ = __array__ = _refuse
 
 
 class Length(Variable):

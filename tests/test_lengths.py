@@ -1,6 +1,8 @@
 """Extents at run time: what a program of any length computes, when it is made, and where there is none."""
 
 import json
+import math
+import operator
 
 import numpy as np
 import pytest
@@ -9,15 +11,16 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from codegen.cache import Cache
-from codegen.llvm.backend import LlvmExecutable, machine
+from codegen.llvm.backend import LlvmBackend, LlvmExecutable, machine
 from codegen.llvm.native import layout
 from codegen.llvm.target import host
 from codegen.program import build
 from symgraph.backend import Signature, Task, prepare
 from symgraph.coercion import extent_of
+from symgraph.expression import axis
 from symgraph.reuse import NEAR, SMALL, Family, Reuse
 from symgraph.types import TensorType
-from symgraph.varying import as_varying, varying
+from symgraph.varying import VaryingError, as_varying, varying
 from symgraph.view import document
 from symgraph.view.plain import to_plain
 from tests.fences import fenced
@@ -267,6 +270,57 @@ def test_inputs_of_lengths_of_their_own_vary_by_themselves():
         found = f(v, x)
         assert np.array_equal(found[0], v * 2) and np.array_equal(found[1], x.sum(axis=0))
     assert len(f.programs) == 2
+
+
+ASKED = {
+    **{
+        op.__name__: op
+        for op in (abs, round, int, float, range, operator.neg, operator.index, np.array, np.asarray, np.zeros)
+    },
+    **{
+        f"{op.__name__} {side}": (lambda n, f=op, swap=side == "behind": f(3, n) if swap else f(n, 3))
+        for op in (
+            operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
+            operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift, divmod, min, max,
+            operator.lt, operator.le, operator.gt, operator.ge,
+        )
+        for side in ("before", "behind")
+    },
+    "a shape": lambda n: np.zeros((n, 3)),
+    "a product": lambda n: math.prod((3, n)),
+    "a list": lambda n: [0] * n,
+    "a place": lambda n: (1, 2, 3)[n],
+    "a NumPy number": lambda n: np.int64(3) + n,
+    "a variable": lambda n: X + n,
+    "a term": lambda n: axis("i0") + n,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_who_asks_a_length_for_its_number_is_told_that_there_is_none(name):
+    with pytest.raises(VaryingError):
+        ASKED[name](varying(0, 64))
+
+
+def test_a_mistake_of_the_compiler_is_no_reason_to_compile_for_each_length(monkeypatch):
+    whole = LlvmBackend.compile
+
+    def mistaken(self, task, signature):
+        return whole(self, task, signature) if not signature.lengths else int([])
+
+    monkeypatch.setattr(LlvmBackend, "compile", mistaken)
+    f = make("sum")
+    f(*arrays(5))
+    with pytest.raises(TypeError, match="int"):
+        f(*arrays(6))
+
+
+def test_an_error_has_the_extents_of_its_call():
+    s = sg.shared(np.zeros(6, "float32"))
+    f = sg.function([X], updates=[(s, X.sum(axis=1))])
+    f(arrays(6)[1])
+    with pytest.raises(sg.UpdateError, match=r"float32 \(5,\)"):
+        f(arrays(5)[1])
 
 
 def test_what_fits_no_longer_raises_as_at_first():
