@@ -24,14 +24,14 @@ from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backe
 from symgraph.boundary import apart_task
 from symgraph.coercion import as_variable
 from symgraph.dependence import dependence
-from symgraph.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
+from symgraph.errors import AllocationError, ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
 from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.parts import parted
 from symgraph.prelude import Prelude, prelude
 from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
-from symgraph.reuse import Reuse
+from symgraph.reuse import Reuse, Shapes
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
 from symgraph.shapes import check_update
@@ -287,14 +287,22 @@ class Function:
         with contextlib.ExitStack() as held:
             for lock in self._locks:
                 held.enter_context(lock)
-            executable = self._program(arrays)
-            found = executable(arrays, self.task.shared)
+            executable, found = self._run(arrays)
         if self.usage:
             self.usage.calls += 1
             self.usage.seconds += perf_counter() - start
         elif executable not in self._native and len(self._native) < MOST_NATIVE:
             self._make_native(executable)
         return self.form(found)
+
+    def _run(self, arrays: Sequence[np.ndarray]) -> tuple[Executable, list[np.ndarray]]:
+        """The program of a call and what it gives: one for its very shapes, where there is no memory for a larger."""
+        executable = self._program(arrays)
+        if self._reuse.is_common(executable):
+            with contextlib.suppress(AllocationError):
+                return executable, executable(arrays, self.task.shared)
+            executable = self._own_program(arrays)
+        return executable, executable(arrays, self.task.shared)
 
     def _make_native(self, executable: Executable) -> None:
         """Let calls for this program be calls of its machine code: it passes on to the others what is not for it."""
@@ -307,13 +315,19 @@ class Function:
             added = [executable]
             if self._reuse.is_common(executable):  # programs for the very shapes of a call go first
                 self._native.sort(key=self._reuse.is_common, reverse=True)
-                self._next, added = MethodType(Function.__call__, self), self._native
+                self._answer_by(MethodType(Function.__call__, self))  # what was native goes, and its memory
+                added = self._native
             for program in added:
-                found = program.native(self.form.kind, self._next)
-                if found is not None:
-                    # Python looks for __call__ in the class alone
-                    self._next = found
-                    self.__class__ = type("Function", (Function,), {"__call__": found, "__module__": __name__})
+                with contextlib.suppress(AllocationError):  # then Python runs it, as it did
+                    found = program.native(self.form.kind, self._next)
+                    if found is not None:
+                        self._answer_by(found)
+
+    def _answer_by(self, call: Callable[..., Any]) -> None:
+        """Let ``call`` answer calls of this function: Python looks for __call__ in the class alone."""
+        if type(self) is Function:
+            self.__class__ = type("Function", (Function,), {"__module__": __name__})
+        self._next = type(self).__call__ = call  # type: ignore[method-assign]
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[np.ndarray]:
         values = list(args) if not kwargs and len(args) == len(self.declared) else self._match(args, kwargs)
@@ -355,7 +369,7 @@ class Function:
     # ---------------------------------------------------------------------------------------- programs
 
     def _program(self, arrays: Sequence[np.ndarray]) -> Executable:
-        shapes = (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
+        shapes = self._shapes(arrays)
         sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
         key = (shapes, sizes)
         found = self._found(key)
@@ -363,6 +377,18 @@ class Function:
             return found
         with _compiling:
             return self._found(key) or self._made(key, arrays, sizes)
+
+    def _own_program(self, arrays: Sequence[np.ndarray]) -> Executable:
+        """The program for the very shapes of a call that shares one with others."""
+        key = (self._shapes(arrays), ())
+        with _compiling:
+            found = self.programs.get(key)
+            if found is None or self._reuse.is_common(found):
+                found = self.programs[key] = self._compile(arrays, ())
+            return found
+
+    def _shapes(self, arrays: Sequence[np.ndarray]) -> Shapes:
+        return (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
 
     def _found(self, key: Any) -> Executable | None:
         """The program for a call, if there is one."""
