@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import llvmlite
-
 from codegen.cache import Cache, source_digest
-from codegen.llvm.target import Target
+from codegen.llvm.target import COMPILER, Target
 from symgraph import config, expression
 from symgraph.backend import Signature, Task
 from symgraph.batch import Batched
@@ -33,7 +31,7 @@ def task_key(task: Task, signature: Signature, target: Target) -> str | None:
 
 
 def _parts(task: Task, signature: Signature, target: Target, nodes: list[Apply]) -> Iterator[bytes | str]:
-    yield from (source_digest(), llvmlite.__version__, repr(target), config.floatX(), repr(config.settings().fast_math))
+    yield from (source_digest(), COMPILER, repr(target), config.floatX(), repr(config.settings().fast_math))
     sizes = [v for v, _ in signature.sizes]
     base, rows, outputs = flatten([*task.results, *sizes])
     position = {v: k for k, v in enumerate((*task.inputs, *task.shared))}

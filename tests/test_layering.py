@@ -156,6 +156,17 @@ def test_the_emitters_never_reach_each_other(one, other):
     assert not offenders
 
 
+def test_only_the_emitter_for_processors_knows_its_compiler():
+    knowing = {
+        importer
+        for importer, tree in MODULES.items()
+        for node in ast.walk(tree)
+        for target in targets(node, importer)
+        if target.split(".")[0] == "llvmlite"
+    }
+    assert knowing == {"codegen.llvm.target"}
+
+
 def test_only_optional_dependencies_are_imported_inside_functions():
     offenders = {
         f"{importer}:{node.lineno} {target}"

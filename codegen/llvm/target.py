@@ -18,10 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from codegen.llvm.soft import NAMES, probe, stand_in
 from symgraph.errors import BackendError
+
+COMPILER = f"llvmlite {llvmlite.__version__}"
+"""What another version compiles is another program."""
 
 # Measured on a register-tiled product (16 KB of code): these three 7 ms, the default pipeline 150 ms, the code as fast.
 PASSES = ("sroa", "instruction_combine", "simplify_cfg")

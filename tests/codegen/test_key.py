@@ -48,6 +48,12 @@ def test_whatever_changes_the_program_changes_the_key(x):
     assert None not in keys and len(set(keys)) == len(keys)
 
 
+def test_another_compiler_makes_another_program(x, monkeypatch):
+    ours = key([x + 1], [x])
+    monkeypatch.setattr("codegen.key.COMPILER", "llvmlite 0")
+    assert key([x + 1], [x]) != ours
+
+
 def each_row(op, **attrs):
     """``op`` of a vector, for each row of a matrix."""
     v, rows = Variable(TensorType("float32", (5,))), sg.tensor("x", "float32", (4, 5))
