@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -22,9 +22,8 @@ from symgraph import config
 from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
 from symgraph.boundary import apart_task
-from symgraph.coercion import as_variable
 from symgraph.dependence import dependence
-from symgraph.errors import AllocationError, ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateError, layout
+from symgraph.errors import AllocationError, ArgumentError, ShapeError, UnusedInputError, layout
 from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
@@ -34,8 +33,8 @@ from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
 from symgraph.reuse import Reuse, Shapes
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
-from symgraph.shapes import check_update
 from symgraph.types import TensorType, is_complex
+from symgraph.updates import Pairs, checked_givens, checked_updates, with_default_updates
 
 if TYPE_CHECKING:
     from symgraph.view.profile import Profile
@@ -45,8 +44,6 @@ _compiling = threading.RLock()
 
 MOST_NATIVE = 32
 """How many programs of a function are asked, one after the other, whether a call is for them."""
-
-Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
 @dataclass
@@ -106,13 +103,13 @@ def function(
         raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}")
     declared = as_inputs(inputs)
     form, flat, borrowed = flatten_outputs(outputs)
-    pairs = _check_updates(updates)
-    replaced = _check_givens(givens)
+    pairs = checked_updates(updates)
+    replaced = checked_givens(givens)
     targets = [s for s, _ in pairs]
     written = [*flat, *[new for _, new in pairs]]
     results = substitute(written, replaced) if replaced else written
     if not no_default_updates:
-        targets, results = _default_updates(targets, results)
+        targets, results = with_default_updates(targets, results)
     variables = [i.variable for i in declared]
     free = [v for v in leaves([*results, *targets]) if not isinstance(v, Constant)]
     _check_inputs(free, variables)
@@ -141,81 +138,6 @@ def _folded(task: Task) -> Task:
     results, count = fold_selections(rewrite(task.results, STABILIZING)), len(task.outputs)
     targets = [target for target, _ in task.updates]
     return replace(task, outputs=tuple(results[:count]), updates=tuple(zip(targets, results[count:], strict=True)))
-
-
-def _pairs(pairs: Pairs) -> list[tuple[Any, Any]]:
-    many = list(pairs.items()) if isinstance(pairs, Mapping) else list(pairs or ())
-    for pair in many:
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ArgumentError(f"function: {pair!r:.60} is no pair (variable, value)\ngive a dict or a list of pairs")
-    return [(a, b) for a, b in many]
-
-
-def _check_updates(updates: Pairs) -> list[tuple[SharedVariable, Variable]]:
-    checked: dict[SharedVariable, Variable] = {}
-    for target, new in _pairs(updates):
-        if not isinstance(target, SharedVariable):
-            details = [describe(target)] if isinstance(target, Variable) else []
-            name = label(target) if isinstance(target, Variable) else repr(target)
-            raise UpdateError(
-                layout(f"updates: {name} is not a shared variable", details, [], "make it one: symgraph.shared(value)")
-            )
-        if target in checked:
-            raise UpdateError(
-                layout(f"updates: {label(target)} is updated twice", [describe(target)], [],
-                       "combine the two new values into one")
-            )  # fmt: skip
-        checked[target] = _fit_update(target, new)
-    return list(checked.items())
-
-
-def _fit_update(target: SharedVariable, new: object) -> Variable:
-    value = as_variable(new, target.dtype) if not isinstance(new, Variable) else new
-    check_update(target, value)
-    return value
-
-
-def _check_givens(givens: Pairs) -> dict[Variable, Variable]:
-    checked: dict[Variable, Variable] = {}
-    for old, new in _pairs(givens):
-        if not isinstance(old, Variable):
-            raise ArgumentError(f"givens: {old!r} is not a variable")
-        value = as_variable(new, old.dtype) if not isinstance(new, Variable) else new
-        if not old.type.accepts(value.type):
-            raise (DTypeError if old.dtype != value.dtype else ShapeError)(
-                layout(f"givens: {label(old)} is {old.type}, its replacement is {value.type}",
-                       [describe(old), describe(value)], [], _agreeing(old, value))
-            )  # fmt: skip
-        checked[old] = value
-    return checked
-
-
-def _agreeing(old: Variable, new: Variable) -> str:
-    """How to make a replacement fit."""
-    if old.dtype != new.dtype:
-        return f"make them agree: {in_code(new, 'new')}.astype({old.dtype!r})"
-    if old.ndim != new.ndim:
-        return f"the ranks must agree: insert axes with {in_code(new, 'new')}[None], or take one element of an axis"
-    return "the extents that both types name must agree"
-
-
-def _default_updates(
-    targets: list[SharedVariable], results: list[Variable]
-) -> tuple[list[SharedVariable], list[Variable]]:
-    """Add the default updates of the shared variables in use, and of those that these use in turn."""
-    targets, results = list(targets), list(results)
-    seen = set(targets)
-    pending = leaves(results)
-    while pending:
-        v = pending.pop(0)
-        if not isinstance(v, SharedVariable) or v in seen or v.default_update is None:
-            continue
-        seen.add(v)
-        new = _fit_update(v, v.default_update)
-        targets.append(v)
-        results.append(new)
-        pending.extend(leaves([new]))
-    return targets, results
 
 
 def _check_inputs(free: Sequence[Variable], inputs: Sequence[Variable]) -> None:
