@@ -7,7 +7,8 @@ takes the program that it is for, which asks this first.
 from __future__ import annotations
 
 from codegen.affine import all_of, loads_in
-from codegen.kernel import Buffer, Kernel, Store, check
+from codegen.checker import check
+from codegen.kernel import Buffer, Kernel, Store
 from symgraph import expression
 from symgraph.backend import Prepared
 from symgraph.expression import INDEX, const, eq

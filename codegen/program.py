@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from codegen.checker import check
 from codegen.fuse import fuse
 from codegen.group import Call, Fused
-from codegen.kernel import Buffer, Kernel, check
+from codegen.kernel import Buffer, Kernel
 from codegen.layout import arrange
 from codegen.memory import ALIGNMENT, Copy, Memory, plan, size_of
 from codegen.schedule import schedule

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from codegen.checker import check
 from codegen.interpret import run
 from codegen.intrinsics import TILE, TRANSPOSE
-from codegen.kernel import Accumulate, Alloc, Body, Buffer, Call, If, Kernel, Let, Loop, Statement, Store, Sync, check
+from codegen.kernel import Accumulate, Alloc, Body, Buffer, Call, If, Kernel, Let, Loop, Statement, Store, Sync
 from codegen.llvm import pool, target
 from codegen.llvm.emit import emit, scratch_bytes
 from symgraph import expression

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, KernelError, Let, Loop, Store, check, show
+from codegen.checker import check
+from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, KernelError, Let, Loop, Store, show
 from codegen.llvm import target
 from codegen.llvm.emit import Module, emit, scratch_bytes
 from codegen.llvm.spell import SPELL

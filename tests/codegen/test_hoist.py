@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegen import hoist
+from codegen.checker import check
 from codegen.hoist import hoisted
-from codegen.kernel import Alloc, Buffer, If, Kernel, Let, Loop, Store, check, walk
+from codegen.kernel import Alloc, Buffer, If, Kernel, Let, Loop, Store, walk
 from symgraph import expression
 from tests.codegen.computes import contractions, maps, reductions, rows, scans
 from tests.codegen.samples import F, element, i, j, k, loops, v

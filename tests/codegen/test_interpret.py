@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from codegen.checker import check
 from codegen.interpret import run, source
-from codegen.kernel import Alloc, Buffer, If, Kernel, KernelError, Let, Loop, Store, Sync, check
+from codegen.kernel import Alloc, Buffer, If, Kernel, KernelError, Let, Loop, Store, Sync
 from symgraph.expression import PRIMS, apply, axis, const, kind_of, load
 from tests.codegen.samples import (
     SPECIAL,

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from codegen.checker import check
 from codegen.kernel import (
     Accumulate,
     Alloc,
@@ -14,7 +15,6 @@ from codegen.kernel import (
     Loop,
     Store,
     Sync,
-    check,
     map_exprs,
     show,
     walk,

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegen import schedule as scheduling
+from codegen.checker import check
 from codegen.group import Stage
 from codegen.interpret import run
-from codegen.kernel import Accumulate, Loop, check, show, walk
+from codegen.kernel import Accumulate, Loop, show, walk
 from codegen.llvm.backend import machine
 from codegen.llvm.target import host
 from codegen.schedule import schedule

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import symgraph as sg
+from codegen.checker import check
 from codegen.cuda import matrices
 from codegen.cuda.emit import Multiplication, emit
 from codegen.cuda.matrices import Matrix, merged, multiply
 from codegen.cuda.schedule import GPU, schedule
 from codegen.cuda.simulate import DeviceFault, SimulatedDevice
 from codegen.interpret import run
-from codegen.kernel import Call, check
+from codegen.kernel import Call
 from symgraph.backend import machine_of
 from tests.codegen.cuda.devices import run_kernels
 from tests.codegen.cuda.test_products import expected, held, product_kernel

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from codegen.affine import flat_index
+from codegen.checker import check
 from codegen.cuda.products import TILES, Tile, choose, find_product, shares
 from codegen.cuda.schedule import schedule
 from codegen.interpret import run
-from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, Store, check, nest
+from codegen.kernel import Accumulate, Alloc, Buffer, If, Kernel, Store, nest
 from codegen.schedule import split_nests
 from symgraph import config
 from symgraph.expression import axis, const, load

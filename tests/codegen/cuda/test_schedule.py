@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from codegen.affine import linear
+from codegen.checker import check
 from codegen.cuda.schedule import distinct, schedule
 from codegen.interpret import run
-from codegen.kernel import Accumulate, Alloc, Buffer, Kernel, Loop, Store, check, walk
+from codegen.kernel import Accumulate, Alloc, Buffer, Kernel, Loop, Store, walk
 from symgraph.expression import axis, const, load
 from symgraph.formula import SUM
 from tests.codegen import samples

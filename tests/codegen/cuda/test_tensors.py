@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from codegen.checker import check
 from codegen.cuda.schedule import GPU, schedule
 from codegen.cuda.tensors import DROPPED, TILES, rounded
 from codegen.interpret import run
-from codegen.kernel import Call, check, walk
+from codegen.kernel import Call, walk
 from symgraph.expression import evaluate, load
 from tests.codegen.cuda.devices import run_kernels
 from tests.codegen.cuda.test_products import expected, held, product_kernel
