@@ -56,6 +56,7 @@ from symgraph.ops.shape import *
 from symgraph.ops.sort import *
 from symgraph.ops.special import *
 from symgraph.ops.square import *
+from symgraph.ops.taking import *
 from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
 from symgraph.results import Out

@@ -227,15 +227,15 @@ class Variable:
         """The base of ``x[...]`` with the elements that the index selects replaced by ``y``."""
     def inc(self, y: Any) -> Variable:
         """The base of ``x[...]`` with ``y`` added to the elements that the index selects."""
-    def take(self, indices: Any, axis: int | None = None, mode: str = 'raise') -> Variable:
-        """The elements at ``indices`` along an axis."""
-    def choose(self, choices: Sequence[Any], mode: str = 'raise') -> Variable:
-        """choices[a] in every place."""
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any: ...
     def __array_function__(
         self, function: Any, types: Iterable[builtins.type], args: Sequence[Any], kwargs: Mapping[str, Any],
     ) -> Any: ...
     def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def take(self, indices: Any, axis: int | None = None, mode: str = 'raise') -> Variable:
+        """The elements at ``indices`` along an axis."""
+    def choose(self, choices: Sequence[Any], mode: str = 'raise') -> Variable:
+        """choices[a] in every place."""
     def round(self, decimals: int = 0) -> Variable:
         """``x`` to a number of decimals, half to even."""
     def __round__(self, decimals: int = 0) -> Variable:

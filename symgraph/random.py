@@ -14,7 +14,6 @@ from symgraph.ops.creation import arange
 from symgraph.ops.cumulative import cumsum
 from symgraph.ops.elementwise import add, eq, ge, mul, sub, true_div
 from symgraph.ops.extents import product, sizes_of
-from symgraph.ops.index import take
 from symgraph.ops.random import (
     below,
     check_scale,
@@ -35,6 +34,7 @@ from symgraph.ops.sampling import log_gamma_draw, poisson_draw
 from symgraph.ops.shape import reshape
 from symgraph.ops.sort import argsort
 from symgraph.ops.special import erf, erfinv
+from symgraph.ops.taking import take
 from symgraph.ops.transcendental import exp, sigmoid
 from symgraph.streams import SEEDS, Stream
 from symgraph.types import canonical

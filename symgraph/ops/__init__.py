@@ -37,13 +37,14 @@ from symgraph.ops import (
     sort,
     special,
     square,
+    taking,
     transcendental,
 )
 
 FAMILIES = (
     activations, axes, broadcast, complexes, conv, creation, cumulative, differences, einsum, elementwise, expm,
     exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random,
-    reduce, rounding, sampling, search, shape, slicing, sort, special, square, transcendental,
+    reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -14,9 +14,9 @@ from symgraph.graph import SharedVariable, Variable, describe, in_code, label
 from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, lt, maximum, mul, neg, sqr, sub, switch, true_div
-from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.reduce import count, floating, mean, sum
 from symgraph.ops.shape import permute, shape, shape_of
+from symgraph.ops.taking import take, take_along_axis
 from symgraph.ops.transcendental import log, sigmoid, sqrt, xlog1py0, xlogy0
 from symgraph.origin import here_excerpt
 from symgraph.types import is_integer

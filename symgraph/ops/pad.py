@@ -20,10 +20,10 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.creation import arange_of, zeros_like
 from symgraph.ops.extents import Size, add, mul, sub
-from symgraph.ops.index import take
 from symgraph.ops.join import concatenate
 from symgraph.ops.shape import extents
 from symgraph.ops.slicing import section, take_slice
+from symgraph.ops.taking import take
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
 

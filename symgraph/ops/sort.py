@@ -17,11 +17,11 @@ from symgraph.ops.axes import moveaxis
 from symgraph.ops.creation import arange
 from symgraph.ops.cumulative import cumsum
 from symgraph.ops.extents import sub
-from symgraph.ops.index import take, take_along_axis
 from symgraph.ops.join import flip
 from symgraph.ops.search import places, searchsorted
 from symgraph.ops.shape import extents, flatten, reshaped
 from symgraph.ops.slicing import take_slice
+from symgraph.ops.taking import take, take_along_axis
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, is_float
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.op import OPS
-from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
+from symgraph.ops.index import inc_subtensor, set_subtensor
 from symgraph.ops.join import concatenate, flip, repeat, roll, split, stack, tile
 from symgraph.ops.pad import pad
 from symgraph.ops.search import nonzero, searchsorted
 from symgraph.ops.sort import argsort, argtopk, sort, topk, unique
+from symgraph.ops.taking import choose, take, take_along_axis
 from symgraph.ops.transcendental import sqrt
 from tests.cases import Arrays, Case
 from tests.cases.shape import drawn, normal

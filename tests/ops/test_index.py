@@ -13,9 +13,10 @@ from symgraph.graph import SharedVariable, Variable, toposort
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
 from symgraph.ops.cumulative import bincount
-from symgraph.ops.index import choose, inc_subtensor, set_subtensor, take, take_along_axis
+from symgraph.ops.index import inc_subtensor, set_subtensor
 from symgraph.ops.join import concatenate, repeat, roll, split, stack
 from symgraph.ops.pad import pad
+from symgraph.ops.taking import choose, take, take_along_axis
 from symgraph.reference import evaluate
 from symgraph.types import TensorType
 from tests.programs import interpreted
