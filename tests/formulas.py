@@ -37,7 +37,7 @@ def _values(exprs: Sequence[Expr], grid: dict[str, np.ndarray], arrays: Sequence
             elif e.prim == "load":
                 memo[e] = _element(arrays[e.value], [memo[i] for i in e.args])
             else:
-                memo[e] = expression._evaluate_one(e, memo, lambda leaf: leaf)
+                memo[e] = expression.evaluate_one(e, memo, lambda leaf: leaf)
     return [memo[e] for e in exprs]
 
 

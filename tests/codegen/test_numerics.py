@@ -19,7 +19,8 @@ import pytest
 
 from codegen import numerics
 from codegen.numerics import BASIC, expand
-from symgraph.expression import PRIMS, SIZES, Expr, apply, bitcast, cast, evaluate, load, select, substitute, toposort
+from symgraph.expression import PRIMS, Expr, apply, bitcast, cast, evaluate, load, select, substitute, toposort
+from symgraph.types import SIZES
 
 mp = mpmath.mp
 FLOATS = ("float32", "float64")

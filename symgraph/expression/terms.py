@@ -1,11 +1,4 @@
-"""Scalar expressions: the one language shared by the graph and the kernels.
-
-An ``Expr`` is a primitive applied to terms, a constant, an index variable, or a load. Expressions are interned, so
-structural equality is identity. ``PRIMS`` is the table of primitives: one row gives the NumPy function, the dtype of
-the result, and the partial derivatives, which are themselves expressions.
-
-    Expr ::= const(value, dtype) | axis(name) | load(slot, indices) | prim(Expr, ...)
-"""
+"""Terms: what an ``Expr`` is, how equal ones become one object, and the table of primitives that they are made of."""
 
 from __future__ import annotations
 
@@ -14,15 +7,14 @@ import os
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Union
 
 import numpy as np
 
 from symgraph.errors import DTypeError, SymbolicTruthError
-from symgraph.types import SIZES, is_float, is_integer, weak_dtype
+from symgraph.types import is_float, is_integer, weak_dtype
 
 Number = bool | int | float
 Names = frozenset[str | int]
@@ -275,10 +267,10 @@ def apply(name: str, *operands: Operand, dtype: str | None = None) -> Expr:
     _check(row, args)
     out = {"same": args[-1].dtype, "bool": "bool", "second": args[-1].dtype, "value": dtype}[row.result]
     assert out is not None, f"{name} needs dtype="
-    return _applied(row, args, out)
+    return applied(row, args, out)
 
 
-def _applied(row: Prim, args: tuple[Expr, ...], dtype: str) -> Expr:
+def applied(row: Prim, args: tuple[Expr, ...], dtype: str) -> Expr:
     """A primitive on operands that it takes, simplified."""
     folded = _fold(row, args, dtype)
     return _make(row.name, args, dtype, dtype if row.result == "value" else None) if folded is None else folded
@@ -347,81 +339,7 @@ def _index_arithmetic(name: str, a: int, b: int) -> int:
         return int(PRIMS[name].numpy(np.int64(a), np.int64(b)))  # type: ignore[call-overload, no-any-return]
 
 
-# ------------------------------------------------------------------------------------------------ building
-
-
-def cast(x: Expr, dtype: str) -> Expr:
-    """``x`` converted as NumPy's astype does."""
-    return apply("cast", x, dtype=dtype)
-
-
-def bitcast(x: Expr, dtype: str) -> Expr:
-    """The bits of ``x`` read as another dtype of the same size."""
-    assert SIZES[x.dtype] == SIZES[dtype], f"bitcast from {x.dtype} to {dtype}: sizes differ"
-    return apply("bitcast", x, dtype=dtype)
-
-
-def select(cond: Expr, a: Operand, b: Operand) -> Expr:
-    """``a`` where ``cond``, else ``b``; neither can disturb the other."""
-    return apply("select", cond, a, b)
-
-
-def rare(cond: Expr, slow: Operand, fast: Operand) -> Expr:
-    """``select``, but ``slow`` is computed only if any lane of the vector asks for it."""
-    return apply("rare", cond, slow, fast)
-
-
-def fma(a: Operand, b: Operand, c: Operand) -> Expr:
-    """``a*b + c`` rounded once."""
-    return apply("fma", a, b, c)
-
-
-def eq(a: Operand, b: Operand) -> Expr:
-    """Whether equal (never for a NaN)."""
-    return apply("eq", a, b)
-
-
-def ne(a: Operand, b: Operand) -> Expr:
-    """Whether different (always for a NaN)."""
-    return apply("ne", a, b)
-
-
-def _unary(name: str) -> Callable[[Operand], Expr]:
-    def build(x: Operand) -> Expr:
-        return apply(name, x)
-
-    build.__name__, build.__doc__ = name, f"The primitive ``{name}``."
-    return build
-
-
-def _binary(name: str) -> Callable[[Operand, Operand], Expr]:
-    def build(x: Operand, y: Operand) -> Expr:
-        return apply(name, x, y)
-
-    build.__name__, build.__doc__ = name, f"The primitive ``{name}``."
-    return build
-
-
-absolute, sqrt, floor, ceil, trunc, rint = map(_unary, ("abs", "sqrt", "floor", "ceil", "trunc", "rint"))
-exp, expm1, exp2, log, log1p, log2, log10 = map(_unary, ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10"))
-sin, cos, tan, arcsin, arccos, arctan = map(_unary, ("sin", "cos", "tan", "arcsin", "arccos", "arctan"))
-sinh, cosh, tanh, arcsinh, arccosh, arctanh = map(_unary, ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"))
-erf, erfc, gamma, gammaln, digamma = map(_unary, ("erf", "erfc", "gamma", "gammaln", "digamma"))
-maximum, minimum, copysign, power, arctan2 = map(_binary, ("maximum", "minimum", "copysign", "pow", "arctan2"))
-quot, rem, within = map(_binary, ("quot", "rem", "within"))
-
-
-def isnan(x: Expr) -> Expr:
-    """Whether ``x`` is a NaN."""
-    return ne(x, x)
-
-
-def sign(x: Expr) -> Expr:
-    """-1, 0 or 1; a NaN stays a NaN, and so does the sign of a zero."""
-    return select(x > 0, const(1, x.dtype), select(x < 0, -const(1, x.dtype), x))
-
-
-# ------------------------------------------------------------------------------------------------ walks
+# ------------------------------------------------------------------------------------------------ order and text
 
 
 def toposort(exprs: Iterable[Expr]) -> list[Expr]:
@@ -440,81 +358,6 @@ def toposort(exprs: Iterable[Expr]) -> list[Expr]:
             seen.add(e)
             order.append(e)
     return order
-
-
-def rebuild(e: Expr, args: Sequence[Expr]) -> Expr:
-    """``e`` with other operands."""
-    new = tuple(args)
-    if new == e.args:
-        return e
-    if e.prim == "load":
-        return _make("load", new, e.dtype, e.value)
-    if [a.dtype for a in new] == [a.dtype for a in e.args]:
-        return _applied(PRIMS[e.prim], new, e.dtype)
-    return apply(e.prim, *new, dtype=e.dtype if PRIMS[e.prim].result == "value" else None)
-
-
-def substitute(
-    exprs: Sequence[Expr], replace: Callable[[Expr], Expr | None], *, memo: dict[Expr, Expr] | None = None,
-    names: AbstractSet[str | int] | None = None,
-) -> list[Expr]:  # fmt: skip
-    """Each of ``exprs`` rebuilt bottom-up; ``replace`` sees every rebuilt term once and may give another in its place.
-
-    Parameters
-    ----------
-    memo : dict, optional
-        What became of each term, kept from call to call of one replacement.
-    names : set, optional
-        Only terms in which one of these axes and slots stands are looked at.
-    """
-    memo = {} if memo is None else memo
-    stack = list(exprs)[::-1]
-    while stack:
-        e = stack[-1]
-        if e in memo:
-            stack.pop()
-        elif names is not None and names.isdisjoint(e.names):
-            memo[e] = e
-        elif pending := [a for a in e.args if a not in memo]:
-            stack += pending[::-1]
-        else:
-            args = [memo[a] for a in e.args]
-            new = rebuild(e, args)
-            found = None if any(new is a for a in args) else replace(new)  # folded to what has been replaced
-            memo[e] = new if found is None else found
-    return [memo[e] for e in exprs]
-
-
-def rename(exprs: Sequence[Expr], axes: Mapping[str, Expr]) -> list[Expr]:
-    """Each of ``exprs`` with the axes named in ``axes`` replaced."""
-    return substitute(exprs, lambda e: axes.get(str(e.value)) if e.prim == "axis" else None, names=axes.keys())
-
-
-def evaluate(exprs: Sequence[Expr], leaf: Callable[[Expr], np.ndarray]) -> list[np.ndarray]:
-    """The values of ``exprs`` by NumPy; ``leaf`` gives that of an axis, or of a load with its indices in args."""
-    memo: dict[Expr, np.ndarray] = {}
-    with np.errstate(all="ignore"):
-        for e in toposort(exprs):
-            memo[e] = _evaluate_one(e, memo, leaf)
-    return [memo[e] for e in exprs]
-
-
-def _evaluate_one(e: Expr, memo: Mapping[Expr, np.ndarray], leaf: Callable[[Expr], np.ndarray]) -> np.ndarray:
-    if e.prim == "const":
-        return np.asarray(e.value, e.dtype)
-    if e.prim in ("axis", "load"):
-        return np.asarray(leaf(e))
-    args = [memo[a] for a in e.args]
-    extra = [e.dtype] if PRIMS[e.prim].result == "value" else []
-    return np.asarray(PRIMS[e.prim].numpy(*args, *extra)).astype(e.dtype, copy=False)
-
-
-def partials(e: Expr) -> Sequence[Expr | None]:
-    """The derivative of the primitive at the root of ``e`` by each of its operands."""
-    rule = PRIMS[e.prim].partials
-    if rule is None or not is_float(e.dtype):
-        return [None] * len(e.args)
-    return [d if is_float(a.dtype) else None for d, a in zip(rule(*e.args, e), e.args, strict=True)]
 
 
 _INFIX = {
