@@ -49,6 +49,7 @@ class Family:
 
 def families() -> dict[str, Family]:
     """All of them by name."""
-    from tests.families import differences, elements, rows, several
+    from tests.families import differences, exponentials, hyperbolic, logistic, powers, rows, several, special
 
-    return {**elements.FAMILIES, **several.FAMILIES, **differences.FAMILIES, **rows.FAMILIES}
+    modules = (logistic, hyperbolic, exponentials, powers, special, several, differences, rows)
+    return {name: family for module in modules for name, family in module.FAMILIES.items()}
