@@ -22,7 +22,7 @@ def parts(program: Program) -> list[Part]:
 
 
 def _check(step: Check) -> Part:
-    return Part(f"check{step.guard}", "check", (), (step.storage,), ())
+    return Part(f"check{step.precondition}", "check", (), (step.storage,), ())
 
 
 def _part(step: Launch | Hosted | Move, planned: Group | Joint | Call | Copy, program: Program) -> Part:

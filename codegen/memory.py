@@ -57,7 +57,7 @@ class Memory:
     constants : list of Constant
         ``c0``, ``c1``, ...
     checked : frozenset of str
-        The storages that guards are read from.
+        The storages that preconditions are read from.
     """
 
     steps: list[Step]
@@ -71,15 +71,15 @@ class Memory:
     checked: frozenset[str] = frozenset()
 
 
-def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> Memory:
+def plan(prepared: Prepared, fused: Fused, preconditions: Sequence[Variable] = ()) -> Memory:
     """Give every value a storage and the steps an order."""
-    planner = _Planner(prepared, fused, guards)
+    planner = _Planner(prepared, fused, preconditions)
     planner.place_leaves()
     planner.place_outputs()
     planner.place_updates()
     planner.place_rest()
     steps, commit = planner.order()
-    checked = frozenset(planner.storage[root] for root in planner.guards)
+    checked = frozenset(planner.storage[root] for root in planner.preconditions)
     memory = Memory(steps, commit, planner.storage, planner.buffers, constants=planner.constants, checked=checked)
     allocate(memory, fused)
     return memory
@@ -88,7 +88,7 @@ def plan(prepared: Prepared, fused: Fused, guards: Sequence[Variable] = ()) -> M
 class _Planner:
     """Decides storages one kind after the other."""
 
-    def __init__(self, prepared: Prepared, fused: Fused, guards: Sequence[Variable]) -> None:
+    def __init__(self, prepared: Prepared, fused: Fused, preconditions: Sequence[Variable]) -> None:
         self.prepared, self.fused = prepared, fused
         self.storage: dict[str, str] = {}
         self.buffers: dict[str, Buffer] = {}
@@ -98,7 +98,7 @@ class _Planner:
         self.before: dict[int, set[int]] = {k: set() for k in range(len(fused.groups))}
         self.readers: dict[str, set[int]] = {}
         self.maker = {n: k for k, g in enumerate(fused.groups) for n in g.stored}
-        self.guards = [self._root(v) for v in guards]
+        self.preconditions = [self._root(v) for v in preconditions]
         self.calls = {k for k, g in enumerate(fused.groups) if isinstance(g, Call)}
         self.committing: set[int] = set()
         self._add_data_edges()
@@ -191,7 +191,7 @@ class _Planner:
         if writer is None or not isinstance(group, Group) or not _reads_in_place(group, root, old, self.fused):
             return False
         readers = self.readers.get(old, set()) - {writer}
-        may_fail = {self.maker[g] for g in self.guards if g in self.maker} | self.calls
+        may_fail = {self.maker[g] for g in self.preconditions if g in self.maker} | self.calls
         if any(self._depends(k, writer) for k in may_fail):
             return False  # what can fail must be over before anything is written
         copied = any(c.source == storage for c in (*self.copies, *self.late))

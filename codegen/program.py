@@ -1,4 +1,4 @@
-"""Program: a prepared graph as ordered steps over storages, with kernels, guards and the memory plan."""
+"""Program: a prepared graph as ordered steps over storages, with kernels, preconditions and the memory plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codegen.tiles import Machine
 from symgraph.backend import Prepared
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Constant, Variable, toposort
-from symgraph.op import Guard
+from symgraph.op import Precondition
 from symgraph.reference import failed
 from symgraph.rewrite import expand_composites
 from symgraph.shapes import settle
@@ -36,9 +36,9 @@ class Launch:
 
 @dataclass(frozen=True)
 class Check:
-    """Stop with ``guard`` + 1 if the bool in ``storage`` is false."""
+    """Stop with ``precondition`` + 1 if the bool in ``storage`` is false."""
 
-    guard: int
+    precondition: int
     storage: str
 
 
@@ -103,14 +103,14 @@ class Program:
     memory: Memory = field(repr=False, compare=False)
 
     @property
-    def guards(self) -> int:
-        """How many guards there are."""
+    def preconditions(self) -> int:
+        """How many preconditions there are."""
         return sum(isinstance(s, Check) for s in self.steps)
 
     @property
     def commit(self) -> int:
         """The number of the first step that writes a shared variable, or of steps if there is none."""
-        return self.memory.commit + self.guards
+        return self.memory.commit + self.preconditions
 
     @property
     def layout(self) -> tuple[str, ...]:
@@ -136,20 +136,20 @@ def build(prepared: Prepared, machine: Machine, schedule: Schedule = schedule) -
     Raises
     ------
     SymgraphError
-        If a guard is known to fail already, of the guard's kind.
+        If a precondition is known to fail already, of the precondition's kind.
     AllocationError
         If a value that must be in memory is too large for any.
     """
-    guards = [ok for _, _, ok in guards_of(prepared)]
-    results = [*prepared.outputs, *prepared.updates, *guards]
+    preconditions = [ok for _, _, ok in preconditions_of(prepared)]
+    results = [*prepared.outputs, *prepared.updates, *preconditions]
     fused = fuse(results, [*prepared.inputs, *prepared.shared])
     check_reach(fused.values[n] for group in fused.groups for n in group.stored)
     arrange(fused, _seen_outside(fused, results))
-    memory = plan(prepared, fused, guards)
+    memory = plan(prepared, fused, preconditions)
     lowered = join_steps(memory, fused, machine.near)
     kernels, steps = _kernels(memory, fused, lowered, lambda kernel: schedule(kernel, machine))
     places, size = _workspace(kernels, memory)
-    checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(guards)]
+    checks = [Check(k, memory.storage[fused.root(fused.names[ok])]) for k, ok in enumerate(preconditions)]
     steps[memory.commit : memory.commit] = checks
     return Program(
         tuple(kernels), tuple(s.node for s in memory.steps if isinstance(s, Call)), tuple(steps),
@@ -210,20 +210,20 @@ def _workspace(kernels: Sequence[Kernel], memory: Memory) -> tuple[dict[str, int
     return offsets, end - memory.arena if offsets else 0
 
 
-def guards_of(prepared: Prepared) -> list[tuple[Apply, Guard, Variable]]:
-    """(node, guard, ok) for everything that must hold and is not known to; ``ok`` is settled on the static shapes."""
-    found: list[tuple[Apply, Guard, Variable]] = []
+def preconditions_of(prepared: Prepared) -> list[tuple[Apply, Precondition, Variable]]:
+    """(node, precondition, ok) for all that must hold and is not known to; ``ok`` is settled on the static shapes."""
+    found: list[tuple[Apply, Precondition, Variable]] = []
     for node in toposort([*prepared.outputs, *prepared.updates]):
-        for guard in node.op.guards(node):
-            (ok,) = settle(expand_composites(settle([guard.ok])))
+        for precondition in node.op.preconditions(node):
+            (ok,) = settle(expand_composites(settle([precondition.ok])))
             if not isinstance(ok, Constant):
-                found.append((node, guard, ok))
+                found.append((node, precondition, ok))
             elif not ok.data.all():
-                raise failed(node, guard)
+                raise failed(node, precondition)
     return found
 
 
-def guard_error(prepared: Prepared, number: int) -> SymgraphError:
-    """The error of guard ``number``, which failed."""
-    node, guard, _ = guards_of(prepared)[number]
-    return failed(node, guard)
+def precondition_error(prepared: Prepared, number: int) -> SymgraphError:
+    """The error of precondition ``number``, which failed."""
+    node, precondition, _ = preconditions_of(prepared)[number]
+    return failed(node, precondition)

@@ -12,7 +12,7 @@ from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, Attr, Variable, apply, toposort
 from symgraph.host import Host
-from symgraph.op import Attrs, GradResult, Guard, Op
+from symgraph.op import Attrs, GradResult, Op, Precondition
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.reduce import all as every
 from symgraph.ops.shape import extents, permute
@@ -74,11 +74,11 @@ class Batched(Op):
         exprs = tuple(expression.substitute(made.exprs, lift))
         return replace(made, axes=((BATCH_AXIS, extent), *made.axes), exprs=exprs, at=at)
 
-    def guards(self, node: Apply) -> Sequence[Guard]:
+    def preconditions(self, node: Apply) -> Sequence[Precondition]:
         """What must hold for every row."""
         inner, _ = self._rows(node.inputs, node.attrs)
         rows = {a: b for a, b, w in zip(inner.inputs, node.inputs, node.attrs["which"], strict=True) if w}
-        return [replace(g, ok=every(batch([g.ok], rows)[0])) for g in self.inner.guards(inner)]
+        return [replace(g, ok=every(batch([g.ok], rows)[0])) for g in self.inner.preconditions(inner)]
 
     def reference(self, node: Apply, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         inner, _ = self._rows(node.inputs, node.attrs)

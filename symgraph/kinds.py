@@ -26,7 +26,18 @@ from symgraph.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from symgraph.expression import Expr
 from symgraph.formula import Combiner, Compute, Operand, row_major
 from symgraph.graph import Apply, Attr, Constant, Variable, apply, describe, in_code, label
-from symgraph.op import PACKAGE, PRIMITIVES, REAL_MEND, Arrays, Attrs, GradResult, GradRule, Guard, Op, no_gradient
+from symgraph.op import (
+    PACKAGE,
+    PRIMITIVES,
+    REAL_MEND,
+    Arrays,
+    Attrs,
+    GradResult,
+    GradRule,
+    Op,
+    Precondition,
+    no_gradient,
+)
 from symgraph.origin import here_excerpt, raised_at
 from symgraph.parts import fresh_parts
 from symgraph.pattern import Pattern
@@ -386,8 +397,8 @@ class Structured(Declared):
         ``grad(g, *inputs, output, **attrs)``; the last inputs that it says nothing about have no gradient.
     sizes_from : int, optional
         Inputs from this one on are extents.
-    guards : callable, optional
-        ``guards(*inputs, **attrs)`` -> list of Guard.
+    preconditions : callable, optional
+        ``preconditions(*inputs, **attrs)`` -> list of Precondition.
     resolve : callable, optional
         ``resolve(*inputs, **attrs)`` -> the same value in simpler terms, or None; asked once all extents are known.
     """
@@ -395,11 +406,11 @@ class Structured(Declared):
     def __init__(
         self, name: str, formula: Callable[..., Compute], *, infer: Callable[..., TensorType],
         reference: Callable[..., object], grad: GradRule | None = None, sizes_from: int | None = None,
-        guards: Callable[..., Sequence[Guard]] | None = None,
+        preconditions: Callable[..., Sequence[Precondition]] | None = None,
         resolve: Callable[..., Variable | None] | None = None, doc: str | None = None,
     ) -> None:  # fmt: skip
         self.name, self.formula, self._infer, self.numpy, self.grad_rule = name, formula, infer, reference, grad
-        self.sizes_from, self._guards, self._resolve, self.doc = sizes_from, guards, resolve, doc
+        self.sizes_from, self._preconditions, self._resolve, self.doc = sizes_from, preconditions, resolve, doc
 
     def __call__(self, *inputs: Variable, **attrs: Attr) -> Variable:
         return apply(self, inputs, attrs).outputs[0]
@@ -416,8 +427,8 @@ class Structured(Declared):
         found = list(super().grad(node, cotangents))
         return found + [None] * (len(node.inputs) - len(found))
 
-    def guards(self, node: Apply) -> Sequence[Guard]:
-        return () if self._guards is None else self._guards(*node.inputs, **node.attrs)
+    def preconditions(self, node: Apply) -> Sequence[Precondition]:
+        return () if self._preconditions is None else self._preconditions(*node.inputs, **node.attrs)
 
     def resolve(self, node: Apply) -> Sequence[Variable] | None:
         simpler = None if self._resolve is None else self._resolve(*node.inputs, **node.attrs)
@@ -426,15 +437,15 @@ class Structured(Declared):
 
 def structured(
     *, infer: Callable[..., TensorType], reference: Callable[..., object], grad: GradRule | None = None,
-    sizes_from: int | None = None, guards: Callable[..., Sequence[Guard]] | None = None,
+    sizes_from: int | None = None, preconditions: Callable[..., Sequence[Precondition]] | None = None,
     resolve: Callable[..., Variable | None] | None = None, name: str | None = None,
 ) -> Callable[[Callable[..., Compute]], Structured]:  # fmt: skip
     """Declare a structured op from its index formula; see ``Structured``."""
 
     def declare(f: Callable[..., Compute]) -> Structured:
         op = Structured(
-            name or f.__name__, f, infer=infer, reference=reference, grad=grad, sizes_from=sizes_from, guards=guards,
-            resolve=resolve, doc=f.__doc__,
+            name or f.__name__, f, infer=infer, reference=reference, grad=grad, sizes_from=sizes_from,
+            preconditions=preconditions, resolve=resolve, doc=f.__doc__,
         )  # fmt: skip
         op.module = f.__module__
         op.register()

@@ -40,7 +40,7 @@ PRIMITIVES: dict[str, Elementwise] = {}
 
 
 @dataclass(frozen=True)
-class Guard:
+class Precondition:
     """Something that must hold when a function runs.
 
     Attributes
@@ -131,7 +131,7 @@ class Op:
         """The outputs in simpler terms once all extents are known (an extent becomes a constant), or None."""
         return None
 
-    def guards(self, node: Apply) -> Sequence[Guard]:
+    def preconditions(self, node: Apply) -> Sequence[Precondition]:
         """What must hold at run time."""
         return ()
 

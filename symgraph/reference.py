@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.errors import SymgraphError, layout
 from symgraph.graph import Apply, Constant, SharedVariable, Variable, describe, label, toposort
-from symgraph.op import Guard, Op
+from symgraph.op import Op, Precondition
 
 Values = Mapping[Variable, object]
 
@@ -47,9 +47,9 @@ def evaluate_node(
 
     ``known`` are values of variables below: the extent of an input may be that of one of these.
     """
-    guards = node.op.guards(node)
-    if guards:
-        _check_guards(node, guards, _around(node, arrays, known))
+    preconditions = node.op.preconditions(node)
+    if preconditions:
+        _check_preconditions(node, preconditions, _around(node, arrays, known))
     if type(node.op).reference is Op.reference:
         body = node.op.expand(node)
         assert body is not None, f"{node.op.name} has neither a reference nor a body"
@@ -61,19 +61,19 @@ def _around(node: Apply, arrays: Sequence[np.ndarray], known: Mapping[Variable, 
     return {**(known or {}), **dict(zip(node.inputs, arrays, strict=True))}
 
 
-def _check_guards(node: Apply, guards: Sequence[Guard], values: Values) -> None:
-    found = evaluate([g.ok for g in guards], values)
-    for guard, ok in zip(guards, found, strict=True):
+def _check_preconditions(node: Apply, preconditions: Sequence[Precondition], values: Values) -> None:
+    found = evaluate([g.ok for g in preconditions], values)
+    for precondition, ok in zip(preconditions, found, strict=True):
         if not ok.all():
-            raise failed(node, guard)
+            raise failed(node, precondition)
 
 
-def failed(node: Apply, guard: Guard) -> SymgraphError:
-    """The error of a guard that does not hold: the op, its arguments, the user's line."""
+def failed(node: Apply, precondition: Precondition) -> SymgraphError:
+    """The error of a precondition that does not hold: the op, its arguments, the user's line."""
     operands = [v for v in node.op.operands(node) if not isinstance(v, Constant)]
     source = node.origin.excerpt() if node.origin else []
-    headline = f"{node.op.name}({', '.join(map(label, operands))}): {guard.message}"
-    return guard.kind(layout(headline, map(describe, operands), source, guard.mend))
+    headline = f"{node.op.name}({', '.join(map(label, operands))}): {precondition.message}"
+    return precondition.kind(layout(headline, map(describe, operands), source, precondition.mend))
 
 
 def is_foldable(node: Apply) -> bool:

@@ -62,7 +62,7 @@ def interpreted(
 def run_program(
     program: Program, inputs: Sequence[np.ndarray], shared: Sequence[np.ndarray], lengths: Sequence[int] = ()
 ) -> list[np.ndarray]:
-    """Every step of a program on flat arrays; raises AssertionError where a guard fails."""
+    """Every step of a program on flat arrays; raises AssertionError where a precondition fails."""
     inputs = [*inputs, *map(np.int64, lengths)]
     shapes = [[lengths[v.number] if (v := as_varying(n)) else n for n in t.shape] for t in program.outputs]
     outputs = [np.zeros(s, t.dtype) for s, t in zip(shapes, program.outputs, strict=True)]  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def run_program(
             case Move(target, source):
                 memory.setdefault(target, np.empty_like(memory[source]))[...] = memory[source]
             case Check(_, storage):
-                assert memory[storage].all(), "a guard failed"
+                assert memory[storage].all(), "a precondition failed"
     return [memory[f"out{k}"][: a.size].reshape(a.shape) for k, a in enumerate(outputs)]
 
 

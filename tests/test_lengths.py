@@ -226,7 +226,7 @@ def test_masks_are_drawn_for_each_length():
         assert found.shape == (n, COLUMNS) and 0.3 < found.mean() < 0.7
 
 
-def test_a_guard_stops_a_call_of_any_length():
+def test_a_precondition_stops_a_call_of_any_length():
     i, s, table = sg.lvector("i"), sg.shared(np.zeros(4)), sg.constant(np.arange(COLUMNS))
     f = sg.function([i], table[i], updates=[(s, s + 1)])
     for n in (4, 6, 5):

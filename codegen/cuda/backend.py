@@ -2,7 +2,7 @@
 
 A program owns memory on the device: a place for each input, output and constant, and an arena. What a call gives is
 written to these places, and the addresses never change, so that the steps are captured once and then replayed, in
-sections between what the host does: guards that may stop a call, and ops that only it can compute. Small inputs and
+sections between what the host does: preconditions that may stop a call, ops that only it can compute. Small inputs and
 outputs go by way of staged memory of the host, so that their copies are captured too. What is on the device already is
 copied there, and a result that is borrowed is its place itself. Shared variables stay on the device between calls.
 """
@@ -27,7 +27,7 @@ from codegen.cuda.schedule import GPU, schedule
 from codegen.describe import code, parts, storages
 from codegen.kernel import Kernel
 from codegen.memory import ALIGNMENT, constant_data, size_of
-from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, guard_error
+from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, precondition_error
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.errors import BackendError
@@ -194,8 +194,8 @@ class CudaExecutable:
                     self._launch(self.program.kernels[kernel], arguments)
                 case Move(target, source, size):
                     self.device.copy(self._places[target], self._places[source], size)
-                case Check(guard, storage):
-                    self._check(guard, self._places[storage])
+                case Check(precondition, storage):
+                    self._check(precondition, self._places[storage])
                 case Hosted(call, arguments):
                     self._compute(self.program.calls[call], [self._places[a] for a in arguments])
 
@@ -210,11 +210,11 @@ class CudaExecutable:
                 assert multiply is not None, "what the library does not do is no call of it"
                 multiply(addresses)
 
-    def _check(self, guard: int, place: int) -> None:
+    def _check(self, precondition: int, place: int) -> None:
         ok = np.zeros(1, bool)
         self.device.read(place, ok)
         if not ok[0]:
-            raise guard_error(self.prepared, guard)
+            raise precondition_error(self.prepared, precondition)
 
     def _compute(self, node: Apply, places: Sequence[int]) -> None:
         """What only the host can: its operands come over, its outputs go back."""

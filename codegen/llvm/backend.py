@@ -30,7 +30,7 @@ from codegen.llvm.measure import TimedProgram
 from codegen.llvm.native import Callee, address, native_call
 from codegen.llvm.target import Target, emit_assembly, host, load, optimized_text
 from codegen.memory import ALIGNMENT, constant_data
-from codegen.program import Program, build, guard_error
+from codegen.program import Program, build, precondition_error
 from codegen.schedule import PARALLEL_WORK
 from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
@@ -150,7 +150,7 @@ class LlvmExecutable:
     image : Image
     entry : callable
         The native function of two addresses: of the pointers of ``Program.layout``, and of the int64 that becomes 0 or
-        the number of a failed guard.
+        the number of a failed precondition.
     timings : dict
         Seconds by stage: rewrite, build, compile, load; a program from the disk has load alone.
     """
@@ -279,11 +279,11 @@ class LlvmExecutable:
             raise self._failure(failed.args[0]) from None
 
     def _failure(self, number: int) -> BaseException:
-        """What stopped a call: a guard, or behind these a call of the host."""
-        guards = self.program.guards
-        if number < guards:
-            return guard_error(self.prepared, number)
-        return self._callbacks[number - guards].failure(self.program.calls[number - guards])
+        """What stopped a call: a precondition, or behind these a call of the host."""
+        preconditions = self.program.preconditions
+        if number < preconditions:
+            return precondition_error(self.prepared, number)
+        return self._callbacks[number - preconditions].failure(self.program.calls[number - preconditions])
 
     def _given_lengths(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The lengths that this call decides, as inputs of the program."""

@@ -4,11 +4,11 @@
     i64 @checked_entry(ptr %io)
     i64 @timed_entry(ptr %io, ptr %times)
 
-``io`` holds the pointers of ``Program.layout``. The result is 0, or the number of the guard that failed plus one, where
-calls of the host count behind the guards; no shared variable was written then. The checked one gives -1 where the
-call's integers decide other extents than those compiled for. Before the commit point signals are looked for now and
-then; -2 means that a handler raised, and nothing was written. The timed one reads the clock before the first step and
-after each, into ``times``: a ``struct timespec`` each.
+``io`` holds the pointers of ``Program.layout``. It gives 0, or 1 + the number of the precondition that failed,
+where calls of the host count behind the preconditions; no shared variable was written then. The checked one gives -1
+where the call's integers decide other extents than those compiled for. Before the commit point signals are looked for
+now and then; -2 means that a handler raised, and nothing was written. The timed one reads the clock before the first
+step and after each, into ``times``: a ``struct timespec`` each.
 
 Whatever mode the caller's thread rounds in, the steps compute as IEEE says, on every thread alike.
 """
@@ -104,9 +104,9 @@ def _step(step: Step, program: Program) -> Sequence[str]:
         case Move(target, source, size):
             return [f"  call void @llvm.memcpy.p0.p0.i64(ptr %{target}, ptr %{source}, i64 {size}, i1 false)"]
         case Hosted(call, arguments):
-            return _call(call, arguments, program.guards + call)
-        case Check(guard, storage):
-            return _check(guard, storage)
+            return _call(call, arguments, program.preconditions + call)
+        case Check(precondition, storage):
+            return _check(precondition, storage)
 
 
 def _poll(k: int) -> Sequence[str]:
@@ -122,15 +122,15 @@ def _poll(k: int) -> Sequence[str]:
     ]
 
 
-def _check(guard: int, storage: str) -> Sequence[str]:
-    g = f"guard{guard}"
+def _check(precondition: int, storage: str) -> Sequence[str]:
+    p = f"precondition{precondition}"
     return [
-        f"  %{g} = load i8, ptr %{storage}",
-        f"  %{g}.ok = icmp ne i8 %{g}, 0",
-        f"  br i1 %{g}.ok, label %{g}.holds, label %{g}.fails",
-        f"{g}.fails:",
-        *_leave(str(guard + 1)),
-        f"{g}.holds:",
+        f"  %{p} = load i8, ptr %{storage}",
+        f"  %{p}.ok = icmp ne i8 %{p}, 0",
+        f"  br i1 %{p}.ok, label %{p}.holds, label %{p}.fails",
+        f"{p}.fails:",
+        *_leave(str(precondition + 1)),
+        f"{p}.holds:",
     ]
 
 

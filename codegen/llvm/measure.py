@@ -40,7 +40,7 @@ class TimedProgram:
         self._times = np.zeros((steps + 1, 2), np.int64)
 
     def run(self, pointers: Sequence[int]) -> np.ndarray:
-        """Seconds of each step of one call; LookupError with the number of a guard that fails."""
+        """Seconds of each step of one call; LookupError with the number of a precondition that fails."""
         io = (ctypes.c_void_p * len(pointers))(*pointers)
         failed = self._entry(ctypes.addressof(io), self._times.ctypes.data)
         if failed:

@@ -14,7 +14,7 @@ from symgraph.expression import cast
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Constant, Variable, constant, describe, label
 from symgraph.kinds import structured
-from symgraph.op import OPS, Guard, attach
+from symgraph.op import OPS, Precondition, attach
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.extents import Size, floordiv, maximum, size, sizes_of, sub, variables
@@ -184,11 +184,11 @@ def alloc(value: Any, *shape: Any) -> Variable:
 # ------------------------------------------------------------------------------------------------ ranges
 
 
-def _rises_or_falls(start: Variable, step: Variable, length: Variable, dtype: str) -> Sequence[Guard]:
+def _rises_or_falls(start: Variable, step: Variable, length: Variable, dtype: str) -> Sequence[Precondition]:
     """Whether a step that only a call knows is other than 0."""
     if isinstance(step, Constant):
         return ()
-    return (Guard(ew.neq(step, 0), "the step is 0", "give a step above or below 0", ShapeError),)
+    return (Precondition(ew.neq(step, 0), "the step is 0", "give a step above or below 0", ShapeError),)
 
 
 @structured(
@@ -196,7 +196,7 @@ def _rises_or_falls(start: Variable, step: Variable, length: Variable, dtype: st
     infer=lambda start, step, length, dtype: TensorType(dtype, (extent_of(length),)),
     reference=lambda start, step, length, dtype: start + np.arange(int(length)).astype(dtype) * step,
     grad=lambda g, start, step, length, y, dtype: _range_grad(g, y),
-    guards=_rises_or_falls,
+    preconditions=_rises_or_falls,
     sizes_from=2,
 )
 def _arange(start: Operand, step: Operand, shape: tuple[int, ...], dtype: str) -> Compute:

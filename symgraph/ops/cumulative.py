@@ -18,7 +18,7 @@ from symgraph.expression import Expr, select
 from symgraph.formula import Combiner, Compute, Operand, Terms, compute, scatter
 from symgraph.graph import Constant, Variable, apply, constant, describe, in_code, label
 from symgraph.kinds import structured
-from symgraph.op import OPS, Guard, attach
+from symgraph.op import OPS, Precondition, attach
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.elementwise import ge, lt, mul
 from symgraph.ops.extents import size
@@ -231,15 +231,15 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Variable:
 # ------------------------------------------------------------------------------------------------ counting
 
 
-def _in_range(length: Callable[..., Variable]) -> Callable[..., Sequence[Guard]]:
+def _in_range(length: Callable[..., Variable]) -> Callable[..., Sequence[Precondition]]:
     """Every bin must be at least 0 and below the number of bins."""
 
-    def guards(data: Variable, bins: Variable, *rest: Variable) -> Sequence[Guard]:
+    def preconditions(data: Variable, bins: Variable, *rest: Variable) -> Sequence[Precondition]:
         fits = ge(bins, 0) & lt(bins, length(data))
         ok = apply(OPS["all"], [fits], {"axis": (0,), "keepdims": False}).outputs[0]
-        return (Guard(ok, "a value is negative or beyond the last bin; raise minlength, or clip the values"),)
+        return (Precondition(ok, "a value is negative or beyond the last bin; raise minlength, or clip the values"),)
 
-    return guards
+    return preconditions
 
 
 def _bincount_grad(g: Any, start: Any, bins: Any, weights: Any, y: Any) -> list[Variable | None]:
@@ -261,7 +261,7 @@ def _counted_numpy(start: np.ndarray, bins: np.ndarray, weights: np.ndarray) -> 
     infer=lambda start, bins, weights: start.type,
     reference=_counted_numpy,
     grad=_bincount_grad,
-    guards=_in_range(lambda start: shape_of(start, 0)),
+    preconditions=_in_range(lambda start: shape_of(start, 0)),
 )
 def _bincount(start: Operand, bins: Operand, weights: Operand) -> Compute:
     """start, with each weight added to its bin."""
@@ -270,7 +270,7 @@ def _bincount(start: Operand, bins: Operand, weights: Operand) -> Compute:
 
 
 def _bin(bins: Operand, i: Expr, data: Operand) -> Expr:
-    """The bin of an element, inside of ``data`` whatever it holds: a guard raises, but no kernel may leave a buffer."""
+    """The bin of an element, inside of ``data`` whatever it holds: a wrong one raises, no kernel leaves a buffer."""
     return expression.maximum(expression.minimum(bins[i], data.shape[0] - 1), 0)
 
 
@@ -282,7 +282,7 @@ _bincount.into = 0
     infer=lambda x, bins: TensorType(x.dtype, bins.type.shape),
     reference=lambda x, bins: x[bins],
     grad=_read_bins_grad,
-    guards=_in_range(lambda x: shape_of(x, 0)),
+    preconditions=_in_range(lambda x: shape_of(x, 0)),
 )
 def _read_bins(x: Operand, bins: Operand) -> Compute:
     """x[bins]: the transpose of counting."""

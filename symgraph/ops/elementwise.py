@@ -18,7 +18,7 @@ from symgraph.expression import Expr
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, label
 from symgraph.kinds import Elementwise, elementwise, primitive
-from symgraph.op import OPS, PRIMITIVES, Arrays, Attrs, GradResult, Guard, attach
+from symgraph.op import OPS, PRIMITIVES, Arrays, Attrs, GradResult, Precondition, attach
 from symgraph.origin import here_excerpt
 from symgraph.types import SIGNED, SIZES, TensorType, canonical, is_float, is_integer
 
@@ -118,13 +118,13 @@ class Power(Elementwise):
                     return _by_squaring(convert(as_variable(xs[0]), dtype), int(exponent))
         return super().__call__(*xs)
 
-    def guards(self, node: Apply) -> Sequence[Guard]:
+    def preconditions(self, node: Apply) -> Sequence[Precondition]:
         exponent = node.inputs[1]
         if exponent.dtype not in SIGNED or isinstance(exponent, Constant):
             return ()
         ok = apply(OPS["all"], [ge(exponent, 0)], {"axis": tuple(range(exponent.ndim)), "keepdims": False})
         message = "an integer has no negative integer power"
-        return (Guard(ok.outputs[0], message, "cast one of them to a float first", DTypeError),)
+        return (Precondition(ok.outputs[0], message, "cast one of them to a float first", DTypeError),)
 
 
 def _refuse_negative(x: object, exponent: Constant) -> None:

@@ -13,7 +13,7 @@ from symgraph.expression import INDEX, Expr, cast, const, maximum, minimum, sele
 from symgraph.formula import LAST, SUM, Compute, Operand, compute, scatter
 from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
-from symgraph.op import OPS, Guard
+from symgraph.op import OPS, Precondition
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.creation import arange_of
@@ -63,19 +63,19 @@ def _check_range(x: Variable, index: Variable, axis: int) -> None:
             check_index(i, n, axis, x)
 
 
-def _guards(x: Variable, indices: Sequence[Variable], axes: Axes) -> list[Guard]:
+def _preconditions(x: Variable, indices: Sequence[Variable], axes: Axes) -> list[Precondition]:
     return [
-        _range_guard(x, index, axis)
+        _range_precondition(x, index, axis)
         for index, axis in zip(indices, axes, strict=True)
         if not _is_inside(index, x.type.shape[axis])
     ]
 
 
-def _range_guard(x: Variable, index: Variable, axis: int) -> Guard:
+def _range_precondition(x: Variable, index: Variable, axis: int) -> Precondition:
     n, wide = shape_of(x, axis), convert(index, "int64")
     ok = ew.and_(ew.le(ew.neg(n), wide), ew.lt(wide, n))
     every = OPS["all"](ok) if ok.ndim else ok  # type: ignore[operator]
-    return Guard(every, f"an index is out of range for {named(axis, x)}", valid_range(x.type.shape[axis]))
+    return Precondition(every, f"an index is out of range for {named(axis, x)}", valid_range(x.type.shape[axis]))
 
 
 Finder = Callable[[Sequence[Expr]], dict[int, Expr]]
@@ -84,7 +84,7 @@ Finder = Callable[[Sequence[Expr]], dict[int, Expr]]
 def _finder(node: Apply, first: int) -> Finder:
     """From the indices of the broadcast index arrays (inputs from ``first`` on) the place on each indexed axis.
 
-    A place never leaves the axis, whatever the index holds: a guard raises, but no kernel may read beyond its buffer.
+    A place never leaves the axis, whatever the index holds: a wrong one raises, but no kernel reads beyond its buffer.
     """
     x, axes = node.inputs[0], node.attrs["axes"]
     sources = [(Operand(k, v.type), v, axes[k - first]) for k, v in enumerate(node.inputs) if k >= first]
@@ -160,7 +160,7 @@ def _gather_grad(g: Variable, x: Variable, *rest: Any, axes: Axes, head: bool) -
 
 _gather = _Gather(
     "gather", _read, infer=_gather_type, reference=_gather_numpy, grad=_gather_grad, doc=_read.__doc__,
-    guards=lambda x, *indices, axes, head: _guards(x, indices, axes),
+    preconditions=lambda x, *indices, axes, head: _preconditions(x, indices, axes),
     resolve=lambda x, *indices, axes, head: gather(x, indices, axes) if head else None,
 )  # fmt: skip
 _gather.register()
@@ -262,7 +262,7 @@ def _is_distinct(index: Variable) -> bool:
 
 _put = _Put(
     "put", _write, infer=_put_type, reference=_put_numpy, grad=_put_grad, doc=_write.__doc__,
-    guards=lambda x, y, *indices, axes, inc: _guards(x, indices, axes),
+    preconditions=lambda x, y, *indices, axes, inc: _preconditions(x, indices, axes),
 )  # fmt: skip
 _put.register()
 

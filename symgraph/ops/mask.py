@@ -21,7 +21,7 @@ from symgraph.expression import Expr, const, maximum, minimum
 from symgraph.formula import SUM, Compute, Operand, compute, scatter
 from symgraph.graph import Apply, Constant, Variable, apply, constant, describe, label, toposort
 from symgraph.kinds import Elementwise, Structured, structured
-from symgraph.op import OPS, Guard
+from symgraph.op import OPS, Precondition
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.cumulative import cumsum
@@ -211,13 +211,13 @@ def _spread(y: Operand, position: Operand, mask: Operand, axis: int, checked: bo
     return compute((*y.shape[:axis], position.shape[0], *y.shape[axis + 1 :]), element)
 
 
-def _count_guard(y: Variable, position: Variable, mask: Variable, axis: int, checked: bool) -> list[Guard]:
+def _counted(y: Variable, position: Variable, mask: Variable, axis: int, checked: bool) -> list[Precondition]:
     if not checked:
         return []
     n, count = shape_of(y, axis), OPS["sum"](ew.cast(mask, "int64"))  # type: ignore[operator]
     ok = ew.or_(ew.eq(n, count), ew.eq(n, 1))
-    return [Guard(ok, f"the value has {_shown(n)} elements along axis {axis}, the mask selects another number",
-                  "give one for each that is selected, or a single one", ShapeError)]  # fmt: skip
+    return [Precondition(ok, f"the value has {_shown(n)} elements along axis {axis}, the mask selects another number",
+                         "give one for each that is selected, or a single one", ShapeError)]  # fmt: skip
 
 
 def _shown(n: Variable) -> str:
@@ -225,7 +225,7 @@ def _shown(n: Variable) -> str:
 
 
 _spread_op = Structured(
-    "spread", _spread, infer=_spread_type, reference=_spread_numpy, guards=_count_guard, doc=_spread.__doc__,
+    "spread", _spread, infer=_spread_type, reference=_spread_numpy, preconditions=_counted, doc=_spread.__doc__,
     grad=lambda g, y, position, *rest, axis, checked: [collect(y, g, position, axis)],
 )  # fmt: skip
 _spread_op.register()

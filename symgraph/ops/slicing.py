@@ -20,7 +20,7 @@ from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
-from symgraph.op import Guard
+from symgraph.op import Precondition
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
@@ -91,12 +91,12 @@ def _check_last(x: Variable, start: Variable, length: Variable, step: Variable, 
         )  # fmt: skip
 
 
-def _start_guard(x: Variable, start: Variable, axis: int, checked: bool) -> list[Guard]:
+def _start_precondition(x: Variable, start: Variable, axis: int, checked: bool) -> list[Precondition]:
     if not checked or isinstance(start, Constant):
         return []
     low, high = ew.le(0, start), ew.lt(start, shape_of(x, axis))
     message = f"the index is out of range for {named(axis, x)}"
-    return [Guard(ew.and_(low, high), message, valid_range(x.type.shape[axis]))]
+    return [Precondition(ew.and_(low, high), message, valid_range(x.type.shape[axis]))]
 
 
 def named(axis: int, x: Variable) -> str:
@@ -160,7 +160,7 @@ _slice = Strided(
     grad=lambda g, x, start, length, step, y, axis, checked, head: [
         set_slice(broadcast_like(constant(0, x.dtype), x), g, start, step, axis, checked=checked)
     ],
-    guards=lambda x, start, length, step, axis, checked, head: _start_guard(x, start, axis, checked),
+    preconditions=lambda x, start, length, step, axis, checked, head: _start_precondition(x, start, axis, checked),
 )  # fmt: skip
 _slice.register()
 
@@ -251,7 +251,7 @@ class _SetSlice(Strided):
 
 _set_slice = _SetSlice(
     "set_slice", _write, infer=_set_type, reference=_set_numpy, sizes_from=3, doc=_write.__doc__, grad=_set_grad,
-    guards=lambda x, y, start, step, axis, inc, checked: _start_guard(x, start, axis, checked),
+    preconditions=lambda x, y, start, step, axis, inc, checked: _start_precondition(x, start, axis, checked),
 )  # fmt: skip
 _set_slice.register()
 

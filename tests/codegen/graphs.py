@@ -10,7 +10,7 @@ import symgraph as sg
 from codegen.fuse import fuse
 from codegen.group import Fused
 from codegen.memory import Memory, plan
-from codegen.program import guards_of
+from codegen.program import preconditions_of
 from symgraph.backend import Prepared, Signature, Task, prepare
 from symgraph.graph import SharedVariable, Variable, leaves
 
@@ -29,7 +29,7 @@ OPS = [
 
 
 def drawn(seed: int, n: int = 9) -> Task:
-    """Some ops on an input, shared variables and a constant, with outputs and updates; guards where ``i`` is used."""
+    """Some ops on an input, shared variables and a constant, with outputs and updates; ``i`` has preconditions."""
     random = np.random.default_rng(seed)
     x, i = sg.tensor("x", "float64", (n,)), sg.tensor("i", "int64", (3,))
     shared = [sg.shared(random.uniform(-1, 1, n), name=f"s{k}") for k in range(3)]
@@ -66,11 +66,11 @@ def prepared(t: Task) -> Prepared:
 
 
 def fused(p: Prepared) -> Fused:
-    """Groups, those of the guards included."""
-    guards = [ok for _, _, ok in guards_of(p)]
-    return fuse([*p.outputs, *p.updates, *guards], [*p.inputs, *p.shared])
+    """Groups, those of the preconditions included."""
+    preconditions = [ok for _, _, ok in preconditions_of(p)]
+    return fuse([*p.outputs, *p.updates, *preconditions], [*p.inputs, *p.shared])
 
 
 def planned(p: Prepared, f: Fused) -> Memory:
     """The memory plan."""
-    return plan(p, f, [ok for _, _, ok in guards_of(p)])
+    return plan(p, f, [ok for _, _, ok in preconditions_of(p)])

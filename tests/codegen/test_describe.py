@@ -9,7 +9,7 @@ from symgraph.graph import toposort
 
 
 def network():
-    """A step of training with a guard, a reshape, inlined maps and updates."""
+    """A step of training with a precondition, a reshape, inlined maps and updates."""
     x, y = sg.tensor("x", "float32", (6, 8)), sg.tensor("y", "int64", (6,))
     w = sg.shared(np.linspace(-1, 1, 32).reshape(8, 4).astype("float32"), name="w")
     b = sg.shared(np.zeros(4, "float32"), name="b")
@@ -31,7 +31,7 @@ def compiled(request):
 def test_every_node_of_the_prepared_graph_is_computed_by_some_part(compiled):
     _, program = compiled
     nodes = set(toposort([*program.prepared.outputs, *program.prepared.updates]))
-    assert nodes <= {node for part in program.parts for node in part.nodes}  # guards have nodes too
+    assert nodes <= {node for part in program.parts for node in part.nodes}  # preconditions have nodes too
 
 
 def test_a_part_reads_what_was_given_or_written_before(compiled):
@@ -63,7 +63,7 @@ def test_measuring_gives_a_time_for_each_part_and_run_and_leaves_shared_variable
     assert all(np.array_equal(a, s.get_value()) for a, s in zip(before, f.task.shared, strict=True))
 
 
-def test_measuring_a_call_that_a_guard_forbids_raises_what_the_call_raises(compiled):
+def test_measuring_a_call_that_a_precondition_forbids_raises_what_the_call_raises(compiled):
     f, program = compiled
     outside = ARGUMENTS[0], np.full(6, 7)
     with pytest.raises(IndexError) as called:

@@ -11,7 +11,7 @@ from codegen.interpret import run
 from codegen.kernel import writes
 from codegen.lower import Placed, lower
 from codegen.memory import ALIGNMENT, Copy, size_of
-from codegen.program import Check, Launch, Move, build, guards_of
+from codegen.program import Check, Launch, Move, build, preconditions_of
 from codegen.tiles import Machine
 from tests.codegen.graphs import drawn, fused, planned, prepared, task
 from tests.codegen.samples import assert_same_bits
@@ -53,10 +53,10 @@ class Contents:
 def walk(p, f, memory):
     """Run the plan on names of values; gives what every storage holds at the end."""
     contents = Contents(p, f, memory)
-    guards = [f.names[ok] for _, _, ok in guards_of(p)]
+    preconditions = [f.names[ok] for _, _, ok in preconditions_of(p)]
     for k, step in enumerate(memory.steps):
         if k == memory.commit:
-            for name in guards:
+            for name in preconditions:
                 contents.read(name)
         if isinstance(step, Copy):
             assert step.source in contents.held, f"{step} copies what is not there"
@@ -128,12 +128,13 @@ def test_the_arena_holds_what_is_alive_and_no_more_than_all(seed):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_guards_stand_before_the_first_write_of_a_shared_variable(seed):
+def test_preconditions_stand_before_the_first_write_of_a_shared_variable(seed):
     p = prepared(drawn(seed))
     program = build(p, Machine(32, 16))
     written = [k for k, s in enumerate(program.steps) if writes_shared(program, s)]
     checks = [k for k, s in enumerate(program.steps) if isinstance(s, Check)]
-    assert len(checks) == len(guards_of(p)) and max(checks, default=-1) < min(written, default=len(program.steps))
+    assert len(checks) == len(preconditions_of(p))
+    assert max(checks, default=-1) < min(written, default=len(program.steps))
 
 
 def writes_shared(program, step):

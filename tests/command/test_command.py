@@ -397,7 +397,7 @@ def test_a_reader_that_leaves_early_is_no_error(user):
     assert done.returncode == 0 and not done.stderr
 
 
-def test_an_input_that_a_guard_forbids_is_told(user):
+def test_an_input_that_a_precondition_forbids_is_told(user):
     np.savez("far.npz", i=np.array([99], "int32"), v=np.ones(3))
     done = run("profile", "user.py:picked", "--inputs", "far.npz", "-n", "2")
     assert done.status == 2 and "99" not in done.out and "--inputs" in done.err

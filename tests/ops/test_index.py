@@ -548,8 +548,8 @@ OUT_OF_RANGE = {
 
 @pytest.mark.parametrize("bad", [-(2**62), -5, 4, 2**62])
 @pytest.mark.parametrize("f", OUT_OF_RANGE.values(), ids=list(OUT_OF_RANGE))
-def test_a_guard_fails_before_a_kernel_leaves_its_buffers(f, bad):
+def test_a_precondition_fails_before_a_kernel_leaves_its_buffers(f, bad):
     a, i = np.arange(1.0, 5.0), np.array([0, bad, 1])
     x, k = symbol(a), symbol(i, name="k")
-    with pytest.raises(AssertionError, match="a guard failed"):  # the interpreter raises where a store is outside
+    with pytest.raises(AssertionError, match="precondition"):  # the interpreter raises where a store is outside
         interpreted([f(x, k)], {x: a, k: i})

@@ -110,7 +110,7 @@ def test_random_numbers_are_those_of_the_cpu_and_new_at_each_call(name, size):
     assert not np.array_equal(*draws["cuda"])
 
 
-def test_a_guard_that_fails_leaves_shared_variables_as_they_were():
+def test_a_precondition_that_fails_leaves_shared_variables_as_they_were():
     x, k, s = sg.fvector("x"), sg.lscalar("k"), shared(1, 2)
     f = sg.function([x, k], x[k], updates=[(s, s + x[k])])
     values = np.arange(4, dtype="float32")
@@ -143,7 +143,7 @@ def test_small_arrays_are_copied_within_what_is_captured(most, monkeypatch):
         value = np.array([[2, 0], [0, 4]], "float32") * scale
         found = f(value, 1)
         assert [a.tolist() for a in found] == [(2 * value).tolist(), value[1].tolist(), np.linalg.inv(value).tolist()]
-    # at the second call: a guard and an operand of the host are read, what it computes is written
+    # at the second call: a precondition and an operand of the host are read, what it computes is written
     more = {"read": 3, "write": 2} if most == 0 else {}  # outputs and inputs
     for name, count in (("read", 2), ("write", 1), ("bring", 0)):
         assert asked.count(name) == count + more.get(name, 0)
