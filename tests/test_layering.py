@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,14 @@ def may_import(importer: str, target: str) -> bool:
     if target == "symgraph":
         return layer(importer) in ("command", "__main__")
     return ORDER.index(layer(target)) <= ORDER.index(layer(importer))
+
+
+def test_the_design_names_every_module():
+    """In backticks, or in the order of imports, which it quotes."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"^> .*$|`[^`\n]+`", text, re.MULTILINE))))
+    modules = {name.split(".")[-1] for name in MODULES.keys() - PACKAGES} - {"__main__"}
+    assert not modules - named, f"say in docs/design.md what they are for: {sorted(modules - named)}"
 
 
 def test_every_folder_of_modules_is_a_package_that_an_installation_holds():
