@@ -210,9 +210,9 @@ class _Library:
             for axes in (found.stack, found.m, found.n, found.k)
         )
         if not self.stack:
-            self.stack, self.m = _apart(self.m, a)
+            self.stack, self.m = _apart(self.m, a, self.dtype)
         if not self.stack:
-            self.stack, self.n = _apart(self.n, b)
+            self.stack, self.n = _apart(self.n, b, self.dtype)
 
     @property
     def extents(self) -> tuple[int, int, int, int]:
@@ -221,18 +221,18 @@ class _Library:
         return z, m, n, k
 
     def parts(self, takes: Takes) -> tuple[list[Nest | Call], list[Buffer]] | None:
-        dtype = self.dtype()
-        a = self.factor(self.found.step.exprs[0], dtype, self.m, self.k)
-        b = self.factor(self.found.step.exprs[1], dtype, self.k, self.n)
+        a = self.factor(self.found.step.exprs[0], self.m, self.k)
+        b = self.factor(self.found.step.exprs[1], self.k, self.n)
         if a is None or b is None:
             return None
         y, after = self.result({str(a[0].value), str(b[0].value)})
-        precision = "tf32" if self.precision == "tf32" and dtype == "float32" else "highest"
+        precision = "tf32" if self.precision == "tf32" and self.dtype == "float32" else "highest"
         product = MatrixProduct(self.extents, y[1], a[1], b[1], precision)
         if not takes(product):
             return None
         return [*self.before, Call(multiply(product), (y[0], a[0], b[0])), *after], self.buffers
 
+    @property
     def dtype(self) -> str:
         """Of the elements of both factors."""
         terms = self.found.step.exprs
@@ -242,32 +242,32 @@ class _Library:
 
     # ---------------------------------------------------------------------------------------- factors
 
-    def factor(self, term: Expr, dtype: str, rows: Sequence[Axis], columns: Sequence[Axis]) -> _Placed | None:
+    def factor(self, term: Expr, rows: Sequence[Axis], columns: Sequence[Axis]) -> _Placed | None:
         """A factor as it lies in memory, or as a map brings it there; None where that would be more than it is."""
         source = _source(term)
-        in_memory = source.args and source.dtype == dtype
-        as_it_lies = self.matrix(source.args[0], dtype, rows, columns) if in_memory else None
+        in_memory = source.args and source.dtype == self.dtype
+        as_it_lies = self.matrix(source.args[0], self.dtype, rows, columns) if in_memory else None
         if as_it_lies is not None:
             return _place(str(source.value), as_it_lies), as_it_lies
         if not all(walks(e, [x for x in self.axes if x[0] in e.names]) for e in loads_in((term,)) if e.args):
             return None
-        return self.packed(term, dtype, rows, columns)
+        return self.packed(term, rows, columns)
 
     @property
     def axes(self) -> list[Axis]:
         return [*self.stack, *self.m, *self.n, *self.k]
 
-    def packed(self, term: Expr, dtype: str, rows: Sequence[Axis], columns: Sequence[Axis]) -> _Placed:
+    def packed(self, term: Expr, rows: Sequence[Axis], columns: Sequence[Axis]) -> _Placed:
         """A factor that a map computes before, its neighbours those that lie side by side where it is read."""
         stack = self.stack if any(name in term.names for name, _ in self.stack) else ()
         along_rows = any(_stride(term, name) == 1 for name, _ in rows[-1:])
         axes = [*stack, *columns, *rows] if along_rows else [*stack, *rows, *columns]
         place = flat_index([axis(name) for name, _ in axes], [n for _, n in axes])
-        found = self.matrix(place, dtype, rows, columns)
+        found = self.matrix(place, self.dtype, rows, columns)
         assert found is not None, "row-major is a matrix"
         buffer = Buffer("factor" + next(self.names), found.stored, (prod(n for _, n in axes),))
         self.buffers.append(buffer)
-        self.before.append(Nest(tuple(axes), (Store(buffer.name, (place,), _kept(term, dtype)),), True))
+        self.before.append(Nest(tuple(axes), (Store(buffer.name, (place,), _kept(term, self.dtype)),), True))
         return _place(buffer.name, found), found
 
     def matrix(self, place: Expr, dtype: str, rows: Sequence[Axis], columns: Sequence[Axis]) -> Matrix | None:
@@ -331,13 +331,17 @@ def _stride(term: Expr, name: str) -> int:
     return max((linear(e.args[0]).stride(name) or 0 for e in loads_in((term,)) if e.args), default=0)
 
 
-def _apart(axes: Sequence[Axis], term: Expr) -> tuple[list[Axis], list[Axis]]:
-    """The outer axes of a factor that memory does not walk as one with the inner ones, and those."""
+def _apart(axes: Sequence[Axis], term: Expr, dtype: str) -> tuple[list[Axis], list[Axis]]:
+    """The outer axes of a factor that memory does not walk as one with the inner ones, and those.
+
+    All are inner where the factor is brought into another form anyway.
+    """
     source = _source(term)
+    in_memory = source.args and source.dtype == dtype
     inner: list[Axis] = []
     for x in reversed(axes):
         together = [(n, _stride(source, name)) for name, n in (x, *inner)]
-        if source.args and inner and merged(together) is None and prod(n for _, n in inner) >= LEAST:
+        if in_memory and inner and merged(together) is None and prod(n for _, n in inner) >= LEAST:
             break
         inner.insert(0, x)
     return list(axes[: len(axes) - len(inner)]), inner

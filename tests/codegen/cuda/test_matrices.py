@@ -234,10 +234,13 @@ def test_what_is_replayed_is_what_a_stream_run_gives(monkeypatch):
 
 def test_a_convolution_by_single_weights_is_a_stack_of_products():
     images, filters = sg.ftensor4("images"), sg.ftensor4("filters")
-    y, values = sg.nn.conv2d(images, filters), (numbers(3, 16, 9, 8), numbers(24, 16, 1, 1))
-    f = sg.function([images, filters], y)
-    np.testing.assert_allclose(f(*values), np.einsum("bcyx,oc->boyx", values[0], values[1][..., 0, 0]), atol=1e-5)
-    assert [p.extents for p in of_function(f)] == [(3, 72, 24, 16)]
+    y, (a, c) = sg.nn.conv2d(images, filters), (numbers(3, 16, 9, 8), numbers(24, 16, 1, 1))
+    wanted, sizes = (np.einsum("bcyx,oc->boyx", f(a), f(c[..., 0, 0])) for f in (np.positive, np.abs))
+    # images that are rounded on the way are brought into the form of one matrix
+    for precision, extents, near in (("highest", (3, 72, 24, 16), 1e-6), ("bf16", (1, 216, 24, 16), 2.0**-7)):
+        f = sg.function([images, filters], y, precision=precision)
+        np.testing.assert_allclose(f(a, c), wanted, atol=near * sizes.max())
+        assert [p.extents for p in of_function(f)] == [extents]
 
 
 def test_a_convolution_is_no_matrix():
