@@ -20,10 +20,11 @@ from symgraph.complexes.scalars import (
     imag_sqrt,
     log1p_hypot,
     log_hypot,
+    real_arctanh,
     real_sqrt,
     sinh_times,
 )
-from symgraph.graph import Constant, constant
+from symgraph.graph import Constant, Variable, constant
 from symgraph.ops import elementwise as ew
 from symgraph.ops import transcendental as tr
 from symgraph.ops.creation import ones_like, zeros_like
@@ -157,4 +158,59 @@ def _cos(z: Parts) -> Parts:
 def _tan(z: Parts) -> Parts:
     """-i * tanh(i*z)."""
     turned = tanh(Parts(ew.neg(z.im), z.re))
+    return Parts(turned.im, ew.neg(turned.re))
+
+
+# ------------------------------------------------------------------------------------------------ their inverses
+
+
+def _sides(z: Parts) -> tuple[Parts, Parts]:
+    """sqrt(1 - z) and sqrt(1 + z): each knows the side of its branch cut by the sign of a zero."""
+    return _sqrt(Parts(ew.sub(1, z.re), ew.neg(z.im))), _sqrt(Parts(ew.add(1, z.re), z.im))
+
+
+def _across(a: Parts, b: Parts) -> Variable:
+    """The imaginary part of conj(a) * b."""
+    return ew.sub(ew.mul(a.re, b.im), ew.mul(a.im, b.re))  # type: ignore[no-any-return]
+
+
+@of_parts(tr.arcsin)
+def arcsin(z: Parts) -> Parts:
+    """The angle in a strip of width pi about 0 whose sine is z."""
+    less, more = _sides(z)
+    along = ew.sub(ew.mul(less.re, more.re), ew.mul(less.im, more.im))
+    return Parts(tr.arctan2(z.re, along), tr.arcsinh(_across(less, more)))
+
+
+@of_parts(tr.arccos)
+def _arccos(z: Parts) -> Parts:
+    less, more = _sides(z)
+    return Parts(ew.mul(2, tr.arctan2(less.re, more.re)), tr.arcsinh(_across(more, less)))
+
+
+@of_parts(tr.arcsinh)
+def _arcsinh(z: Parts) -> Parts:
+    """-i * arcsin(i*z)."""
+    turned = arcsin(Parts(ew.neg(z.im), z.re))
+    return Parts(turned.im, ew.neg(turned.re))
+
+
+@of_parts(tr.arccosh)
+def _arccosh(z: Parts) -> Parts:
+    less, more = _sqrt(Parts(ew.sub(z.re, 1), z.im)), _sqrt(Parts(ew.add(z.re, 1), z.im))
+    along = ew.add(ew.mul(less.re, more.re), ew.mul(less.im, more.im))
+    return Parts(tr.arcsinh(along), ew.mul(2, tr.arctan2(less.im, more.re)))
+
+
+@of_parts(tr.arctanh)
+def arctanh(z: Parts) -> Parts:
+    """(log(1 + z) - log(1 - z)) / 2."""
+    more, less = tr.arctan2(z.im, ew.add(1, z.re)), tr.arctan2(ew.neg(z.im), ew.sub(1, z.re))
+    return Parts(real_arctanh(z.re, z.im), ew.mul(0.5, ew.sub(more, less)))
+
+
+@of_parts(tr.arctan)
+def _arctan(z: Parts) -> Parts:
+    """-i * arctanh(i*z)."""
+    turned = arctanh(Parts(ew.neg(z.im), z.re))
     return Parts(turned.im, ew.neg(turned.re))

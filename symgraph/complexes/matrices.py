@@ -19,7 +19,7 @@ from symgraph.types import TensorType, is_complex
 
 NAMES = (
     "solve", "solve_triangular", "matrix_inverse", "pinv", "det", "slogdet", "cofactors", "second_cofactors",
-    "cholesky", "eigh", "svd",
+    "cholesky", "qr", "eigh", "svd", "expm",
 )  # fmt: skip
 
 

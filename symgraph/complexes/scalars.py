@@ -173,6 +173,20 @@ def log1p_hypot(x: Any, y: Any) -> Any:
     return select(_size(x, y) < 0.5, near, log_hypot(1 + x, y))
 
 
+def _arctanh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """The derivative is 1 / ((1 - z)*(1 + z))."""
+    c, d = (1 - x) * (1 + x) + y * y, -2 * x * y
+    return [quotient(g, 0, c, d), quotient(0, g, c, d)]
+
+
+@elementwise(grad=_arctanh_grad)
+def real_arctanh(x: Any, y: Any) -> Any:
+    """The real part of arctanh(x + iy): log(|1 + z| / |1 - z|), whose squares differ by 4*x."""
+    size = expression.absolute(x)
+    ratio = 4 * size / ((1 - size) * (1 - size) + y * y)
+    return expression.copysign(0.25 * expression.log1p(ratio), x)
+
+
 def _root(x: Expr, y: Expr) -> Expr:
     """sqrt((|x + iy| + |x|) / 2): the greater part of the root."""
     size = _size(x, y)

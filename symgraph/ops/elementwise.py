@@ -46,6 +46,8 @@ def documented(line: str, arity: int = 1, takes: str = "any dtype", gives: str =
 
 NUMBERS = "float or integer"
 FLOAT = "float (integers become floatX)"
+COMPLEX_NUMBERS = "float, complex or integer"
+COMPLEX_FLOAT = "float or complex (integers become floatX)"
 
 
 def zero_gradient(g: Any, x: Any, y: Any) -> GradResult:
@@ -60,14 +62,14 @@ add = primitive(
     grad=lambda g, x, y, out: [g, g],
 )  # fmt: skip
 sub = primitive(
-    "sub", takes="common", doc=documented("x - y.", 2, NUMBERS), grad=lambda g, x, y, out: [g, neg(g)]
+    "sub", takes="common", doc=documented("x - y.", 2, COMPLEX_NUMBERS), grad=lambda g, x, y, out: [g, neg(g)]
 )
 mul = primitive(
     "mul", takes="common", commutes=True, doc=documented("x * y; ``and`` for bools.", 2),
     grad=lambda g, x, y, out: [g * y, g * x],
 )  # fmt: skip
 true_div = primitive(
-    "div", "true_div", doc=documented("x / y; integers are divided in floatX.", 2, FLOAT),
+    "div", "true_div", doc=documented("x / y; integers are divided in floatX.", 2, COMPLEX_FLOAT),
     grad=lambda g, x, y, out: [g / y, -(g * (out / y))],
 )  # fmt: skip
 int_div = primitive(
@@ -80,7 +82,9 @@ mod = primitive(
     doc=documented("x - y*floor(x / y): the sign of y; an integer modulo zero gives 0.", 2, NUMBERS),
     grad=lambda g, x, y, out: [g, -(g * int_div(x, y))],
 )  # fmt: skip
-neg: Elementwise = primitive("neg", takes="common", doc=documented("-x.", 1, NUMBERS), grad=lambda g, x, y: [neg(g)])
+neg: Elementwise = primitive(
+    "neg", takes="common", doc=documented("-x.", 1, COMPLEX_NUMBERS), grad=lambda g, x, y: [neg(g)]
+)
 sub.mend = "for bools use {x} ^ {y} or {x} & ~{y}; or cast first: {x}.astype('int64')"
 neg.mend = "for bools use ~{x}; or cast first: {x}.astype('int64')"
 
@@ -184,7 +188,7 @@ def _power_by_exponent(g: Any, x: Any, n: Any, out: Any) -> Any:
 
 pow = Power(
     "pow", _power, 2, takes="common", grad=_power_grad, reference=expression.PRIMS["pow"].numpy,
-    doc=documented("x ** y, with 0 ** 0 = 1; integers have no negative powers.", 2, NUMBERS),
+    doc=documented("x ** y, with 0 ** 0 = 1; integers have no negative powers.", 2, COMPLEX_NUMBERS),
 )  # fmt: skip
 pow.mend = "cast first: {x}.astype('int64')"
 pow.register()
@@ -269,7 +273,8 @@ def sgn(x: Any) -> Any:
 
 
 absolute: Elementwise = primitive(
-    "abs", takes="common", doc=documented("|x|; its gradient at 0 is 0.", 1, NUMBERS),
+    "abs", takes="common",
+    doc=documented("|x|; its gradient at 0 is 0.", 1, COMPLEX_NUMBERS, "same dtype, that of the parts of complex x"),
     grad=lambda g, x, y: [g * sgn(x)],
 )  # fmt: skip
 copysign: Elementwise = primitive(

@@ -13,7 +13,7 @@ from symgraph.op import GradResult
 from symgraph.ops import elementwise as ew
 from symgraph.ops.factor import matrices, narrowed
 from symgraph.ops.join import concatenate
-from symgraph.ops.linalg import swapped
+from symgraph.ops.linalg import adjoint
 from symgraph.ops.shape import extents
 
 __all__ = ["expm"]
@@ -55,7 +55,7 @@ def _expm_grad(
     """The corner of the exponential of a block matrix (Najfeld and Havel 1995)."""
     (g,), (x,) = given, inputs
     assert g is not None
-    n, turned = extents(x)[-1], swapped(x)
+    n, turned = extents(x)[-1], adjoint(x)
     top = concatenate([turned, g], axis=-1)
     bottom = concatenate([ew.mul(turned, 0), turned], axis=-1)
     return [_expm(concatenate([top, bottom], axis=-2))[0][..., :n, n:]]
@@ -63,8 +63,8 @@ def _expm_grad(
 
 @host(name="expm", infer=lambda x: [x.type], grad=_expm_grad)
 def _expm(x: np.ndarray) -> np.ndarray:
-    """The sum of x**k / k!, in float64."""
-    flat = x.reshape(-1, *x.shape[-2:]).astype("float64")
+    """The sum of x**k / k!, in double precision."""
+    flat = x.reshape(-1, *x.shape[-2:]).astype(np.result_type(x, "float64"))
     return np.array([_of_matrix(m) for m in flat]).reshape(x.shape)
 
 

@@ -174,16 +174,17 @@ def _qr_grad(given: Given, inputs: Sequence[Variable], outputs: Sequence[Variabl
         raise _no_gradient("qr", "mode='complete' has columns that the matrix does not decide", "mode='reduced'")
     k = extents(r)[-2]
     square = r[..., :k]
-    gq = _sum([gq, None if gr is None else matmul(x[..., k:], swapped(gr[..., k:]))])
+    gq = _sum([gq, None if gr is None else matmul(x[..., k:], adjoint(gr[..., k:]))])
     m = _sum([
-        None if gr is None else matmul(square, swapped(triu(gr[..., :k]))),
-        None if gq is None else ew.neg(matmul(swapped(gq), q)),
+        None if gr is None else matmul(square, adjoint(triu(gr[..., :k]))),
+        None if gq is None else ew.neg(matmul(adjoint(gq), q)),
     ])  # fmt: skip
     assert m is not None
-    symmetric = ew.add(tril(m), swapped(tril(m, -1)))
+    half = ew.sub(tril(m), ew.mul(diagonals(diagonal(m, axis1=-2, axis2=-1)), 0.5))
+    symmetric = ew.add(half, adjoint(half))
     inner = _sum([gq, matmul(q, symmetric)])
     assert inner is not None
-    first = swapped(triangular_op(square, swapped(inner), lower=False, unit=False))
+    first = adjoint(triangular_op(square, adjoint(inner), lower=False, unit=False))
     rest = ew.mul(x[..., k:], 0) if gr is None else matmul(q, gr[..., k:])
     return [concatenate([first, rest], axis=-1)]
 

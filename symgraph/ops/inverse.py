@@ -96,8 +96,8 @@ def solve_triangular(
         Only one triangle is read.
     b : Variable, shape (..., n, k), or (n,)
         The leading axes of both broadcast.
-    trans : 0 or "N", 1 or "T"
-        Whether to solve with ``a.T``.
+    trans : 0 or "N", 1 or "T", 2 or "C"
+        Whether to solve with ``a.T``, or with ``a.conj().T``.
     lower : bool
         Which triangle of ``a`` is read.
     unit_diagonal : bool
@@ -114,11 +114,11 @@ def solve_triangular(
     LinAlgError
         When called, if there is a 0 on the diagonal; it is numpy.linalg.LinAlgError too.
     """
-    if trans not in (0, 1, "N", "T"):
-        raise ValueError(f"solve_triangular: trans is {trans!r}; it must be 0 or 'N', 1 or 'T'")
+    if trans not in (0, 1, 2, "N", "T", "C"):
+        raise ValueError(f"solve_triangular: trans is {trans!r}; it must be 0 or 'N', 1 or 'T', 2 or 'C'")
     left, right, is_vector, dtype = _system("solve_triangular", a, b)
-    if trans in (1, "T"):
-        left, lower = swapped(left), not lower
+    if trans not in (0, "N"):
+        left, lower = swapped(left) if trans in (1, "T") else adjoint(left), not lower
     found = triangular_op(left, right, lower=bool(lower), unit=bool(unit_diagonal))
     return ew.cast(from_columns(found, is_vector), dtype)
 

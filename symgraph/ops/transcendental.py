@@ -15,6 +15,7 @@ from symgraph.expression import Expr, select
 from symgraph.kinds import Elementwise, elementwise, primitive
 from symgraph.op import attach
 from symgraph.ops.elementwise import (
+    COMPLEX_FLOAT,
     FLOAT,
     absolute,
     documented,
@@ -36,7 +37,7 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 def _of(prim: str, line: str, grad: Any, arity: int = 1) -> Elementwise:
-    return primitive(prim, doc=documented(line, arity, FLOAT), grad=grad)
+    return primitive(prim, doc=documented(line, arity, FLOAT if arity == 2 else COMPLEX_FLOAT), grad=grad)
 
 
 # ------------------------------------------------------------------------------------------------ exponentials

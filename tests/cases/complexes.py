@@ -87,6 +87,13 @@ CASES: dict[str, list[Case]] = {
         Case(OPS["log1p_hypot"], pairs([(1e-6, 1e-3)], [(1e-6, 1e-3)]),
              by_mpmath(lambda x, y: mpmath.log(mpmath.hypot(1 + x, y)))),
     ],
+    "real_arctanh": [
+        Case(OPS["real_arctanh"], pairs(OFF_ZERO, OFF_ZERO),
+             by_mpmath(lambda x, y: mpmath.atanh(mpmath.mpc(x, y)).real), (0, 1), 8.0),
+        Case(OPS["real_arctanh"], lambda rng, d: [np.array([1e-3, -1e-3, 1.0, 0.0], d), np.array([1.0, 0, 0.1, 2], d)],
+             by_mpmath(lambda x, y: mpmath.atanh(mpmath.mpc(x, y)).real), (), 8.0),
+        case(OPS["real_arctanh"], lambda rng, d: [np.zeros(2, d), np.array([0.5, -2.0], d)], lambda x, y: x, (0, 1)),
+    ],
     "magnitude": [
         case(OPS["magnitude"], pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
         case(OPS["magnitude"], special_pairs, np.hypot),

@@ -238,6 +238,8 @@ CASES |= {
     "complex_eigh": on_parts(
         "eigh", lambda x: tuple(np.linalg.eigh(x)), turned(4, 4, hermitian=True), slots=1, lower=True
     ),
+    "complex_qr": on_parts("qr", lambda x: tuple(np.linalg.qr(x)), turned(4, 3), slots=4, complete=False),
+    "complex_expm": on_parts("expm", scipy.linalg.expm, turned(2, 3, 3)),
     "complex_svd": [
         case(lambda re, im: OPS["complex_svd"](re, im, full=False)[2], turned(4, 3),
              wide(lambda re, im: np.linalg.svd(re + 1j * im, False)[1]), ())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 import symgraph as sg
 from symgraph.custom import shaped_like
@@ -174,6 +175,8 @@ ELEMENTWISE: dict[str, list[Call]] = {
     "log": function("log"), "log2": function("log2"), "log10": function("log10"), "log1p": function("log1p"),
     "sqrt": function("sqrt"), "sin": function("sin"), "cos": function("cos"), "tan": function("tan", 32.0),
     "sinh": function("sinh"), "cosh": function("cosh"), "tanh": function("tanh", 32.0),
+    "arcsin": function("arcsin", 32.0), "arccos": function("arccos", 32.0), "arctan": function("arctan", 32.0),
+    "arcsinh": function("arcsinh", 32.0), "arccosh": function("arccosh", 32.0), "arctanh": function("arctanh", 32.0),
 }  # fmt: skip
 del ELEMENTWISE["absolute"]
 
@@ -245,6 +248,20 @@ MATRICES: dict[str, list[Call]] = {
     "solve_triangular": [
         Call(lambda z, w: sg.linalg.solve_triangular(z, w, lower=True), lambda z, w: np.linalg.solve(np.tril(z), w),
              fixed((3, 3), (3, 2)), 4096.0),
+        Call(lambda z, w: sg.linalg.solve_triangular(z, w, trans="C"),
+             lambda z, w: np.linalg.solve(np.triu(z).conj().T, w), fixed((3, 3), (3, 2)), 4096.0),
+    ],
+    "qr": [
+        Call(lambda z: sg.linalg.qr(z)[0], lambda z: np.linalg.qr(z)[0], fixed((3, 3)), 4096.0,
+        lambda z: np.array(1.0)),
+        Call(lambda z: sg.linalg.qr(z, "r"), lambda z: np.linalg.qr(z, "r"), fixed((4, 3)), 512.0,
+             lambda z: np.array(10.0)),
+        Call(lambda z: sg.linalg.qr(z)[0] @ z, lambda z: np.linalg.qr(z)[0] @ z, fixed((2, 3)), 4096.0,
+             lambda z: np.array(10.0)),
+    ],
+    "expm": [
+        Call(lambda z: sg.linalg.expm(z / 4), lambda z: scipy.linalg.expm(z / 4), fixed((3, 3)), 4096.0,
+             lambda z: np.array(3.0)),
     ],
     "matrix_inverse": [
         Call(sg.linalg.inv, np.linalg.inv, fixed((3, 3)), 4096.0),

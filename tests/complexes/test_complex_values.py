@@ -107,7 +107,10 @@ def _weighted(value: Any, weight: np.ndarray, arrays: list[np.ndarray], k: int, 
 
 PARTS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.0]
 POINTS = np.array([complex(a, b) for a in PARTS for b in PARTS])
-SIGNED = ["exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "conj", "negative", "angle", "real", "imag", "absolute"]
+SIGNED = [
+    "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "conj", "negative", "angle", "real", "imag", "absolute",
+    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "square", "log1p",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SIGNED)
