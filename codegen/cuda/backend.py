@@ -129,6 +129,8 @@ class CudaExecutable:
             if self._is_running:  # the last call was interrupted: its copies may still read what this one stages
                 self.device.wait()
             self._is_running = True
+            if self.task.borrowed or self.residents.are_seen(shared):
+                self.device.settle()
             staged = self._give(inputs, shared)
             for section in self._sections(shared, staged):
                 section()

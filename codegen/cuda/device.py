@@ -127,6 +127,10 @@ class Device(Protocol):
         """Come back when all is done."""
         ...
 
+    def settle(self) -> None:
+        """Come back when all is done that other libraries asked the device for, too."""
+        ...
+
     def seconds(self, work: Callable[[], None]) -> float:
         """How long the device takes for what ``work`` asks for."""
         ...
@@ -152,11 +156,19 @@ class Lent:
 
 
 class Resident:
-    """The value of a shared variable while a device has it: ``SharedVariable.away``."""
+    """The value of a shared variable while a device has it: ``SharedVariable.away``.
+
+    Attributes
+    ----------
+    memory : Memory
+    is_seen : bool
+        Whether other libraries may be reading the memory, or writing to it.
+    """
 
     def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
         self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
         self.memory: Memory = owner.device.allocate(max(self.size, 1))
+        self.is_seen = False
 
     @property
     def size(self) -> int:
@@ -167,18 +179,25 @@ class Resident:
         """Memory of its own for a value of ``shape``."""
         if shape != self.shape or isinstance(self.memory, Lent):
             made = Resident(self.owner, self.dtype.name, shape)
-            self.memory, self.shape = made.memory, shape
+            self.memory, self.shape, self.is_seen = made.memory, shape, False
+
+    def _settle(self) -> None:
+        """Wait for what other libraries do with the memory."""
+        if self.is_seen:
+            self.owner.device.settle()
 
     def fetch(self) -> np.ndarray:
         """The value as an array of the host."""
         value = np.empty(self.shape, self.dtype)
         with self.owner.lock:
+            self._settle()
             self.owner.device.read(self.memory.address, value)
         return value
 
     @property
     def array(self) -> Any:
         """The memory itself; every call has finished with it when it returned."""
+        self.is_seen = True
         return self.memory.array(self.dtype, self.shape)
 
     def receive(self, value: Any, type: TensorType, name: str, borrow: bool) -> bool:
@@ -201,9 +220,10 @@ class Resident:
             given = device.as_array(given, self.dtype)
             address = device.address(given)
             if borrow and address % ALIGNED == 0 and self.owner.is_free(address, given.nbytes, self):
-                self.memory, self.shape = Lent(device, given), given.shape
+                self.memory, self.shape, self.is_seen = Lent(device, given), given.shape, True
                 return True
             self.make_room(given.shape)
+            self._settle()
             device.copy(self.memory.address, address, self.size)
             device.wait()
         return True
@@ -237,6 +257,10 @@ class Residents:
         self.device.write(held.memory.address, value)
         s.lend(held)
         return held.memory.address
+
+    def are_seen(self, shared: Sequence[SharedVariable]) -> bool:
+        """Whether other libraries may be using the memory of some of ``shared``."""
+        return any(held.is_seen for s in shared if (held := self._held.get(s)) is not None)
 
     def is_free(self, address: int, size: int, own: Resident) -> bool:
         """Whether no value but ``own`` has memory among ``size`` bytes: a kernel's parameters never overlap."""

@@ -230,6 +230,11 @@ class Gpu:
         with self._device:
             self._stream.synchronize()
 
+    def settle(self) -> None:
+        """For all streams."""
+        with self._device:
+            self._device.synchronize()
+
     def seconds(self, work: Callable[[], None]) -> float:
         """By events on the stream."""
         with self._device:

@@ -222,6 +222,10 @@ class SimulatedDevice:
         if harmed:
             raise DeviceFault(f"one of {launched} wrote outside of a storage of {harmed[0]} bytes")
 
+    def settle(self) -> None:
+        """There is nobody else."""
+        self.wait()
+
     def seconds(self, work: Callable[[], None]) -> float:
         """Of the host."""
         start = perf_counter()

@@ -29,6 +29,9 @@ class Device(contextlib.nullcontext):
     def __init__(self, number):
         super().__init__()
 
+    def synchronize(self):
+        assert STREAMS[-1].recorded is None, "a capture cannot wait"
+
 
 class Stream(contextlib.nullcontext):
     """Does what it is asked at once, or records it."""

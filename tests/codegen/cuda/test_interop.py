@@ -138,6 +138,42 @@ def test_a_borrowed_tensor_is_copied_where_it_cannot_be_the_storage():
     assert s.get_value().tolist() == [2, 4] == both.data.tolist() and t.get_value().tolist() == [2, 3]
 
 
+@pytest.fixture
+def later(monkeypatch):
+    """What another library asks of the device and has not been done yet."""
+    asked = []
+    monkeypatch.setattr(SimulatedDevice, "settle", lambda self: [asked.pop(0)() for _ in asked[:]])
+    return asked
+
+
+@pytest.mark.parametrize("borrowed", [False, True])
+def test_what_another_library_still_reads_is_not_written(borrowed, later):
+    s, found = shared(1, 2), []
+    f = sg.function([], updates=[(s, s + 1)])
+    f()
+    if borrowed:
+        s.set_value(on_device(np.array([2, 3], F)), borrow=True)
+    tensor = seen(s)
+    for change, wanted in ((f, [3, 4]), (lambda: s.set_value(Tensor(np.zeros(2, F))), [0, 0])):
+        later.append(lambda: found.append(tensor.tolist()))
+        change()
+        assert s.get_value().tolist() == wanted
+    for read in later:
+        read()
+    assert found == [[2, 3], [3, 4]]
+
+
+def test_what_another_library_is_about_to_write_is_read_after_that(later):
+    s = shared(1, 2)
+    f = sg.function([], s.sum(), updates=[(s, s + 1)])
+    f()
+    tensor = seen(s)
+    later.append(lambda: tensor.fill(5))
+    assert f() == 10
+    later.append(lambda: tensor.fill(7))
+    assert s.get_value().tolist() == [7, 7]
+
+
 def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
     s = shared(1, 2)
     tensor = np.from_dlpack(s)
@@ -224,6 +260,15 @@ def test_a_borrowed_result_stays_on_the_device(at_home):
     at_home()
     assert seen(first).tolist() == [2, 4]
     assert seen(f(b)).tolist() == [6, 8] and seen(first).tolist() == [6, 8]
+
+
+def test_a_borrowed_result_that_another_library_still_reads_is_not_written(later):
+    x, found = sg.fvector("x"), []
+    f = sg.function([x], sg.Out(x * 2, borrow=True))
+    first = f(np.ones(2, F))
+    later.append(lambda: found.append(first.data.tolist()))
+    f(np.zeros(2, F))
+    assert found == [[2, 2]] and first.data.tolist() == [0, 0]
 
 
 def test_a_borrowed_result_is_an_argument_of_another_function(at_home):
