@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.backend import BACKENDS, NumpyBackend
+from symgraph.backend import BACKENDS
 from symgraph.kinds import composite, structured
+from symgraph.numpy_backend import NumpyBackend
 from symgraph.op import OPS, scratch_registry
 from symgraph.pattern import exp, log
 from symgraph.rewrite import scratch_rules
