@@ -12,7 +12,7 @@ import mpmath
 import numpy as np
 
 from symgraph.complexes import has_complex
-from symgraph.errors import ArgumentError, BackendError
+from symgraph.errors import ArgumentError
 from symgraph.function import function
 from symgraph.graph import Constant, SharedVariable, Variable, label, leaves
 from symgraph.printing import pprint
@@ -20,6 +20,7 @@ from symgraph.reference import evaluate
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.types import is_float
 from symgraph.view import exactly
+from symgraph.view.figure import empty_figure
 from symgraph.view.replay import Numbering
 
 SAMPLES = 201
@@ -132,13 +133,7 @@ class Accuracy:
         BackendError
             If matplotlib is not installed.
         """
-        try:
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise BackendError(f"a plot needs matplotlib: {error}\npip install matplotlib, or print it") from error
-        figure = Figure(figsize=(7, 3.5), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = empty_figure("a plot", "print it", figsize=(7, 3.5), layout="constrained")
         axes = figure.subplots()
         sizes = np.abs(self.points[self.points != 0])
         axes.set_xscale("symlog", linthresh=max(sizes.min(initial=1.0), 1e-12 * sizes.max(initial=1.0)))

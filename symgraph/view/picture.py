@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from symgraph.errors import BackendError
 from symgraph.view.document import Document, State
+from symgraph.view.figure import empty_figure
 from symgraph.view.frames import HEAD, Box, Frame, by_kernel, frame, type_text
 from symgraph.view.layout import Point, Size
 
@@ -144,15 +144,9 @@ def png(doc: Document, phase: str | None = None) -> bytes:
     BackendError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise BackendError(f"a PNG needs matplotlib: {error}\npip install matplotlib, or draw an SVG") from error
     p = place(doc, phase)
     width, height = p.width + 2 * MARGIN, p.height + 2 * MARGIN
-    figure = Figure(figsize=(width / 72, height / 72), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = empty_figure("a PNG", "draw an SVG", figsize=(width / 72, height / 72), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-MARGIN, p.width + MARGIN)
