@@ -7,7 +7,8 @@ from math import prod
 
 from symgraph.backend import Storage, Task
 from symgraph.errors import AllocationError, layout
-from symgraph.graph import SharedVariable, Variable, label
+from symgraph.graph import Variable, label
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import SIZES, TensorType
 from symgraph.varying import capacity
 

@@ -32,7 +32,7 @@ from symgraph.errors import (
 )
 from symgraph.function import Function, function
 from symgraph.gradient import grad, hessian, hessian_vector_product, jacobian, jvp, vjp
-from symgraph.graph import Constant, SharedVariable, Variable, constant
+from symgraph.graph import Constant, Variable, constant
 from symgraph.kinds import elementwise
 from symgraph.ops.activations import *
 from symgraph.ops.axes import *
@@ -61,6 +61,7 @@ from symgraph.ops.transcendental import *
 from symgraph.printing import debugprint, pprint
 from symgraph.results import Out
 from symgraph.rewrite import rule
+from symgraph.shared_variable import SharedVariable
 from symgraph.show import accuracy, draw, explain
 from symgraph.testing import verify_grad
 from symgraph.types import TensorType

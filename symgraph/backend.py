@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from symgraph.errors import BackendError
-from symgraph.graph import Apply, SharedVariable, Variable
+from symgraph.graph import Apply, Variable
 from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, is_tensor
 from symgraph.varying import Varying, as_varying
 

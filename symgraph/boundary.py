@@ -8,8 +8,9 @@ from dataclasses import replace
 from symgraph.backend import Task
 from symgraph.complexes import apart, has_complex, in_parts
 from symgraph.complexes.rules import Whole
-from symgraph.graph import SharedVariable, Variable
+from symgraph.graph import Variable
 from symgraph.parts import ComplexShared, Parts, fresh_parts
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import is_complex
 
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DataError, DTypeError, ShapeError
 from symgraph.function import Function
-from symgraph.graph import SharedVariable, describe
+from symgraph.graph import describe
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 
 __all__ = ["load", "save"]

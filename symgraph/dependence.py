@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary, WeakSet
 
-from symgraph.graph import Constant, SharedVariable, Variable, leaves, toposort
+from symgraph.graph import Constant, Variable, leaves, toposort
+from symgraph.shared_variable import SharedVariable
 
 # Beside the graph, not in it: the gradient of 3*x is the one constant 3. Weak on both sides, for a gradient may be one
 # of the inputs; a set is replaced, never added to, so that another thread may read it.

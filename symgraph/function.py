@@ -24,7 +24,7 @@ from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backe
 from symgraph.boundary import apart_task
 from symgraph.dependence import dependence
 from symgraph.errors import AllocationError, ArgumentError, ShapeError, UnusedInputError, layout
-from symgraph.graph import Constant, SharedVariable, Variable, describe, in_code, label, leaves, substitute, toposort
+from symgraph.graph import Constant, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
 from symgraph.parts import parted
@@ -33,6 +33,7 @@ from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
 from symgraph.reuse import Reuse, Shapes
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, is_complex
 from symgraph.updates import Pairs, checked_givens, checked_updates, with_default_updates
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.errors import BackendError
-from symgraph.graph import Constant, SharedVariable, Variable, toposort
+from symgraph.graph import Constant, Variable, toposort
 from symgraph.op import Op
 from symgraph.reference import evaluate
 from symgraph.rewrite import Step
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import SIZES
 
 

@@ -14,10 +14,11 @@ import numpy as np
 from symgraph.coercion import convert
 from symgraph.errors import ArgumentError, layout
 from symgraph.gradient import grad
-from symgraph.graph import SharedVariable, Variable, describe, in_code, label
+from symgraph.graph import Variable, describe, in_code, label
 from symgraph.ops.transcendental import sqrt
 from symgraph.origin import here_excerpt
 from symgraph.parts import part_type, shared_variable
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, is_complex, real_of
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]

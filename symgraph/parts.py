@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph import SharedVariable, Variable, label
+from symgraph.graph import Variable, label
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, complex_of, is_complex, real_of, storage
 
 

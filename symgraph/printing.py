@@ -12,9 +12,10 @@ from typing import TextIO
 from symgraph.backend import Prepared, Task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
-from symgraph.graph import Apply, Attr, Constant, SharedVariable, Variable, apply, label, leaves, printable
+from symgraph.graph import Apply, Attr, Constant, Variable, apply, label, leaves, printable
 from symgraph.kinds import Elementwise
 from symgraph.rewrite import STABILIZING, rewrite
+from symgraph.shared_variable import SharedVariable
 
 __all__ = ["debugprint", "pprint"]
 

@@ -8,8 +8,9 @@ from math import prod
 import numpy as np
 
 from symgraph.errors import SymgraphError, layout
-from symgraph.graph import Apply, Constant, SharedVariable, Variable, describe, label, toposort
+from symgraph.graph import Apply, Constant, Variable, describe, label, toposort
 from symgraph.op import Op, Precondition
+from symgraph.shared_variable import SharedVariable
 
 Values = Mapping[Variable, object]
 

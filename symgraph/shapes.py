@@ -14,7 +14,6 @@ import numpy as np
 from symgraph.errors import ShapeError, UpdateError, layout
 from symgraph.graph import (
     Apply,
-    SharedVariable,
     Variable,
     apply,
     constant,
@@ -26,6 +25,7 @@ from symgraph.graph import (
 )
 from symgraph.origin import made_at
 from symgraph.reference import folder
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 
 FOLD_BYTES = 1024

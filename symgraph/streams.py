@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import ShapeError
-from symgraph.graph import SharedVariable, constant
+from symgraph.graph import constant
 from symgraph.ops.elementwise import add
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 
 STATE = TensorType("int64", (3,))

@@ -7,8 +7,9 @@ from typing import Any
 
 from symgraph.coercion import as_variable
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, UpdateError, layout
-from symgraph.graph import SharedVariable, Variable, describe, in_code, label, leaves
+from symgraph.graph import Variable, describe, in_code, label, leaves
 from symgraph.shapes import check_update
+from symgraph.shared_variable import SharedVariable
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 

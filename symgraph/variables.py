@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from symgraph.errors import DTypeError, layout
-from symgraph.graph import SharedVariable, Variable
+from symgraph.graph import Variable
 from symgraph.origin import here_excerpt
 from symgraph.parts import shared_variable
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import (
     COMPLEX,
     DTYPES,

@@ -16,9 +16,10 @@ from codegen.program import Check, Hosted, Launch, Move, Program, Schedule, buil
 from codegen.schedule import schedule
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
-from symgraph.graph import SharedVariable, Variable, leaves
+from symgraph.graph import Variable, leaves
 from symgraph.prelude import prelude
 from symgraph.reference import evaluate
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from symgraph.varying import as_varying
 from tests.codegen.legal import legalize

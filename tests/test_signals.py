@@ -10,9 +10,9 @@ import pytest
 import symgraph as sg
 from codegen.llvm import entry
 from symgraph.function import Function
-from symgraph.graph import SharedVariable
 from symgraph.host import host
 from symgraph.op import scratch_registry
+from symgraph.shared_variable import SharedVariable
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="no signals from other threads here")
 DELAY, STEPS, SIZE = 0.01, 16, 1024

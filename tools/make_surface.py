@@ -15,10 +15,11 @@ from typing import Any
 import symgraph as sg
 from symgraph import ops
 from symgraph.errors import GradientError
-from symgraph.graph import Constant, SharedVariable, Variable, leaves, toposort
+from symgraph.graph import Constant, Variable, leaves, toposort
 from symgraph.host import Host
 from symgraph.kinds import Elementwise
 from symgraph.rewrite import expand_composites
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import is_inexact
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "surface.md"

@@ -31,8 +31,9 @@ from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, p
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.errors import BackendError
-from symgraph.graph import Apply, SharedVariable
+from symgraph.graph import Apply
 from symgraph.rewrite import Step as Rewrite
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import SIZES, TensorType
 
 STAGED = 1 << 20  # bytes of an input or output up to which a copy within the host is cheaper than one more request

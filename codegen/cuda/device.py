@@ -15,7 +15,7 @@ import numpy as np
 
 from codegen.cuda.emit import Function, Module
 from codegen.cuda.matrices import MatrixProduct
-from symgraph.graph import SharedVariable
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, check_storage, is_tensor
 
 ALIGNED = 256  # every piece of memory begins at a multiple of so many bytes

@@ -36,8 +36,8 @@ from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
 from symgraph import config
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
-from symgraph.graph import SharedVariable
 from symgraph.rewrite import Step
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from symgraph.varying import Varying, as_varying
 

@@ -22,7 +22,7 @@ from codegen.llvm.calling import RESULTS, calling_text
 from codegen.llvm.recycle import LARGE, recycle_text
 from codegen.llvm.runtime import runtime_object
 from codegen.llvm.target import Library, define_symbol, load
-from symgraph.graph import SharedVariable
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from symgraph.varying import Varying, as_varying, capacity
 

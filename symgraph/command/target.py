@@ -21,7 +21,8 @@ from typing import Any
 from symgraph.command.errors import UsageError
 from symgraph.errors import DataError
 from symgraph.function import Function
-from symgraph.graph import Constant, SharedVariable, Variable
+from symgraph.graph import Constant, Variable
+from symgraph.shared_variable import SharedVariable
 from symgraph.view.collect import Graph
 from symgraph.view.document import Document
 from symgraph.view.plain import read

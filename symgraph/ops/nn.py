@@ -10,7 +10,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.coercion import as_variable, convert, normalize_axis
 from symgraph.errors import DTypeError, ShapeError, layout
-from symgraph.graph import SharedVariable, Variable, describe, in_code, label
+from symgraph.graph import Variable, describe, in_code, label
 from symgraph.kinds import elementwise
 from symgraph.ops.cumulative import wide
 from symgraph.ops.elementwise import add, lt, maximum, mul, neg, sqr, sub, switch, true_div
@@ -19,6 +19,7 @@ from symgraph.ops.shape import permute, shape, shape_of
 from symgraph.ops.taking import take, take_along_axis
 from symgraph.ops.transcendental import log, sigmoid, sqrt, xlog1py0, xlogy0
 from symgraph.origin import here_excerpt
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import is_integer
 
 __all__: list[str] = []

@@ -14,10 +14,11 @@ import numpy as np
 from symgraph.complexes import has_complex
 from symgraph.errors import ArgumentError
 from symgraph.function import function
-from symgraph.graph import Constant, SharedVariable, Variable, label, leaves
+from symgraph.graph import Constant, Variable, label, leaves
 from symgraph.printing import pprint
 from symgraph.reference import evaluate
 from symgraph.rewrite import STABILIZING, Step, rewrite
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import is_float
 from symgraph.view import exactly
 from symgraph.view.figure import empty_figure

@@ -10,11 +10,12 @@ from symgraph.backend import Executable, Part, Task
 from symgraph.boundary import apart_task
 from symgraph.errors import ArgumentError
 from symgraph.function import Function
-from symgraph.graph import Apply, Constant, SharedVariable, Variable, leaves, printable
+from symgraph.graph import Apply, Constant, Variable, leaves, printable
 from symgraph.origin import Origin
 from symgraph.printing import in_terms_of
 from symgraph.rewrite import EXPAND, PHASES, RULES, STABILIZING, rewrite
 from symgraph.rewrite import Step as Rewrite
+from symgraph.shared_variable import SharedVariable
 from symgraph.varying import as_open
 from symgraph.view import brief
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DataError, SymgraphError
-from symgraph.graph import Attr, SharedVariable, Variable, apply, constant
+from symgraph.graph import Attr, Variable, apply, constant
 from symgraph.op import OPS
 from symgraph.origin import Origin, made_at
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import DTYPES, TensorType
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
 

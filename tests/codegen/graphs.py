@@ -12,7 +12,8 @@ from codegen.group import Fused
 from codegen.memory import Memory, plan
 from codegen.program import preconditions_of
 from symgraph.backend import Prepared, Signature, Task, prepare
-from symgraph.graph import SharedVariable, Variable, leaves
+from symgraph.graph import Variable, leaves
+from symgraph.shared_variable import SharedVariable
 
 OPS = [
     lambda a, b, i: a + b, lambda a, b, i: a * 0.5 - b, lambda a, b, i: a[::-1], lambda a, b, i: sg.tanh(a),

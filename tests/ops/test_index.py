@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from symgraph.errors import AxisError, DTypeError, IndexOutOfRange, ShapeError
 from symgraph.function import function
 from symgraph.gradient import grad, jacobian
-from symgraph.graph import SharedVariable, Variable, toposort
+from symgraph.graph import Variable, toposort
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
 from symgraph.ops.cumulative import bincount
@@ -18,6 +18,7 @@ from symgraph.ops.join import concatenate, repeat, roll, split, stack
 from symgraph.ops.pad import pad
 from symgraph.ops.taking import choose, take, take_along_axis
 from symgraph.reference import evaluate
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from tests.programs import interpreted
 
