@@ -113,5 +113,26 @@ CASES: dict[str, list[Case]] = {
     ],
 }  # fmt: skip
 
+def _recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    s = b.copy()
+    for k in range(1, s.shape[1]):
+        s[:, k] += a[:, k] * s[:, k - 1]
+    return s
+
+
+def _part_of_recurrence(imaginary: bool) -> Case:
+    def oracle(*parts: np.ndarray) -> np.ndarray:
+        ar, ai, br, bi = (part.astype("float64") for part in parts)
+        s = _recurrence(ar + 1j * ai, br + 1j * bi)
+        return s.imag if imaginary else s.real
+
+    return Case(
+        lambda *parts: OPS["complex_recurrence"](*parts, axis=1, imaginary=imaginary),
+        lambda rng, dtype: list(rng.uniform(-1, 1, (4, 3, 6)).astype(dtype)), oracle, (0, 1, 2, 3), 64.0, normwise=True,
+    )  # fmt: skip
+
+
+CASES["complex_recurrence"] = [_part_of_recurrence(False), _part_of_recurrence(True)]
+
 OF_COMPLEX = {"real", "imag", "conj", "angle", "complex"}
 """Ops that are something of their own for complex numbers alone: their laws are in tests/complexes."""

@@ -113,6 +113,13 @@ def _wide_mask(z: Any) -> Any:
     return z.real > 0
 
 
+def _recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    s = b.copy()
+    for k in range(1, len(s)):
+        s[k] += a[k] * s[k - 1]
+    return s
+
+
 def _second_cofactors(z: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The conjugate slopes of sum(g * cofactors): their cofactors are those of the determinant, det*inv.T."""
     p = np.linalg.inv(z).T
@@ -219,6 +226,21 @@ STRUCTURE: dict[str, list[Call]] = {
         *linear(lambda z: z.sum(), lambda z: z.sum(), (300,)),
     ],
     "cumsum": linear(lambda z: sg.cumsum(z, 1), lambda z: np.cumsum(z, 1), (4, 5)),
+    "cumprod": [
+        Call(lambda z: sg.cumprod(z / 2, 1), lambda z: np.cumprod(z / 2, 1), fixed((4, 5)), 32.0),
+        Call(lambda z: sg.cumprod(z), lambda z: np.cumprod(z), fixed((7,)), 32.0),
+        Call(lambda z: sg.cumprod(z * np.array([1, 0, 1, 1]), 0), lambda z: np.cumprod(z * np.array([1, 0, 1, 1]), 0),
+             fixed((4,)), 32.0),
+    ],
+    "prod": [
+        Call(lambda z: z.prod(1), lambda z: z.prod(1), fixed((4, 5)), 32.0),
+        Call(lambda z: z.prod(), lambda z: z.prod(), fixed((2, 3)), 32.0),
+        Call(lambda z: z.prod((0, 2), keepdims=True), lambda z: z.prod((0, 2), keepdims=True), fixed((2, 3, 2)), 32.0),
+        Call(lambda z: z.prod(0), lambda z: z.prod(0), fixed((0, 3)), 32.0),
+        Call(lambda z: (z * np.array([1, 0, 1, 0])).prod(), lambda z: (z * np.array([1, 0, 1, 0])).prod(), fixed((4,))),
+    ],
+    "recurrence": [Call(lambda a, b: OPS["recurrence"](a, b, axis=0), _recurrence, fixed((6,), (6,)), 64.0)],
+    "shift": linear(lambda z: OPS["shift"](z, axis=0, fill=1.0), lambda z: np.concatenate([[1], z[:-1]]), (4,)),
     "any": [Call(lambda z: (z * np.array([0, 1])).any(0), lambda z: (z * np.array([0, 1])).any(0), fixed((3, 2)))],
     "all": [Call(lambda z: (z * np.array([0, 1])).all(0), lambda z: (z * np.array([0, 1])).all(0), fixed((3, 2)))],
     "bincount": linear(
