@@ -52,8 +52,8 @@ def of_function(f):
 # ------------------------------------------------------------------------------------------------ kernels
 
 
-@given(st.integers(1, 3), st.integers(24, 40), st.integers(24, 60), st.integers(8, 40))
-@settings(max_examples=5)
+@given(st.integers(1, 2), st.integers(24, 28), st.integers(22, 28), st.integers(8, 12))
+@settings(max_examples=3)
 def test_a_kernel_is_the_product(z, m, n, k):
     size = (z, m, n, k)
     kernel = schedule(product_kernel(*size), GPU, takes=always)
@@ -119,35 +119,35 @@ def numbers(*shape, dtype=F, seed=0):
 x, w, b = sg.fmatrices("x w b")
 t, v = sg.ftensor3("t"), sg.ftensor3("v")
 d, e = sg.dmatrices("d e")
-h, g = sg.tensor("h", "float16", (24, 40)), sg.tensor("g", "float16", (40, 32))
+h, g = sg.tensor("h", "float16", (24, 16)), sg.tensor("g", "float16", (16, 32))
 row = sg.fvector("row")
-big = {x: numbers(24, 40), w: numbers(40, 32, seed=1)}
-stack = {t: numbers(3, 24, 40), v: numbers(3, 40, 32, seed=1)}
+big = {x: numbers(24, 16), w: numbers(16, 32, seed=1)}
+stack = {t: numbers(2, 24, 16), v: numbers(2, 16, 32, seed=1)}
 
 FORMS = {
     "plain": (x @ w, big),
-    "left transposed": (x.T @ w, {x: numbers(40, 24), w: big[w]}),
-    "right transposed": (x @ w.T, {x: big[x], w: numbers(32, 40)}),
-    "both transposed": (x.T @ w.T, {x: numbers(40, 24), w: numbers(32, 40)}),
+    "left transposed": (x.T @ w, {x: numbers(16, 24), w: big[w]}),
+    "right transposed": (x @ w.T, {x: big[x], w: numbers(32, 16)}),
+    "both transposed": (x.T @ w.T, {x: numbers(16, 24), w: numbers(32, 16)}),
     "result transposed": ((x @ w).T, big),
-    "of one matrix": (x.T @ x, {x: big[x]}),
+    "of one matrix": (x @ x.T, {x: big[x]}),
     "bias and activation": (sg.tanh(x @ w + row), {**big, row: numbers(32)}),
-    "rows of part of a matrix": (x[3:19, 8:] @ w[:32], {x: big[x], w: big[w]}),
-    "every second column": (x[:, ::2] @ w[:20], big),
+    "rows of part of a matrix": (x[3:19, 6:] @ w[:10], {x: big[x], w: big[w]}),
+    "every second column": (x[:, ::2] @ w[:8], big),
     "backwards": (x[::-1] @ w, big),
-    "doubles": (d @ e, {d: numbers(24, 40, dtype="float64"), e: numbers(40, 32, dtype="float64", seed=1)}),
-    "halves": (h @ g, {h: numbers(24, 40, dtype="float16"), g: numbers(40, 32, dtype="float16", seed=1)}),
-    "a half and a single": (h @ w, {h: numbers(24, 40, dtype="float16"), w: big[w]}),
+    "doubles": (d @ e, {d: numbers(24, 16, dtype="float64"), e: numbers(16, 32, dtype="float64", seed=1)}),
+    "halves": (h @ g, {h: numbers(24, 16, dtype="float16"), g: numbers(16, 32, dtype="float16", seed=1)}),
+    "a half and a single": (h @ w, {h: numbers(24, 16, dtype="float16"), w: big[w]}),
     "a stack": (t @ v, stack),
     "a stack with one matrix on the left": (x @ v, {x: big[x], v: stack[v]}),
     "a stack with one matrix on the right": (t @ w, {t: stack[t], w: big[w]}),
-    "a stack transposed": (sg.matmul(t.dimshuffle(0, 2, 1), v), {t: numbers(3, 40, 24), v: stack[v]}),
+    "a stack transposed": (sg.matmul(t.dimshuffle(0, 2, 1), v), {t: numbers(2, 16, 24), v: stack[v]}),
     "a stack that is the second axis": (
-        sg.matmul(t.dimshuffle(1, 0, 2), v), {t: numbers(24, 3, 40), v: stack[v]},
+        sg.matmul(t.dimshuffle(1, 0, 2), v), {t: numbers(24, 2, 16), v: stack[v]},
     ),
-    "two axes at a time": (sg.tensordot(t, v, axes=[[1, 2], [0, 1]]), {t: numbers(24, 5, 8), v: numbers(5, 8, 32)}),
+    "two axes at a time": (sg.tensordot(t, v, axes=[[1, 2], [0, 1]]), {t: numbers(24, 2, 8), v: numbers(2, 8, 32)}),
     "two axes the other way round": (
-        sg.tensordot(t, v, axes=[[2, 1], [0, 1]]), {t: numbers(24, 5, 8), v: numbers(8, 5, 32)},
+        sg.tensordot(t, v, axes=[[2, 1], [0, 1]]), {t: numbers(24, 2, 8), v: numbers(8, 2, 32)},
     ),
 }  # fmt: skip
 
@@ -165,16 +165,26 @@ def test_a_product_is_the_cpus(name):
     here = sg.function(list(values), y, backend="llvm")(*values.values())
     assert len(of_function(f)) == 1, "it is no call of the library"
     assert there.dtype == here.dtype and there.shape == here.shape
-    np.testing.assert_allclose(there, here, rtol=0, atol=bound([y], values, 40))
+    np.testing.assert_allclose(there, here, rtol=0, atol=bound([y], values, 16))
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_the_meaning_of_a_product_is_what_the_device_does(name):
-    y, values = FORMS[name]
+def check_meaning(y, values):
+    """What the interpreter makes of a call is what the device does."""
     (meant,) = interpreted([y], values, GPU, partial(schedule, takes=always))
     found = sg.function(list(values), y)(*values.values())
     # both add in float64; a tie between two roundings is all that can differ
     np.testing.assert_allclose(found, meant, rtol=4 * float(np.finfo(y.dtype).eps), atol=0)
+
+
+@pytest.mark.parametrize("name", ["bias and activation", "a stack that is the second axis", "halves"])
+def test_the_meaning_of_some_products_is_what_the_device_does(name):
+    check_meaning(*FORMS[name])
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", FORMS)
+def test_the_meaning_of_a_product_is_what_the_device_does(name):
+    check_meaning(*FORMS[name])
 
 
 @pytest.mark.deep

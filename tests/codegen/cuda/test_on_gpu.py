@@ -183,7 +183,7 @@ def test_a_product_of_the_library_is_the_cpus(name, by_library):
     there = f(*values.values())
     assert len(of_function(f)) == 1, "it is no call of the library"
     here = sg.function(list(values), y, backend="llvm")(*values.values())
-    np.testing.assert_allclose(there, here, rtol=0, atol=bound([y], values, 40))
+    np.testing.assert_allclose(there, here, rtol=0, atol=bound([y], values, 16))
 
 
 @pytest.mark.parametrize("precision", FRACTION)
