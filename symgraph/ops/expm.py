@@ -77,7 +77,7 @@ def expm(x: Any) -> Variable:
 
     Returns
     -------
-    Variable, float, shape of ``x``.
+    Variable, float or complex, shape of ``x``.
 
     Raises
     ------

@@ -144,7 +144,7 @@ def cholesky(x: Any, lower: bool = True) -> Variable:
 
     Returns
     -------
-    Variable, float, shape of ``x``.
+    Variable, float or complex, shape of ``x``.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
 
     Returns
     -------
-    (Q, R), or R: Variables, float.
+    (Q, R), or R: Variables, float or complex.
 
     Raises
     ------
@@ -264,7 +264,7 @@ def eigh(x: Any, UPLO: str = "L") -> tuple[Variable, Variable]:
 
     Returns
     -------
-    (w, v) : Variables, float
+    (w, v) : Variables, w float, v float or complex
         Of shapes (..., n) and (..., n, n); ``v[..., :, i]`` belongs to ``w[..., i]``.
 
     Raises
@@ -336,7 +336,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
     Returns
     -------
-    (U, s, Vh), or s: Variables, float; s has shape (..., k).
+    (U, s, Vh), or s: Variables; s is float, of shape (..., k). Of complex matrices s alone has a gradient.
 
     Raises
     ------

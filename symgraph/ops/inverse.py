@@ -72,7 +72,7 @@ def solve(a: Any, b: Any) -> Variable:
 
     Returns
     -------
-    Variable, float, common dtype, shape (..., n, k), or (..., n) for a vector ``b``.
+    Variable, float or complex, common dtype, shape (..., n, k), or (..., n) for a vector ``b``.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def solve_triangular(
 
     Returns
     -------
-    Variable, float, common dtype, shape (..., n, k), or (..., n) for a vector ``b``.
+    Variable, float or complex, common dtype, shape (..., n, k), or (..., n) for a vector ``b``.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def inv(x: Any) -> Variable:
 
     Returns
     -------
-    Variable, float, shape of ``x``.
+    Variable, float or complex, shape of ``x``.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def pinv(x: Any, rcond: float | None = None) -> Variable:
 
     Returns
     -------
-    Variable, float, shape (..., n, m).
+    Variable, float or complex, shape (..., n, m).
 
     Raises
     ------
@@ -296,7 +296,7 @@ def det(x: Any) -> Variable:
 
     Returns
     -------
-    Variable, float, shape (...,).
+    Variable, float or complex, shape (...,).
 
     Raises
     ------
@@ -321,7 +321,7 @@ def _slogdet(x: np.ndarray) -> Any:
 
 
 def slogdet(x: Any) -> tuple[Variable, Variable]:
-    """Sign of the determinant and logarithm of its magnitude: neither overflows.
+    """Sign of the determinant (of complex matrices its direction) and logarithm of its magnitude: neither overflows.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def slogdet(x: Any) -> tuple[Variable, Variable]:
 
     Returns
     -------
-    (sign, logabsdet) : Variables, float, shape (...,)
+    (sign, logabsdet) : Variables, shape (...,), the second float
         0 and -inf for a singular matrix, where there is no gradient.
 
     Raises

@@ -74,6 +74,16 @@ def test_every_form_of_results(backend):
     assert np.array_equal(many[3], a) and many[3] is not a
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_borrowed_results_beside_complex_ones(backend):
+    z, x = sg.zvector("z"), sg.dvector("x")
+    a, b = np.array([1 + 2j, 3j]), np.array([0.5, 2.0])
+    f = sg.function([z, x], [sg.Out(z * x, borrow=True), abs(z), sg.Out(x + 1, borrow=True)], backend=backend)
+    product, size, more = f(a, b)
+    assert np.array_equal(product, a * b) and np.allclose(size, abs(a)) and np.array_equal(more, b + 1)
+    assert f.task.borrowed == (3,)
+
+
 def test_defaults_names_givens_eval_and_printing(capsys):
     z, w = sg.zscalar("z"), sg.zscalar("w")
     f = sg.function([sg.In(z, 2j), w], z * w)

@@ -12,6 +12,7 @@ from symgraph.complexes import has_complex
 from symgraph.gradient import vjp
 from symgraph.graph import Variable
 from symgraph.op import OPS
+from symgraph.parts import Parts
 from symgraph.reference import evaluate
 from symgraph.types import TensorType, real_of
 from tests.complexes.cases import CALLS, Call
@@ -101,6 +102,24 @@ def _weighted(value: Any, weight: np.ndarray, arrays: list[np.ndarray], k: int, 
     """The sum of Re(conj(weight) * value) where one input is moved: what a cotangent means."""
     moved = [a + change if i == k else a for i, a in enumerate(arrays)]
     return float(np.real(np.conj(weight) * value(*moved)).sum())
+
+
+WRONG = {
+    "mul": lambda x, y: Parts(x.re * y.re + x.im * y.im, x.re * y.im + x.im * y.re),
+    "exp": lambda z: Parts(sg.exp(z.re) * sg.cos(z.im), -sg.exp(z.re) * sg.sin(z.im)),
+    "abs": lambda z: sg.maximum(abs(z.re), abs(z.im)),
+    "dot": lambda x, w: Parts(sg.dot(x.re, w.re) - sg.dot(x.im, w.im), sg.dot(x.re, w.im)),
+    "sum": lambda z, axis,
+    keepdims: Parts(sg.sum(z.re, axis, keepdims=keepdims), -sg.sum(z.im, axis, keepdims=keepdims)),
+    "det": lambda z: (Parts(sg.linalg.det(z.re), sg.linalg.det(z.im)),),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_meaning_is_found_out(name, monkeypatch):
+    monkeypatch.setattr(OPS[name], "parts", WRONG[name])
+    with pytest.raises(AssertionError):
+        test_machine_code_is_numpy(CALLS[name][0], "complex128")
 
 
 # ------------------------------------------------------------------------------------------------ ends of the range
