@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,20 +59,78 @@ def _step(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: f(x) if mpmath.isfinite(x) else x
 
 
+BEYOND = mpmath.mpf(2) ** 1100
+"""Larger than any float: of powers like it mpmath would write down the exponent for ever."""
+
+
+def _grows(f: Callable[[Any], Any], below: Any) -> Callable[[Any], Any]:
+    """``f``, infinite above ``BEYOND``, and ``below`` on the other side."""
+    return lambda x: f(x) if not abs(x) > BEYOND else mpmath.inf if x > 0 else below
+
+
+def _no_finer(f: Callable[[Any], Any], bits: int) -> Callable[[Any], Any]:
+    """``f`` in at most so many bits: in more it would take minutes."""
+
+    def rounded(x: Any) -> Any:
+        with mpmath.workprec(min(mp.prec, bits)):
+            return f(x)
+
+    return rounded
+
+
+def _erf(x: Any) -> Any:
+    """The error function by 2x/sqrt(pi) * exp(-x²) times the sum of (2x²)^n / (2n + 1)!!, whose terms are positive.
+
+    The n-th term is in column n mod m, so that only 2m products are of long numbers.
+
+    References
+    ----------
+    Smith (1989), "Efficient multiple-precision evaluation of elementary functions", Math. Comp. 52.
+    """
+    size = min(float(abs(x)), 1e300)
+    if size > (0.7 * mp.prec) ** 0.5:
+        return mpmath.sign(x)
+    if not size > 2.0**-20:
+        return mpmath.erf(x)
+    m = int((mp.prec + 3 * size * size) ** 0.5 / 2) + 1
+    bits = mp.prec + 40 + int(m * max(0, 2 * math.log2(size) + 1))
+    square = int(mpmath.ldexp(2 * x * x, bits))
+    whole = functools.reduce(lambda power, _: power * square >> bits, range(m), 1 << bits)
+    columns, term, n = [0] * m, 1 << bits, 0
+    while term:
+        columns[n % m] += term
+        n += 1
+        term //= 2 * n + 1
+        if n % m == 0:
+            term = term * whole >> bits
+    total = functools.reduce(lambda s, column: (s * square >> bits) + column, reversed(columns))
+    return 2 * x / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x) * mpmath.ldexp(mpmath.mpf(total), -bits)
+
+
+def _erfc(x: Any) -> Any:
+    """1 - erf, in so many more bits as it loses; the asymptotic series where that has as many."""
+    if not 0 < x < (0.7 * mp.prec) ** 0.5:
+        return mpmath.erfc(x) if x > 0 else 1 - _erf(x)
+    with mpmath.workprec(mp.prec + 20 + int(1.45 * float(x * x) + 4 * float(x))):
+        return 1 - _erf(x)
+
+
 PRIMS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": _divide,
-    "neg": lambda a: -a, "abs": abs, "sqrt": mpmath.sqrt, "exp": mpmath.exp, "log": _log,
-    "expm1": lambda x: mpmath.exp(x) - 1, "log1p": lambda x: _log(1 + x), "tanh": mpmath.tanh, "sinh": mpmath.sinh,
-    "cosh": mpmath.cosh, "sin": mpmath.sin, "cos": mpmath.cos, "pow": mpmath.power, "erf": mpmath.erf,
-    "erfc": mpmath.erfc, "maximum": lambda a, b: a if a > b or a != a else b,
+    "neg": lambda a: -a, "abs": abs, "sqrt": mpmath.sqrt, "exp": _grows(mpmath.exp, 0 * BEYOND), "log": _log,
+    "expm1": _grows(lambda x: mpmath.exp(x) - 1, -1 + 0 * BEYOND), "log1p": lambda x: _log(1 + x), "tanh": mpmath.tanh,
+    "sinh": _grows(mpmath.sinh, -mpmath.inf), "cosh": _grows(mpmath.cosh, mpmath.inf),
+    "sin": mpmath.sin, "cos": mpmath.cos, "pow": mpmath.power, "erf": _no_finer(_erf, 6000),
+    "erfc": _no_finer(_erfc, 6000), "maximum": lambda a, b: a if a > b or a != a else b,
     "minimum": lambda a, b: a if a < b or a != a else b, "select": lambda c, a, b: a if c else b,
     "lt": lambda a, b: bool(a < b), "le": lambda a, b: bool(a <= b), "eq": lambda a, b: bool(a == b),
     "ne": lambda a, b: bool(a != b), "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
     "fma": lambda a, b, c: a * b + c, "cast": lambda x: x if isinstance(x, bool) else mpmath.mpf(x),
-    "gamma": mpmath.gamma, "gammaln": lambda x: mpmath.log(abs(mpmath.gamma(x))), "digamma": mpmath.digamma,
+    "gamma": _no_finer(_grows(mpmath.gamma, mpmath.nan), 2000), "digamma": _no_finer(mpmath.digamma, 2000),
+    "gammaln": _no_finer(lambda x: mpmath.log(abs(mpmath.gamma(x))), 2000),
     "floor": _step(mpmath.floor), "ceil": _step(mpmath.ceil), "rint": _step(mpmath.nint),
     "trunc": _step(lambda x: mpmath.sign(x) * mpmath.floor(abs(x))), "copysign": _copysign,
-    "exp2": lambda x: mpmath.power(2, x), "log2": lambda x: _log(x) / mpmath.log(2),
+    "exp2": _grows(lambda x: mpmath.power(2, x), 0 * BEYOND), "log2": lambda x: _log(x) / mpmath.log(2),
     "log10": lambda x: _log(x) / mpmath.log(10), "tan": mpmath.tan, "arcsin": mpmath.asin, "arccos": mpmath.acos,
     "arctan": mpmath.atan, "arctan2": mpmath.atan2, "arcsinh": mpmath.asinh, "arccosh": mpmath.acosh,
     "arctanh": mpmath.atanh, "floordiv": lambda a, b: _step(mpmath.floor)(_divide(a, b)),

@@ -10,6 +10,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import ArgumentError, BackendError
+from symgraph.view import exactly
 from symgraph.view.accuracy import digits_right
 
 
@@ -86,3 +87,15 @@ def test_without_mpmath_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpmath", None)
     with pytest.raises(BackendError, match="pip install mpmath"):
         sg.accuracy(sg.scalar("x"), {"x": 1.0})
+
+
+@pytest.mark.parametrize("bits", [300, 3000])
+def test_the_error_functions_have_every_bit(bits):
+    for v in (-1e4, -20.0, -1e-3, 1e-9, 0.0, 0.5, 1.5, 13.0, 14.6, 45.7, 700.0, float("inf")):
+        x = mpmath.mpf(v)
+        for name in ("erf", "erfc"):
+            with mpmath.workprec(bits + 40):
+                expected = getattr(mpmath, name)(x)
+            with mpmath.workprec(bits):
+                found = exactly.PRIMS[name](x)
+            assert abs(found - expected) <= mpmath.ldexp(abs(expected), 4 - bits), (name, v)
