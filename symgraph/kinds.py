@@ -41,16 +41,7 @@ from symgraph.op import (
 from symgraph.origin import here_excerpt, raised_at
 from symgraph.parts import fresh_parts
 from symgraph.pattern import Pattern
-from symgraph.types import (
-    Shape,
-    TensorType,
-    broadcast_shapes,
-    canonical,
-    is_complex,
-    is_float,
-    is_inexact,
-    real_of,
-)
+from symgraph.types import Shape, TensorType, broadcast_shapes, canonical, is_complex, is_float, is_inexact, real_of
 
 
 class Declared(Op):

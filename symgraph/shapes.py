@@ -12,17 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
-from symgraph.graph import (
-    Apply,
-    Variable,
-    apply,
-    constant,
-    describe,
-    in_code,
-    label,
-    toposort,
-    transform,
-)
+from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, toposort, transform
 from symgraph.origin import made_at
 from symgraph.reference import folder
 from symgraph.shared_variable import SharedVariable

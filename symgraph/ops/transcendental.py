@@ -14,17 +14,7 @@ from symgraph import expression
 from symgraph.expression import Expr, select
 from symgraph.kinds import Elementwise, elementwise, primitive
 from symgraph.op import attach
-from symgraph.ops.elementwise import (
-    COMPLEX_FLOAT,
-    FLOAT,
-    absolute,
-    documented,
-    eq,
-    isinf,
-    maximum,
-    sqr,
-    switch,
-)
+from symgraph.ops.elementwise import COMPLEX_FLOAT, FLOAT, absolute, documented, eq, isinf, maximum, sqr, switch
 
 __all__ = [
     "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
