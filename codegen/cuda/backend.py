@@ -98,7 +98,7 @@ class CudaExecutable:
         self.module: Module = self._timed("emit", lambda: emit(self.program.kernels))
         with residents.lock:
             self._loaded = self._timed("load", lambda: self.device.load(self.module))
-            self._memory = _allocated(self.program, self.device)
+            self._memory = _allocated(self.program, residents)
             self._places = _places(self.program, self._memory)
             self._staged = _staged(self.prepared, task.borrowed, self.device)
             for k, a in enumerate(constant_data(self.program.constants)):
@@ -304,13 +304,13 @@ def _shape(t: TensorType) -> tuple[int, ...]:
     return tuple(n or 0 for n in t.shape)
 
 
-def _allocated(program: Program, device: Device) -> dict[str, Memory]:
+def _allocated(program: Program, residents: Residents) -> dict[str, Memory]:
     """The memory of a program: its arena, and a piece for each storage of the caller's but shared variables."""
     sizes = {"arena": max(program.arena, 1)}
     for name, b in program.memory.buffers.items():
         if name.rstrip("0123456789") in ("in", "out", "c"):
             sizes[name] = size_of(b)
-    return {name: device.allocate(size) for name, size in sizes.items()}
+    return {name: residents.allocate(size) for name, size in sizes.items()}
 
 
 def _staged(prepared: Prepared, borrowed: Sequence[int], device: Device) -> dict[str, np.ndarray]:

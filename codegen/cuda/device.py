@@ -18,7 +18,7 @@ from codegen.cuda.matrices import MatrixProduct
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, check_storage, is_tensor
 
-ALIGNED = 256  # every piece of memory begins at a multiple of so many bytes
+ALLOCATION_ALIGNMENT = 256  # every piece of memory begins at a multiple of so many bytes
 Multiplier = Callable[[Sequence[int]], None]
 """What asks for a product of matrices, given where y, a and b are."""
 
@@ -28,7 +28,7 @@ class Memory(Protocol):
 
     @property
     def address(self) -> int:
-        """Where it begins; a multiple of ``ALIGNED``."""
+        """Where it begins; a multiple of ``ALLOCATION_ALIGNMENT``."""
         ...
 
     def array(self, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
@@ -167,7 +167,7 @@ class Resident:
 
     def __init__(self, owner: Residents, dtype: str, shape: tuple[int, ...]) -> None:
         self.owner, self.dtype, self.shape = owner, np.dtype(dtype), shape
-        self.memory: Memory = owner.device.allocate(max(self.size, 1))
+        self.memory: Memory = owner.allocate(max(self.size, 1))
         self.is_seen = False
 
     @property
@@ -203,8 +203,7 @@ class Resident:
     def receive(self, value: Any, type: TensorType, name: str, borrow: bool) -> bool:
         """Take a tensor that is on the device too; False for any other value.
 
-        Its elements are copied; or, if it is ``borrow``ed, its memory is the value's from now on, where that begins as
-        ours does and is no other variable's.
+        Its elements are copied; or, if it is ``borrow``ed, its memory is the value's from now on, where it can be.
 
         Raises
         ------
@@ -218,19 +217,21 @@ class Resident:
             given = device.as_array(value)
             check_storage(value, given, type, name)
             given = device.as_array(given, self.dtype)
-            address = device.address(given)
-            if borrow and address % ALIGNED == 0 and self.owner.is_free(address, given.nbytes, self):
-                self.memory, self.shape, self.is_seen = Lent(device, given), given.shape, True
+            lent = self.owner.borrow(given, self.memory) if borrow else None
+            if lent is not None:
+                self.memory, self.shape, self.is_seen = lent, given.shape, True
                 return True
             self.make_room(given.shape)
             self._settle()
-            device.copy(self.memory.address, address, self.size)
+            device.copy(self.memory.address, device.address(given), self.size)
             device.wait()
         return True
 
 
 class Residents:
-    """The shared variables that have memory on a device. They keep it when the host has their value for a while.
+    """The memory on a device of shared variables and of programs.
+
+    Shared variables keep it when the host has their value for a while.
 
     Attributes
     ----------
@@ -244,6 +245,13 @@ class Residents:
         self.device = device
         self.lock = threading.RLock()
         self._held: weakref.WeakKeyDictionary[SharedVariable, Resident] = weakref.WeakKeyDictionary()
+        self._sizes: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()
+
+    def allocate(self, size: int) -> Memory:
+        """Memory of ``size`` bytes for a shared variable or a program, as the device's ``allocate``."""
+        memory = self.device.allocate(size)
+        self._sizes[memory] = size
+        return memory
 
     def address(self, s: SharedVariable) -> int:
         """Where the value of ``s`` is on the device; brings it there, and only there, if it is elsewhere."""
@@ -262,7 +270,15 @@ class Residents:
         """Whether other libraries may be using the memory of some of ``shared``."""
         return any(held.is_seen for s in shared if (held := self._held.get(s)) is not None)
 
-    def is_free(self, address: int, size: int, own: Resident) -> bool:
-        """Whether no value but ``own`` has memory among ``size`` bytes: a kernel's parameters never overlap."""
-        others = [r for r in self._held.values() if r is not own]
-        return all(r.memory.address + r.size <= address or address + size <= r.memory.address for r in others)
+    def borrow(self, array: Any, own: Memory) -> Lent | None:
+        """The memory of a device's array for a shared variable that has ``own``; None where it cannot be.
+
+        It must begin as ours does and be no other variable's, and no program's: a kernel's parameters never overlap.
+        """
+        lent = Lent(self.device, array)
+        others = [(m.address, m.address + size) for m, size in self._sizes.items() if m is not own]
+        is_free = all(end <= lent.address or lent.address + array.nbytes <= begin for begin, end in others)
+        if lent.address % ALLOCATION_ALIGNMENT or not is_free:
+            return None
+        self._sizes[lent] = array.nbytes
+        return lent

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from codegen.cache import Cache
-from codegen.cuda.device import ALIGNED, Multiplier
+from codegen.cuda.device import ALLOCATION_ALIGNMENT, Multiplier
 from codegen.cuda.emit import Function, Module
 from codegen.cuda.matrices import Matrix, MatrixProduct
 from codegen.cuda.spell import TYPES
@@ -85,9 +85,9 @@ class SimulatedMemory:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._bytes = np.full(size + 2 * GUARD + ALIGNED, _UNTOUCHED, np.uint8)
+        self._bytes = np.full(size + 2 * GUARD + ALLOCATION_ALIGNMENT, _UNTOUCHED, np.uint8)
         start = self._bytes.ctypes.data
-        self.address = -(-(start + GUARD) // ALIGNED) * ALIGNED
+        self.address = -(-(start + GUARD) // ALLOCATION_ALIGNMENT) * ALLOCATION_ALIGNMENT
         self._first = self.address - start
         self._bytes[self._first : self._first + size] = _POISON
 

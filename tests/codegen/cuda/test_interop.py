@@ -181,6 +181,15 @@ def test_storage_of_the_host_is_what_another_library_sees_before_any_call():
     assert s.get_value().tolist() == [1, 5]
 
 
+def test_the_place_of_a_borrowed_result_becomes_no_variables_storage():
+    w = shared(0, 1, 2, 3)
+    f = sg.function([], sg.Out(w[::-1] * 1, borrow=True), updates=[(w, w)])
+    g = sg.function([], w * 1, updates=[(w, w + 0)])
+    g()
+    w.set_value(f(), borrow=True)
+    assert seen(f()).tolist() == [0, 1, 2, 3] and w.get_value().tolist() == [3, 2, 1, 0]
+
+
 # ------------------------------------------------------------------------------------------------ arguments
 
 
