@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -75,6 +76,11 @@ class Description:
     layouts : list of c_void_p
         Of y, a and b.
     alpha, beta : c_float or c_double
+
+    Raises
+    ------
+    BackendError
+        If the library has no words for it.
     """
 
     def __init__(self, lib: Any, product: MatrixProduct) -> None:
@@ -85,19 +91,22 @@ class Description:
         scalar = ctypes.c_double if wide else ctypes.c_float
         self.alpha, self.beta = scalar(1), scalar(0)
         compute = COMPUTE["float64" if wide else "tf32" if p.precision == "tf32" else "float32"]
-        self.operation = self._made("cublasLtMatmulDescCreate", compute, DATA[p.y.dtype])
+        self.operation = self._made("cublasLtMatmulDesc", compute, DATA[p.y.dtype])
         for m, attribute in ((p.a, TRANSPOSE_A), (p.b, TRANSPOSE_B)):
             if m.row != 1:
                 self._set("cublasLtMatmulDescSetAttribute", self.operation, attribute, ctypes.c_int32(TRANSPOSED))
         self.layouts = [self._layout(m, shape) for m, shape in zip((p.y, p.a, p.b), p.shapes, strict=True)]
-        self.preference = self._made("cublasLtMatmulPreferenceCreate")
+        self.preference = self._made("cublasLtMatmulPreference")
         self._prefer(MOST_WORKSPACE, ctypes.c_uint64(WORKSPACE))
         for attribute, m in ((ALIGNMENT_A, p.a), (ALIGNMENT_B, p.b), (ALIGNMENT_C, p.y), (ALIGNMENT_D, p.y)):
             self._prefer(attribute, ctypes.c_uint32(m.alignment))
 
-    def _made(self, create: str, *arguments: Any) -> ctypes.c_void_p:
+    def _made(self, kind: str, *arguments: Any) -> ctypes.c_void_p:
+        """A descriptor, destroyed when the description goes."""
         made = ctypes.c_void_p()
-        succeed(getattr(self._lib, create)(ctypes.byref(made), *arguments), create)
+        succeed(getattr(self._lib, f"{kind}Create")(ctypes.byref(made), *arguments), f"{kind}Create")
+        # not at exit: the library may be gone by then
+        weakref.finalize(self, getattr(self._lib, f"{kind}Destroy"), made).atexit = False
         return made
 
     def _set(self, function: str, target: ctypes.c_void_p, attribute: int, value: Any) -> None:
@@ -113,7 +122,7 @@ class Description:
         if m.row != 1:
             rows, columns = columns, rows
         extents = ctypes.c_uint64(rows), ctypes.c_uint64(columns), ctypes.c_int64(max(m.row, m.column))
-        made = self._made("cublasLtMatrixLayoutCreate", DATA[m.dtype], *extents)
+        made = self._made("cublasLtMatrixLayout", DATA[m.dtype], *extents)
         if z > 1:
             self._set("cublasLtMatrixLayoutSetAttribute", made, BATCH_COUNT, ctypes.c_int32(z))
             self._set("cublasLtMatrixLayoutSetAttribute", made, BATCH_STRIDE, ctypes.c_int64(m.stack))

@@ -144,7 +144,10 @@ class Gpu:
         library = self._blas
         if not isinstance(library, CublasLt):
             return None
-        description = library.describe(product)
+        try:
+            description = library.describe(product)
+        except BackendError:
+            return None
         with self._device:
             chosen = library.algorithm(description)
         if chosen is None:

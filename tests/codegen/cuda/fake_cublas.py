@@ -35,7 +35,7 @@ class Library:
     """The functions that are called; what is asked for is done on ``stream``, at once or when it is replayed."""
 
     def __init__(self, stream=None, refused=()):
-        self.made = []
+        self.made, self.destroyed = [], []
         self.stream, self.refused = stream, refused
         self.calls = []
 
@@ -61,6 +61,12 @@ class Library:
 
     def cublasLtMatmulPreferenceCreate(self, made):
         return self.create("preference", made)
+
+    def destroy(self, made):
+        self.destroyed.append(made.value)
+        return 0
+
+    cublasLtMatmulDescDestroy = cublasLtMatrixLayoutDestroy = cublasLtMatmulPreferenceDestroy = destroy
 
     def set(self, target, attribute, value, size):
         assert size.value == ctypes.sizeof(value._obj)

@@ -85,6 +85,13 @@ def test_where_the_library_has_no_algorithm_it_says_none(monkeypatch):
     assert library.algorithm(library.describe(PRODUCTS["nnn"])) is not None
 
 
+def test_what_describes_a_product_is_destroyed_with_the_description(double):
+    description = CublasLt().describe(PRODUCTS["nnn"])
+    assert not double.destroyed
+    del description
+    assert sorted(double.destroyed) == list(range(1, len(double.made) + 1))
+
+
 def test_a_call_that_fails_is_an_error(double, monkeypatch):
     monkeypatch.setattr(Library, "cublasLtMatmul", lambda self, *arguments: 13)
     library = CublasLt()

@@ -111,6 +111,14 @@ def test_what_the_library_does_not_do_our_kernels_do(cupy, small, monkeypatch):
     assert (f(np.ones((24, 40), "float32"), np.ones((40, 32), "float32")) == 40).all() and not refused.calls
 
 
+@pytest.mark.parametrize("function", ["MatmulDescCreate", "MatrixLayoutSetAttribute", "MatmulPreferenceCreate"])
+def test_what_the_library_cannot_describe_our_kernels_do(function, cupy, small, monkeypatch):
+    monkeypatch.setattr(fake_cublas.Library, f"cublasLt{function}", lambda self, *arguments: 15)
+    x, w = sg.tensor3("x"), sg.tensor3("w")
+    f = sg.function([x, w], x @ w)
+    assert (f(np.ones((2, 24, 40)), np.ones((2, 40, 32))) == 40).all()
+
+
 def test_without_the_library_our_kernels_multiply_and_the_machine_says_so(cupy, small, monkeypatch):
     monkeypatch.setattr(cublas, "libraries", lambda: [])
     x, w = sg.fmatrices("x w")
