@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,24 +18,40 @@ class _Turns:
     """How long a thread may keep the interpreter that another one waits for, shortened while anybody needs it so."""
 
     def __init__(self) -> None:
-        self._lock, self._users, self._usual = threading.Lock(), 0, 0.0
+        self._lock, self._users, self._usual, self._short = threading.Lock(), 0, 0.0, 0.0
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._users:
+            self._users += 1
+            if self._users == 1:
                 self._usual = sys.getswitchinterval()
                 sys.setswitchinterval(min(SECONDS, self._usual) + HALF)
-            self._users += 1
+                self._short = sys.getswitchinterval()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
             if not self._users:
-                sys.setswitchinterval(self._usual + HALF)
+                self._restore()
+
+    def _restore(self) -> None:
+        if sys.getswitchinterval() == self._short:  # else somebody has set another meanwhile
+            sys.setswitchinterval(self._usual + HALF)
+
+    def forget(self) -> None:
+        """In the child of a fork: the threads that needed it are not there."""
+        self._lock = threading.Lock()
+        if self._users:
+            self._users = 0
+            self._restore()
 
 
 turns = _Turns()
 """Each return from LLVM waits for the interpreter, some twenty times a module and by default 5 ms each time."""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=turns.forget)
 
 
 @contextmanager

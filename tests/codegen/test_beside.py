@@ -1,5 +1,6 @@
 """Work on a second thread: what it sees, what it raises, and what it leaves of the interpreter's settings."""
 
+import os
 import sys
 import threading
 
@@ -64,4 +65,21 @@ def test_work_beside_raises_in_its_caller(usual):
         pass
     with pytest.raises(KeyError), beside(lambda: 1 // 0):
         raise KeyError
+    assert sys.getswitchinterval() == usual
+
+
+def test_what_somebody_sets_meanwhile_stays(usual):
+    with turns:
+        sys.setswitchinterval(0.05)
+    assert sys.getswitchinterval() == pytest.approx(0.05)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_has_the_usual_interval(usual):
+    with turns:
+        child = os.fork()
+        if not child:
+            os._exit(sys.getswitchinterval() != usual)
+        assert os.waitpid(child, 0)[1] == 0
     assert sys.getswitchinterval() == usual
