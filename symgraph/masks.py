@@ -19,10 +19,14 @@ from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.kinds import Elementwise
 from symgraph.op import PRIMITIVES, GradResult
 from symgraph.ops.broadcast import broadcast_like
+from symgraph.ops.reduce import any as any_
 from symgraph.ops.reduce import kept
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
+
+NORMALISE = frozenset({"softmax", "log_softmax"})
+"""Ops that work on rows of their operand, along ``axis``."""
 
 Masked = tuple[Variable | None, Variable]
 
@@ -60,11 +64,16 @@ def _split_one(g: Variable) -> Masked:
     if node.op is PRIMITIVES["select"]:
         cond, a, b = node.inputs
         if _is_zero(b):
-            return cond, a
-        return (PRIMITIVES["not"](cond), b) if _is_zero(a) else (None, g)
+            return _single(cond), a
+        return (PRIMITIVES["not"](_single(cond)), b) if _is_zero(a) else (None, g)
     if node.op.name == "sum_to":
         return _any_to(node), g
     return _split_view(node, g) if _passes(g) else (None, g)
+
+
+def _single(cond: Variable) -> Variable:
+    """One choice for everything as a scalar."""
+    return cond.dimshuffle(()) if cond.ndim and all(n == 1 for n in cond.type.shape) else cond
 
 
 def _any_to(node: Apply) -> Variable | None:
@@ -76,7 +85,7 @@ def _any_to(node: Apply) -> Variable | None:
     if cond is None or not cond.ndim:
         return cond
     if cond.type.shape != node.inputs[0].type.shape:
-        return None
+        cond = broadcast_like(cond, node.inputs[0])  # one choice may be for whole rows
     count = apply(node.op, [convert(cond, "int64"), node.inputs[1]], node.attrs).outputs[0]
     return convert(count, "bool")
 
@@ -88,6 +97,8 @@ def _split_view(node: Apply, g: Variable) -> Masked:
         return None, g
     if node.op.name == "cast":
         return cond, convert(value, g.dtype)
+    if not cond.ndim:
+        return cond, g
     if x.type.is_static and cond.type.shape == value.type.shape == x.type.shape:
         return _moved(node, cond), _moved(node, value)
     return _moved(node, broadcast_like(cond, x)), g
@@ -112,16 +123,27 @@ def _is_zero(v: Variable) -> bool:
 def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
     """The gradient of a node, with the conditions of a masked cotangent moved outside of it.
 
-    An elementwise op has them for each element; a reduction, whose result has one element for each row, for whole rows.
-    A sum only hands its cotangent on, and the conditions with it.
+    An elementwise op has them for each element; a reduction, whose result has one element for each row, for whole rows,
+    and so has what normalises rows, where nothing of a row is taken. A choice of everything is one for any op. A sum
+    only hands its cotangent on, and the conditions with it.
     """
     g = cotangents[0]
     reduces = "keepdims" in node.attrs and node.op.name != "sum"
     if g is None or not (reduces or isinstance(node.op, Elementwise)):
-        return _pulled(node, cotangents)
+        whole = None if g is None or len(cotangents) > 1 else _whole(node, _everywhere(g))
+        return [None if d is None else join(whole, d) for d in _pulled(node, cotangents)]
     conditions, value = _peel(g)
     found = _pulled(node, [value])
     return [None if d is None else _rejoin([_fitted(c, d, node) for c in conditions], d) for d in found]
+
+
+def _whole(node: Apply, cond: Variable | None) -> Variable | None:
+    """Of a condition on the result of an op that mixes elements what holds for all its operands."""
+    if cond is None or not cond.ndim:
+        return cond
+    if node.op.name in NORMALISE:
+        return any_(broadcast_like(cond, node.outputs[0]), axis=node.attrs["axis"], keepdims=True)
+    return None
 
 
 def _fitted(cond: Variable, d: Variable, node: Apply) -> Variable:

@@ -58,6 +58,19 @@ KINKS = {
         lambda x: sg.switch(KEPT, sg.norm(x, axis=1), 0), [[3.0, 4.0], [INF, 1.0]], [[0.6, 0.8], [0, 0]]),
     "nor from the one row there is": (
         lambda x: sg.switch(x[0] > 0, sg.norm(x), 0), [-INF, 1.0], [0, 0]),
+    "nothing of rows that a choice leaves out": (
+        lambda x: sg.switch(x.sum(axis=1, keepdims=True) > 0, x / x.sum(axis=1, keepdims=True), 0)[:, 0],
+        [[1.0, 3.0], [0.0, 0.0]], [[3 / 16, -1 / 16], [0, 0]]),
+    "nothing of everything, by one choice": (
+        lambda x: sg.switch(x.sum() > 0, x / x.sum(), 0), [0.0, 0.0], [0, 0]),
+    "nothing of a product, by one choice": (
+        lambda x: sg.switch(x.sum() > 0, (x / x.sum()) @ np.ones((2, 3)), 0), [0.0, 0.0], [0, 0]),
+    "nothing of a softmax of nothing": (
+        lambda x: sg.switch(sg.any(x > -INF, axis=1, keepdims=True), sg.nn.softmax(x, axis=1), 0)[:, 0],
+        [[0.0, 0.0], [-INF, -INF]], [[0.25, -0.25], [0, 0]]),
+    "nothing of a log_softmax of nothing": (
+        lambda x: sg.switch(x > -INF, sg.nn.log_softmax(x, axis=1), 0)[:, 0],
+        [[0.0, 0.0], [-INF, -INF]], [[0.5, -0.5], [0, 0]]),
     "nothing of what has none": (lambda x: sg.switch(x > 0, sg.zero_grad(x), 0), [-1.0, 1.0], [0, 0]),
     "log1p at -1": (sg.log1p, [-1.0, 0.0], [INF, 1]),
 }  # fmt: skip
