@@ -138,12 +138,18 @@ def _direction_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
     return [turn * across, -(turn * out)]
 
 
+def _beside(x: Expr, y: Expr, unit: Expr) -> Expr:
+    """x / unit, 1 or -1 if only x is infinite."""
+    alone = eq(expression.absolute(x), float("inf")) & (expression.absolute(y) < float("inf"))
+    return select(alone, expression.copysign(1, x), x / unit)
+
+
 @elementwise(grad=_direction_grad)
 def direction(x: Any, y: Any) -> Any:
-    """x / hypot(x, y), and 0 at 0: a side of the vector of length 1."""
+    """x / hypot(x, y), and 0 at 0: a side of the vector of length 1. Beside an infinite side a finite one is 0."""
     size = _size(x, y)
     unit = select(eq(size, 0), expression.const(1, size.dtype), size)
-    p, q = x / unit, y / unit
+    p, q = _beside(x, y, unit), _beside(y, x, unit)
     return select(eq(size, 0), x, p / expression.sqrt(p * p + q * q))
 
 

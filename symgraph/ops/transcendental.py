@@ -249,9 +249,9 @@ def xlogx(x: Any) -> Any:
     return select(expression.eq(x, 0), expression.const(0, x.dtype), x * expression.log(x))
 
 
-def _unless_zero(x: Expr, value: Expr) -> Expr:
-    """x*value, and 0 where x is 0."""
-    return select(expression.eq(x, 0), expression.const(0, x.dtype), x * value)
+def _unless_zero(x: Expr, y: Expr, value: Expr) -> Expr:
+    """x*value, and 0 where x is 0; ``value`` is of ``y``, whose NaN stays."""
+    return select(expression.eq(x, 0) & expression.eq(y, y), expression.const(0, x.dtype), x * value)
 
 
 @elementwise(
@@ -260,8 +260,8 @@ def _unless_zero(x: Expr, value: Expr) -> Expr:
     ]
 )  # fmt: skip
 def xlogy0(x: Any, y: Any) -> Any:
-    """x*log(y), and 0 where x is 0."""
-    return _unless_zero(x, expression.log(y))
+    """x*log(y), and 0 where x is 0; a NaN stays a NaN."""
+    return _unless_zero(x, y, expression.log(y))
 
 
 @elementwise(
@@ -270,14 +270,14 @@ def xlogy0(x: Any, y: Any) -> Any:
     ]
 )  # fmt: skip
 def xlog1py0(x: Any, y: Any) -> Any:
-    """x*log(1 + y), and 0 where x is 0; accurate for y near 0."""
-    return _unless_zero(x, expression.log1p(y))
+    """x*log(1 + y), and 0 where x is 0; accurate for y near 0, and a NaN stays a NaN."""
+    return _unless_zero(x, y, expression.log1p(y))
 
 
 @elementwise(grad=lambda g, x, y, out: [switch(eq(x, 0) & eq(y, -np.inf), 0, g * y), g * x])
 def times_log0(x: Any, y: Any) -> Any:
     """x*y, and 0 where x is 0: ``y`` is the logarithm of what ``xlogy0`` would take."""
-    return _unless_zero(x, y)
+    return _unless_zero(x, y, y)
 
 
 for _op in (exp, log, sqrt, sin, cos, tan, sinh, cosh, tanh):

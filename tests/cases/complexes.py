@@ -49,6 +49,11 @@ def _void(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([np.inf, np.inf, 0.0, 1.0], dtype), np.array([0.0, -0.0, 0.0, -0.0], dtype)]
 
 
+def _infinite_sides(rng: np.random.Generator, dtype: str) -> Arrays:
+    x, y = [np.inf, -np.inf, 3.0, np.inf, np.inf], [0.0, 3.0, -np.inf, np.inf, np.nan]
+    return [np.array(x, dtype), np.array(y, dtype)]
+
+
 def _times(name: str, f: object, ulp: float) -> list[Case]:
     def whole(x: mpmath.mpf, y: mpmath.mpf) -> mpmath.mpf:
         return y * getattr(mpmath, str(f))(x)
@@ -104,6 +109,7 @@ CASES: dict[str, list[Case]] = {
              lambda x, y: np.array([0.0, -0.0, 1.0, 0.0])),
         Case(OPS["direction"], lambda rng, d: [np.full(2, np.finfo(d).max), np.array([np.finfo(d).max, 1.0], d)],
              lambda x, y: np.array([np.sqrt(0.5), 1.0])),
+        case(OPS["direction"], _infinite_sides, lambda x, y: np.array([1.0, -1.0, 0.0, np.nan, np.nan])),
     ],
     "real_sqrt": [
         Case(OPS["real_sqrt"], pairs([WIDE], OFF_ZERO), by_mpmath(lambda x, y: _root(x, y).real), (0, 1), 8.0)

@@ -286,6 +286,10 @@ def _log1mexp(x: Any) -> Any:
     return np.where(x > -0.7, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
 
 
+def _beside_nan(rng: np.random.Generator, dtype: str) -> Arrays:
+    return [np.array([0.0, -0.0, 1.0, np.nan, np.nan], dtype), np.array([np.nan, np.nan, np.nan, 0.0, 1.0], dtype)]
+
+
 def _xlogx(x: Any) -> Any:
     return special.xlogy(x, x)
 
@@ -373,14 +377,17 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "xlogy0": [
         case(T.xlogy0, pairs([WIDE], [POSITIVE]), special.xlogy, (0, 1)),
         case(T.xlogy0, lambda rng, d: [np.zeros(3, d), np.array([0.0, 1.0, -1.0], d)], lambda x, y: np.zeros(3)),
+        case(T.xlogy0, _beside_nan, special.xlogy),
     ],
     "xlog1py0": [
         case(T.xlog1py0, pairs([WIDE], [(-0.7, 3.0)]), special.xlog1py, (0, 1)),
         case(T.xlog1py0, lambda rng, d: [np.zeros(3, d), np.array([-1.0, 1.0, -3.0], d)], lambda x, y: np.zeros(3)),
+        case(T.xlog1py0, _beside_nan, special.xlog1py),
     ],
     "times_log0": [
         case(T.times_log0, pairs([WIDE], [WIDE]), np.multiply, (0, 1)),
         case(T.times_log0, lambda rng, d: [np.zeros(2, d), np.array([-np.inf, 1.0], d)], lambda x, y: np.zeros(2)),
+        case(T.times_log0, _beside_nan, np.multiply),
     ],
     "logaddexp": [
         case(T.logaddexp, pairs([WIDE], [WIDE]), np.logaddexp, (0, 1)), case(T.logaddexp, special_pairs, np.logaddexp)

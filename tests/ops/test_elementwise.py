@@ -170,6 +170,25 @@ def test_gradients_at_kinks(build: Callable[..., Variable], expected: list[float
     np.testing.assert_allclose(slope(build, X), expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_round_to_decimals_whose_power_is_out_of_range_is_that_of_a_wider_float(dtype: str) -> None:
+    x, info = sg.vector("x", dtype), np.finfo(dtype)
+    most = int(np.log10(float(info.max)))
+    values = np.array([0.0, -0.0, 1.25, -0.1, np.pi, info.max, info.tiny, np.inf, -np.inf, np.nan], dtype)
+    values = np.append(values, info.smallest_subnormal)
+    wide = values.astype("longdouble")
+    for decimals in (most + 1, most + 3, 400):
+        power = np.longdouble(10) ** decimals
+        up, down = sg.round(x, decimals), sg.round(x, -decimals)
+        with np.errstate(all="ignore"):
+            fine = np.where(np.isfinite(wide), np.rint(wide * power) / power, wide).astype(dtype)
+            coarse = np.where(np.isfinite(wide), np.rint(wide / power) * power, wide).astype(dtype)
+        # two divisions round once each
+        np.testing.assert_array_max_ulp(evaluate([up], {x: values})[0], fine, 1)
+        np.testing.assert_array_equal(evaluate([down], {x: values})[0], coarse, strict=True)
+        assert (evaluate([sg.grad(up.sum(), x)], {x: values})[0] == 0).all()
+
+
 @pytest.mark.parametrize("decimals", [-3, -1, 0, 1, 3, 20])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
 def test_round_to_decimals_is_numpys(dtype: str, decimals: int) -> None:

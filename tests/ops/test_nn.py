@@ -147,6 +147,14 @@ def test_what_is_certain_costs_nothing_or_everything_and_has_a_slope(name, backe
         np.testing.assert_array_equal(g[:, k], slopes[k] if used in (None, k) else [0, 0, 0])
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_loss_hides_no_nan(backend):
+    p, y = sg.matrix("p"), sg.matrix("y")
+    losses = [nn.categorical_crossentropy(p, y), nn.categorical_crossentropy(nn.softmax(p), y),
+              nn.binary_crossentropy(p, y)[:, 0]]  # fmt: skip
+    assert np.isnan(sg.function([p, y], losses, backend=backend)([[NAN, 1.0]], [[0.0, 1.0]])).all()
+
+
 def test_a_class_that_is_masked_out_adds_nothing():
     x, y = sg.tensor("x", "float64", (1, 3)), np.array([[0.0, 1.0, 0.0]])
     loss = nn.categorical_crossentropy(nn.softmax(x), y).sum()
