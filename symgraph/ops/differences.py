@@ -15,9 +15,9 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr, const, select
 from symgraph.kinds import elementwise
-from symgraph.ops.elementwise import absolute, eq, sqr, switch
+from symgraph.ops.elementwise import absolute, eq, isinf, sqr, switch
 from symgraph.ops.special import horner
-from symgraph.ops.transcendental import cos, exp, expm1, hypot, share, sqrt, tanh
+from symgraph.ops.transcendental import cos, exp, expm1, hypot, share, sinh, sqrt, tanh
 
 __all__: list[str] = []
 
@@ -38,6 +38,17 @@ def log_step(x: Any, y: Any, d: Any) -> Any:
     ratio = d / expression.absolute(x)
     step = select(ratio < INF, expression.log1p(ratio), expression.log(y) - expression.log(x))
     return select(x < 0, const(float("nan"), x.dtype), step)
+
+
+def _arctan_step_grad(g: Any, x: Any, y: Any, d: Any, out: Any) -> list[Any]:
+    slope = d * (x / (1 + sqr(x)) / (1 + sqr(y)) + y / (1 + sqr(y)) / (1 + sqr(x)))
+    return [-(g * switch(isinf(x), 0, slope)), None, None]
+
+
+@elementwise(grad=_arctan_step_grad)
+def arctan_step(x: Any, y: Any, d: Any) -> Any:
+    """arctan(y) - arctan(x), where y - x is d > 0: the angle of the point (1 + x*y, d)."""
+    return expression.arctan2(d, 1 + x * y)
 
 
 @elementwise(grad=lambda g, x, y, d, out: [-(g * (out * (1 / x + 1 / y))), None, None])
@@ -133,7 +144,7 @@ def sin_over(x: Any) -> Any:
     return select(expression.absolute(x) < 1, horner(x * x, _SIN), expression.sin(x) / x)
 
 
-# ------------------------------------------------------------------------------------------------ beside the argument
+# ------------------------------------------------------------------------------------------------ beside a number
 
 _ARCTANH = tuple(1 / (2 * k + 3) for k in range(17, -1, -1))
 _EXP_REST = tuple(1 / math.factorial(k + 2) for k in range(17, -1, -1))
@@ -146,6 +157,13 @@ def log1p_minus(x: Any) -> Any:
     square = r * r
     near = r * (2 * square * horner(square, _ARCTANH) - x)
     return select(expression.absolute(x) < 0.5, near, expression.log1p(x) - x)
+
+
+@elementwise(grad=lambda g, x, y: [g * sinh(x)])
+def coshm1(x: Any) -> Any:
+    """cosh(x) - 1, by 2*sinh(x/2)²."""
+    half = expression.sinh(0.5 * x)
+    return 2 * half * half
 
 
 @elementwise(grad=lambda g, x, y: [g * expm1(x)])

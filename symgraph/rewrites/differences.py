@@ -40,7 +40,7 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class _Place:
-    """scale * f(value), where ``f`` is "sqrt", "log" or "inverse" and ``value`` is base + at."""
+    """scale * f(value), where ``f`` is "sqrt", "log", "arctan" or "inverse" and ``value`` is base + at."""
 
     f: str
     scale: float
@@ -54,21 +54,34 @@ def difference_of_close_values(node: Apply, owner: Owner) -> Variable | None:
     """sqrt(x + 1) - sqrt(x), log(x + 1) - log(x) and 1/x - 1/(x + 1) cancel for large x; written by the distance of the
     two places they do not."""
     y, x = (_place(v, owner) for v in node.inputs)
-    if x is None or y is None or (x.f, x.scale) != (y.f, y.scale) or x.base is not y.base:
+    if x is None or y is None or (x.f, x.scale) != (y.f, y.scale):
         return None
-    step = _step(x, y)
+    step = _step(x, y) if x.base is y.base else _step_of_inverses(x, y, owner)
     return step if step is not None and step.type == node.outputs[0].type else None
+
+
+def _step_of_inverses(x: _Place, y: _Place, owner: Owner) -> Variable | None:
+    """a/f - a/g where g - f is such a difference: 1/sqrt(x) - 1/sqrt(x + 1)."""
+    low, high = _place(x.value, owner), _place(y.value, owner)
+    if x.f != "inverse" or low is None or high is None or low.base is not high.base or low.f != high.f:
+        return None
+    step = _step(high, low) if low.scale == high.scale == 1 and low.f == "sqrt" else None
+    return None if step is None else make("true_div", make("true_div", _scaled(step, x.scale), x.value), y.value)
+
+
+def _scaled(v: Variable, scale: float) -> Variable:
+    return v if scale == 1 else make("mul", constant(scale, v.dtype), v)
 
 
 def _step(x: _Place, y: _Place) -> Variable | None:
     """The value at ``y`` minus that at ``x``."""
     if x.f == "inverse":
         return _made("inverse_step", x, y, x.scale * (x.at - y.at))
-    if x.f == "log" and y.at < x.at:
+    if x.f in ("log", "arctan") and y.at < x.at:
         back = _step(y, x)
         return None if back is None else make("neg", back)
     step = _made(f"{x.f}_step", x, y, y.at - x.at)
-    return step if step is None or x.scale == 1 else make("mul", constant(x.scale, step.dtype), step)
+    return None if step is None else _scaled(step, x.scale)
 
 
 def _made(op: str, x: _Place, y: _Place, number: float) -> Variable | None:
@@ -83,7 +96,7 @@ def _place(v: Variable, owner: Owner) -> _Place | None:
     if node is None or not is_float(v.dtype):
         return None
     match node.op.name:
-        case "sqrt" | "log":
+        case "sqrt" | "log" | "arctan":
             return _Place(node.op.name, 1.0, node.inputs[0], *_offset(node.inputs[0], owner))
         case "log1p":
             base, at = _offset(node.inputs[0], owner)

@@ -8,7 +8,7 @@ import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Owner, make
-from symgraph.pattern import Pattern, cos, log, log_prod, prod, sin, sqr, sqrt, xlogx
+from symgraph.pattern import Pattern, cos, cosh, coshm1, log, log_prod, prod, sin, sqr, sqrt, xlogx
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
@@ -93,6 +93,12 @@ def root_of_square(x: Pattern) -> Pair:
 def one_minus_cosine(x: Pattern) -> Pair:
     """1 - cos(x) cancels for small x; 2*sin(x/2)² keeps every digit."""
     return 1 - cos(x), 2 * sqr(sin(0.5 * x))
+
+
+@rule("stabilize")
+def cosh_minus_one(x: Pattern) -> Pair:
+    """cosh(x) - 1 is about x²/2 for small x, and cancels there."""
+    return cosh(x) - 1, coshm1(x)
 
 
 @rewriter("stabilize", "pow")

@@ -58,6 +58,11 @@ CASES: dict[str, list[Case]] = {
         case(lambda x: D.log_step(x, x + 1, 1.0), special_values,
              lambda x: np.where(x == np.inf, 0, np.log(x + 1) - np.log(x))),
     ],
+    "arctan_step": [
+        case(lambda x: D.arctan_step(x, x + 1, 1.0), floats((-3.0, -1.2), (-0.8, -0.6), POSITIVE, (10, 90)),
+             by_mpmath(lambda x: mpmath.atan2(1, 1 + x * (x + 1))), (0,)),
+        case(lambda x: D.arctan_step(x, x + 1, 1.0), special_values, lambda x: np.arctan(x + 1) - np.arctan(x)),
+    ],
     "inverse_step": [
         case(lambda x: D.inverse_step(x, x + 1, -1.0), floats(POSITIVE, (-0.8, -0.2), (-3.0, -1.2), (10, 100)),
              by_mpmath(lambda x: 1 / (x + 1) - 1 / x), (0,)),
@@ -84,6 +89,11 @@ CASES: dict[str, list[Case]] = {
              by_mpmath(lambda x: mpmath.log(1 + x) - x), (0,)),
         case(D.log1p_minus, floats((-0.01, 0.01)), by_mpmath(lambda x: mpmath.log(1 + x) - x)),
         case(D.log1p_minus, special_values, lambda x: np.log1p(x) - x),
+    ],
+    "coshm1": [
+        case(D.coshm1, floats((-3.0, -0.1), (0.1, 3.0)), by_mpmath(lambda x: mpmath.cosh(x) - 1), (0,)),
+        case(D.coshm1, floats((-0.01, 0.01)), by_mpmath(lambda x: mpmath.cosh(x) - 1)),
+        case(D.coshm1, special_values, lambda x: np.cosh(x) - 1),
     ],
     "expm1_minus": [
         case(D.expm1_minus, floats((-3.0, -0.1), (0.1, 3.0)), by_mpmath(lambda x: mpmath.expm1(x) - x), (0,)),

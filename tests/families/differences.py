@@ -64,6 +64,43 @@ INVERSES: dict[str, Spelling] = {
     "(3/x-3/(x+1))/3": lambda x: (3 / x - 3 / (x + 1)) / 3,
     "axis beside": apart(lambda x: 1 / x - 1 / (x + 1)),
 }
+INVERSE_ROOTS: dict[str, Spelling] = {
+    "1/sqrt(x)-1/sqrt(x+1)": lambda x: 1 / sqrt(x) - 1 / sqrt(x + 1),
+    "1/sqrt(x)-1/sqrt(1+x)": lambda x: 1 / sqrt(x) - 1 / sqrt(1 + x),
+    "-(1/sqrt(x+1)-1/sqrt(x))": lambda x: -(1 / sqrt(x + 1) - 1 / sqrt(x)),
+    "-1/sqrt(x+1)+1/sqrt(x)": lambda x: -1 / sqrt(x + 1) + 1 / sqrt(x),
+    "1/sqrt(x)+(-1/sqrt(x+1))": lambda x: 1 / sqrt(x) + (-(1 / sqrt(x + 1))),
+    "inv(sqrt(x))-inv(sqrt(x+1))": lambda x: sg.inv(sqrt(x)) - sg.inv(sqrt(x + 1)),
+    "sqrt(x)**-1-sqrt(x+1)**-1": lambda x: sqrt(x) ** -1 - sqrt(x + 1) ** -1,
+    "0-(...)": lambda x: 0 - (1 / sqrt(x + 1) - 1 / sqrt(x)),
+    "(2/sqrt(x)-2/sqrt(x+1))/2": lambda x: (2 / sqrt(x) - 2 / sqrt(x + 1)) / 2,
+    "(3/sqrt(x)-3/sqrt(x+1))/3": lambda x: (3 / sqrt(x) - 3 / sqrt(x + 1)) / 3,
+    "axis beside": apart(lambda x: 1 / sqrt(x) - 1 / sqrt(x + 1)),
+}
+ARCTANS: dict[str, Spelling] = {
+    "arctan(x+1)-arctan(x)": lambda x: sg.arctan(x + 1) - sg.arctan(x),
+    "arctan(1+x)-arctan(x)": lambda x: sg.arctan(1 + x) - sg.arctan(x),
+    "-(arctan(x)-arctan(x+1))": lambda x: -(sg.arctan(x) - sg.arctan(x + 1)),
+    "-arctan(x)+arctan(x+1)": lambda x: -sg.arctan(x) + sg.arctan(x + 1),
+    "arctan(x+1)+(-arctan(x))": lambda x: sg.arctan(x + 1) + (-sg.arctan(x)),
+    "0-(...)": lambda x: 0 - (sg.arctan(x) - sg.arctan(x + 1)),
+    "-1*(...)": lambda x: -1 * (sg.arctan(x) - sg.arctan(x + 1)),
+    "(2*arctan-2*arctan)/2": lambda x: (2 * sg.arctan(x + 1) - 2 * sg.arctan(x)) / 2,
+    "axis beside": apart(lambda x: sg.arctan(x + 1) - sg.arctan(x)),
+    "axis between": turned(same, lambda u: sg.arctan(u + 1) - sg.arctan(u)),
+}
+COSH_MINUS_ONE: dict[str, Spelling] = {
+    "cosh(x)-1": lambda x: sg.cosh(x) - 1,
+    "-1+cosh(x)": lambda x: -1 + sg.cosh(x),
+    "-(1-cosh(x))": lambda x: -(1 - sg.cosh(x)),
+    "cosh(-x)-1": lambda x: sg.cosh(-x) - 1,
+    "0-(1-cosh(x))": lambda x: 0 - (1 - sg.cosh(x)),
+    "(exp+exp)/2-1": lambda x: (e(x) + e(-x)) / 2 - 1,
+    "0.5*(exp+exp)-1": lambda x: 0.5 * (e(-x) + e(x)) - 1,
+    "(2*cosh(x)-2)/2": lambda x: (2 * sg.cosh(x) - 2) / 2,
+    "axis beside": apart(lambda x: sg.cosh(x) - 1),
+    "axis between": turned(sg.cosh, lambda u: u - 1),
+}
 ROOT_BESIDE_ONE: dict[str, Spelling] = {
     "sqrt(1+x)-1": lambda x: sqrt(1 + x) - 1,
     "sqrt(x+1)-1": lambda x: sqrt(x + 1) - 1,
@@ -222,6 +259,17 @@ FAMILIES = {
     "1/x-1/(x+1)": Family(
         lambda v: 1 / (v * (v + 1)), INVERSES, points([v for v in REAL if v != -1] + HUGE[-4:]),
         at(zero=(INF, -INF), low=(0, 0), high=(0, 0)),
+    ),
+    "1/sqrt(x)-1/sqrt(x+1)": Family(
+        lambda v: 1 / (mp.sqrt(v) * mp.sqrt(v + 1) * (mp.sqrt(v) + mp.sqrt(v + 1))), INVERSE_ROOTS,
+        points([*POSITIVE, *HUGE[-4:]]), at(zero=(INF, -INF), high=(0, 0)),
+    ),
+    "arctan(x+1)-arctan(x)": Family(
+        lambda v: mp.atan2(1, 1 + v * (v + 1)), ARCTANS, points(REAL + HUGE[-4:]), at(low=(0, 0), high=(0, 0)),
+        conditioned=True,
+    ),
+    "cosh(x)-1": Family(
+        lambda v: 2 * mp.sinh(v / 2) ** 2, COSH_MINUS_ONE, ELEMENTS, at(zero=(0, 0), low=(INF, -INF), high=(INF, INF)),
     ),
     "sqrt(1+x)-1": Family(
         lambda v: v / (mp.sqrt(1 + v) + 1), ROOT_BESIDE_ONE, points([v for v in REAL if v > -1] + HUGE[-4:]),
