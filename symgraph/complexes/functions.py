@@ -16,7 +16,10 @@ from symgraph.complexes.arithmetic import inv, mul, scaled
 from symgraph.complexes.rules import is_real, of_parts
 from symgraph.complexes.scalars import (
     cosh_times,
+    exp2_times,
     exp_times,
+    expm1_times,
+    imag_arctanh,
     imag_sqrt,
     log1p_hypot,
     log_hypot,
@@ -41,15 +44,15 @@ def exp(z: Parts) -> Parts:
 
 @of_parts(tr.exp2)
 def _exp2(z: Parts) -> Parts:
-    turn, size = ew.mul(z.im, tr.LN2), tr.exp2(z.re)
-    return Parts(ew.mul(size, tr.cos(turn)), ew.mul(size, tr.sin(turn)))
+    turn = ew.mul(z.im, tr.LN2)
+    return Parts(exp2_times(z.re, tr.cos(turn)), exp2_times(z.re, tr.sin(turn)))
 
 
 @of_parts(tr.expm1)
 def _expm1(z: Parts) -> Parts:
     """Accurate near 0: expm1(re)*cos(im) - 2*sin(im/2)**2 in the real part."""
     half = tr.sin(ew.mul(z.im, 0.5))
-    re = ew.sub(ew.mul(tr.expm1(z.re), tr.cos(z.im)), ew.mul(2, ew.sqr(half)))
+    re = ew.sub(expm1_times(z.re, tr.cos(z.im)), ew.mul(2, ew.sqr(half)))
     return Parts(re, exp_times(z.re, tr.sin(z.im)))
 
 
@@ -89,8 +92,7 @@ def power(x: Parts, y: Parts) -> Parts:
     if n is not None:
         return _by_squaring(x, n, y)
     spiral = exp(mul(y, log(x)))
-    falls = ew.and_(ew.lt(0, y.re), ew.eq(y.im, 0))
-    at_zero = ew.switch(falls, constant(0, x.re.dtype), math.nan)
+    at_zero = ew.switch(ew.lt(0, y.re), constant(0, x.re.dtype), math.nan)
     base_is_zero = ew.and_(ew.eq(x.re, 0), ew.eq(x.im, 0))
     is_zeroth = ew.and_(ew.eq(y.re, 0), ew.eq(y.im, 0))
     return Parts(
@@ -205,8 +207,7 @@ def _arccosh(z: Parts) -> Parts:
 @of_parts(tr.arctanh)
 def arctanh(z: Parts) -> Parts:
     """(log(1 + z) - log(1 - z)) / 2."""
-    more, less = tr.arctan2(z.im, ew.add(1, z.re)), tr.arctan2(ew.neg(z.im), ew.sub(1, z.re))
-    return Parts(real_arctanh(z.re, z.im), ew.mul(0.5, ew.sub(more, less)))
+    return Parts(real_arctanh(z.re, z.im), imag_arctanh(z.re, z.im))
 
 
 @of_parts(tr.arctan)

@@ -10,9 +10,7 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr, eq, rare, select
 from symgraph.kinds import elementwise
-from symgraph.ops.elementwise import eq as equal
-from symgraph.ops.elementwise import switch
-from symgraph.ops.transcendental import hypot
+from symgraph.ops.transcendental import LN2, hypot, share
 
 
 def _size(x: Expr, y: Expr) -> Expr:
@@ -67,19 +65,27 @@ def _highest(dtype: str) -> float:
     return float(math.floor(math.log(float(np.finfo(dtype).max))))
 
 
-def _past(size: Expr, y: Expr, share: float) -> Expr:
-    """share * y * exp(size), where the exponential overflows."""
+def _past(size: Expr, y: Expr, factor: float) -> Expr:
+    """factor * y * exp(size), where the exponential overflows."""
     high = _highest(size.dtype)
-    return (y * expression.exp(size - high)) * (share * math.exp(high))
+    return (y * expression.exp(size - high)) * (factor * math.exp(high))
 
 
 def _is_void(x: Expr, y: Expr) -> Expr:
-    """Whether a function that is infinite (or unknown) is multiplied by 0."""
-    return eq(y, 0) & ~(expression.absolute(x) < float("inf"))
+    """Whether an exponential that may overflow (or is unknown) is multiplied by 0."""
+    return eq(y, 0) & ~(expression.absolute(x) <= _highest(x.dtype))
 
 
 def _exp_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
     return [g * out, exp_times(x, g)]
+
+
+def _exp2_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    return [g * (out * LN2), exp2_times(x, g)]
+
+
+def _expm1_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    return [exp_times(x, g * y), expm1_times(x, g)]
 
 
 def _cosh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
@@ -94,6 +100,21 @@ def _sinh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
 def exp_times(x: Any, y: Any) -> Any:
     """y * exp(x), finite where only the exponential overflows; 0 for y = 0."""
     found = rare(x > _highest(x.dtype), _past(x, y, 1.0), y * expression.exp(x))
+    return select(_is_void(x, y), y, found)
+
+
+@elementwise(grad=_exp2_grad)
+def exp2_times(x: Any, y: Any) -> Any:
+    """y * 2**x, finite where only the power overflows; 0 for y = 0."""
+    high = float(np.finfo(x.dtype).maxexp - 1)
+    found = rare(x > high, (y * expression.exp2(x - high)) * 2.0**high, y * expression.exp2(x))
+    return select(_is_void(x, y), y, found)
+
+
+@elementwise(grad=_expm1_grad)
+def expm1_times(x: Any, y: Any) -> Any:
+    """y * expm1(x), finite where only expm1 overflows; 0 for y = 0."""
+    found = rare(x > _highest(x.dtype), _past(x, y, 1.0), y * expression.expm1(x))
     return select(_is_void(x, y), y, found)
 
 
@@ -121,11 +142,7 @@ def _is_infinite(x: Expr, y: Expr) -> Expr:
     return eq(expression.absolute(x), float("inf")) | eq(expression.absolute(y), float("inf"))
 
 
-def _share(side: Any, length: Any) -> Any:
-    return switch(equal(length, 0), 0, side / length)
-
-
-@elementwise(commutes=True, grad=lambda g, x, y, out: [g * _share(x, out), g * _share(y, out)])
+@elementwise(commutes=True, grad=lambda g, x, y, out: [g * share(x, out), g * share(y, out)])
 def magnitude(x: Any, y: Any) -> Any:
     """hypot(x, y), infinite if one of them is, even beside a NaN, as in C; its gradient at 0 is 0."""
     return select(_is_infinite(x, y), expression.const(float("inf"), x.dtype), hypot(x, y))
@@ -134,7 +151,7 @@ def magnitude(x: Any, y: Any) -> Any:
 def _direction_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
     """Only a turn changes the direction: (y, -x) * y / hypot(x, y)**3."""
     across = direction(y, x)
-    turn = g * _share(across, magnitude(x, y))
+    turn = g * share(across, magnitude(x, y))
     return [turn * across, -(turn * out)]
 
 
@@ -179,18 +196,42 @@ def log1p_hypot(x: Any, y: Any) -> Any:
     return select(_size(x, y) < 0.5, near, log_hypot(1 + x, y))
 
 
-def _arctanh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
-    """The derivative is 1 / ((1 - z)*(1 + z))."""
-    c, d = (1 - x) * (1 + x) + y * y, -2 * x * y
-    return [quotient(g, 0, c, d), quotient(0, g, c, d)]
+def _arctanh_slope(g: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """The parts of g / (1 - z) / (1 + z)."""
+    a, b = quotient(g, 0, 1 - x, -y), quotient(0, -g, 1 - x, -y)
+    return quotient(a, b, 1 + x, y), quotient(b, -a, 1 + x, y)
 
 
-@elementwise(grad=_arctanh_grad)
+def _real_arctanh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    re, im = _arctanh_slope(g, x, y)
+    return [re, -im]
+
+
+def _imag_arctanh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    re, im = _arctanh_slope(g, x, y)
+    return [im, re]
+
+
+@elementwise(grad=_real_arctanh_grad)
 def real_arctanh(x: Any, y: Any) -> Any:
-    """The real part of arctanh(x + iy): log(|1 + z| / |1 - z|), whose squares differ by 4*x."""
+    """The real part of arctanh(x + iy): log(|1 + z| / |1 - z|), whose squares differ by 4*x.
+
+    Nearer to 1 than the spacing of numbers, 1 - z is -iy, and the quotient of the squares may overflow.
+    """
     size = expression.absolute(x)
-    ratio = 4 * size / ((1 - size) * (1 - size) + y * y)
-    return expression.copysign(0.25 * expression.log1p(ratio), x)
+    p, q = expression.absolute(1 - size), expression.absolute(y)
+    longer, shorter = expression.maximum(p, q), expression.minimum(p, q)
+    slope = shorter / longer
+    ratio = 4 * (size / longer / (1 + slope * slope) / longer)
+    near = 0.5 * (LN2 - expression.log(longer))
+    found = rare(longer < float(np.finfo(size.dtype).eps) / 4, near, 0.25 * expression.log1p(ratio))
+    return expression.copysign(found, x)
+
+
+@elementwise(grad=_imag_arctanh_grad)
+def imag_arctanh(x: Any, y: Any) -> Any:
+    """The imaginary part of arctanh(x + iy): half of what 1 + z and 1 - z differ in by their angles."""
+    return 0.5 * (expression.arctan2(y, 1 + x) - expression.arctan2(-y, 1 - x))
 
 
 def _root(x: Expr, y: Expr) -> Expr:

@@ -39,9 +39,9 @@ def _quotient(a: mpmath.mpf, b: mpmath.mpf, c: mpmath.mpf, d: mpmath.mpf) -> mpm
     return (mpmath.mpc(a, b) / mpmath.mpc(c, d)).real
 
 
-def _beyond(rng: np.random.Generator, dtype: str) -> Arrays:
+def _beyond(rng: np.random.Generator, dtype: str, log: np.ufunc = np.log) -> Arrays:
     """Arguments whose exponential overflows, with factors that bring it back."""
-    top = float(np.log(np.finfo(dtype).max))
+    top = float(log(np.finfo(dtype).max))
     return [(top + rng.uniform(*PAST, 5)).astype(dtype), (rng.uniform(0.5, 1.0, 5) * 1e-2).astype(dtype)]
 
 
@@ -77,6 +77,13 @@ CASES: dict[str, list[Case]] = {
         case(OPS["quotient"], _by_zero, lambda a, b, c, d: a / c),
     ],
     "exp_times": _times("exp_times", "exp", 8.0),
+    "expm1_times": _times("expm1_times", "expm1", 8.0),
+    "exp2_times": [
+        case(OPS["exp2_times"], pairs(OFF_ZERO, OFF_ZERO), lambda x, y: y * np.exp2(x), (0, 1)),
+        Case(OPS["exp2_times"], lambda rng, d: _beyond(rng, d, np.log2),
+             by_mpmath(lambda x, y: y * mpmath.power(2, x))),
+        case(OPS["exp2_times"], _void, lambda x, y: y),
+    ],
     "cosh_times": _times("cosh_times", "cosh", 8.0),
     "sinh_times": _times("sinh_times", "sinh", 8.0),
     "log_hypot": [
@@ -98,6 +105,10 @@ CASES: dict[str, list[Case]] = {
         Case(OPS["real_arctanh"], lambda rng, d: [np.array([1e-3, -1e-3, 1.0, 0.0], d), np.array([1.0, 0, 0.1, 2], d)],
              by_mpmath(lambda x, y: mpmath.atanh(mpmath.mpc(x, y)).real), (), 8.0),
         case(OPS["real_arctanh"], lambda rng, d: [np.zeros(2, d), np.array([0.5, -2.0], d)], lambda x, y: x, (0, 1)),
+    ],
+    "imag_arctanh": [
+        Case(OPS["imag_arctanh"], pairs(OFF_ZERO, OFF_ZERO),
+             by_mpmath(lambda x, y: mpmath.atanh(mpmath.mpc(x, y)).imag), (0, 1), 8.0),
     ],
     "magnitude": [
         case(OPS["magnitude"], pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),

@@ -208,6 +208,11 @@ def test_arithmetic_on_special_values_is_numpys():
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
 def test_powers_at_zero(backend):
     z, w = sg.zvector("z"), sg.zvector("w")
-    base, exponent = np.array([0, 0, 0, 2], complex), np.array([0, 2, 1 + 0j, 0], complex)
-    found = sg.function([z, w], z**w, backend=backend)(base, exponent)
-    assert np.array_equal(found, [1, 0, 0, 1])
+    exponents = np.array([complex(a, b) for a in (0, 0.5, 2, -1, np.inf, np.nan) for b in (0, -2, np.nan)])
+    base = np.repeat([0, complex(-0.0, 0), 2], len(exponents))
+    given = base, np.tile(exponents, 3)
+    with np.errstate(all="ignore"):
+        found, expected = sg.function([z, w], z**w, backend=backend)(*given), np.power(*given)
+    at_zero = base == 0
+    assert np.array_equal(found[at_zero], expected[at_zero], equal_nan=True)
+    assert (found[given[1] == 0] == 1).all()
