@@ -193,7 +193,7 @@ class Function:
         self._takers = [i for i in declared for _ in range(1 + is_complex(i.variable.dtype))]
         self._prelude = prelude(task.results)
         # what the host reads to find a program it must have
-        by_host = set(self._prelude.inputs)
+        by_host = set(self._prelude.by_value)
         there: Tensors = partial(tensor_of, backend)
         self._tensors = [nowhere if i.variable in by_host or is_complex(i.variable.dtype) else there for i in declared]
         self._preludes: dict[Any, Prelude] = {}

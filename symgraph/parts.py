@@ -104,7 +104,7 @@ class ComplexShared(SharedVariable):
         return self.both[0].extents
 
     def set_value(self, value: object, borrow: bool = False) -> None:
-        """Replace the value; it must fit the type.
+        """Replace the value; it must fit the type, and be on the host.
 
         Raises
         ------

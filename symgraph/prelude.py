@@ -40,10 +40,14 @@ def from_values(sizes: Sequence[Variable]) -> list[Variable]:
 
 
 def _reads_a_value(v: Variable) -> bool:
-    shapes = [n.outputs[0] for n in toposort([v]) if n.op is OPS["shape_of"]]
-    below = toposort([v], shapes)
-    read = {i for node in below for i in node.inputs if i not in set(shapes)} | {v}
-    return any(i.owner is None and not isinstance(i, Constant) for i in read)
+    return bool(_values_read([v], [n.outputs[0] for n in toposort([v]) if n.op is OPS["shape_of"]]))
+
+
+def _values_read(outputs: Sequence[Variable], shapes: Sequence[Variable]) -> list[Variable]:
+    """What has no owner and is read, but for what only ``shapes`` come from."""
+    given = set(shapes)
+    read = dict.fromkeys([*[i for node in toposort(outputs, shapes) for i in node.inputs], *outputs])
+    return [v for v in read if v.owner is None and v not in given and not isinstance(v, Constant)]
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class Prelude:
     sizes: tuple[Variable, ...]
     inputs: tuple[Variable, ...]
     stand_ins: tuple[Variable, ...]
+
+    @property
+    def by_value(self) -> list[Variable]:
+        """Those of ``inputs`` that may be read at a call, not for their extents alone, which are known by then."""
+        shapes = [n.outputs[0] for n in toposort(self.sizes) if n.op is OPS["shape_of"] and n.inputs[0].owner is None]
+        return _values_read(self.sizes, shapes)
 
     def on(self, types: Mapping[Variable, TensorType], stable: Rewriting) -> Prelude:
         """The same for inputs of these types: what followed from shapes is a number, integers are what is left.

@@ -83,9 +83,10 @@ class SharedVariable(Variable):
         self._value, self.away = _ELSEWHERE, away
 
     def set_value(self, value: object, borrow: bool = False) -> None:
-        """Replace the value; it must fit the type. What has the value copies a tensor that is on the same device.
+        """Replace the value; it must fit the type.
 
-        With ``borrow=True`` the array or tensor itself may become the storage, which updates write to.
+        A tensor may be on the device that has the value (as it does once a function ran there), which copies it. With
+        ``borrow=True`` the array or tensor itself may become the storage, which updates write to.
 
         Raises
         ------

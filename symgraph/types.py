@@ -175,7 +175,10 @@ def as_array(value: Any) -> np.ndarray:
     try:
         return np.from_dlpack(value)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise DTypeError(f"a tensor cannot become an array: {error}\ncopy it to the host first") from error
+        raise DTypeError(
+            f"a tensor cannot become an array: {error}\ncopy it to the host first: on a GPU may be real arguments"
+            " that decide no extents, and new values of real shared variables that a function used there"
+        ) from error
 
 
 @dataclass(frozen=True)

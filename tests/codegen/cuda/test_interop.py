@@ -244,6 +244,39 @@ def test_what_decides_extents_must_be_on_the_host():
         f(Tensor(np.array(3)))
 
 
+@pytest.mark.parametrize("build", [lambda x, n: x[:n], lambda x, n: (x * 2)[n::-1], lambda x, n: x.T[:, n:]])
+def test_what_gives_the_host_extents_alone_may_be_on_the_device(build):
+    x, n = sg.fmatrix("x"), sg.lscalar("n")
+    f, here = (sg.function([x, n], build(x, n) + 1, backend=backend) for backend in ("cuda", "llvm"))
+    a = np.arange(12, dtype=F).reshape(4, 3)
+    for k in (2, 1):
+        assert np.array_equal(f(Tensor(a), k), here(a, k)) and np.array_equal(f(Tensor(a[1:]), k), here(a[1:], k))
+
+
+def test_what_the_host_counts_must_be_there():
+    x, n = sg.fvector("x"), sg.lscalar("n")
+    for y in (x[x > 0], x[x > 0][:n], x[: x.sum().astype("int64")]):
+        f = sg.function([x, n], y, on_unused_input="ignore")
+        f(np.ones(3, F), 2)
+        with pytest.raises(sg.DTypeError, match="copy it to the host first: .* decide no extents"):
+            f(Tensor(np.ones(3, F)), 2)
+
+
+def test_complex_tensors_and_values_of_variables_that_were_never_there_must_be_on_the_host():
+    z, s = sg.cvector("z"), shared(1, 2)
+    w = sg.shared(np.ones(2, "complex64"))
+    f = sg.function([z], z * w * s, updates=[(w, w + z)])
+    a = Tensor(np.ones(2, "complex64"))
+    with pytest.raises(sg.DTypeError, match="on a GPU may be real arguments"):
+        f(a)
+    with pytest.raises(sg.DTypeError, match="values of real shared variables that a function used there"):
+        s.set_value(Tensor(np.ones(2, F)))
+    f(np.ones(2, "complex64"))
+    s.set_value(Tensor(np.ones(2, F)))
+    with pytest.raises(sg.DTypeError, match="values of real shared variables that a function used there"):
+        w.set_value(a)
+
+
 def test_a_processor_takes_no_tensor_of_a_device():
     x = sg.fvector("x")
     with pytest.raises(sg.DTypeError, match="copy it to the host first"):
