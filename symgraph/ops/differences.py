@@ -1,8 +1,9 @@
 """Differences that would cancel, in values or in slopes, written by what makes them: nothing is subtracted that is
 nearly equal.
 
-Rules alone make these ops (``symgraph.rewrites.differences``). Two places whose distance is known move together, so the
-slope by both is given to the first.
+Rules alone make these ops (``symgraph.rewrites.differences``). Two places whose distance is known move together: the
+slope by both is given to the first, as a formula that is true of any two. Where the distance is not seen any more,
+since one of them is held still or replaced, another rule takes the op for the plain difference that it is.
 """
 
 from __future__ import annotations
@@ -26,13 +27,27 @@ INF = float("inf")
 # ------------------------------------------------------------------------------------------------ two places
 
 
+@elementwise(grad=lambda g, x, y, d, out: [None, None, None])
+def identity_step(x: Any, y: Any, d: Any) -> Any:
+    """y - x, which is d."""
+    return d
+
+
 @elementwise(grad=lambda g, x, y, d, out: [-(g * (0.5 * (out / sqrt(x)) / sqrt(y))), None, None])
 def sqrt_step(x: Any, y: Any, d: Any) -> Any:
     """sqrt(y) - sqrt(x), where y - x is d, not 0."""
     return d / (expression.sqrt(y) + expression.sqrt(x))
 
 
-@elementwise(grad=lambda g, x, y, d, out: [-(g * (d / x / y)), None, None])
+@elementwise(grad=lambda g, x, y, d, a, out: [-(g * (out * (1 / x + 1 / y))), None, None, None])
+def inverse_step(x: Any, y: Any, d: Any, a: Any) -> Any:
+    """a/y - a/x, where y - x is d: -a*d / (x*y), by the larger place first, so that no quotient overflows on the
+    way."""
+    lower = expression.absolute(x) < expression.absolute(y)
+    return -(a * d) / select(lower, y, x) / select(lower, x, y)
+
+
+@elementwise(grad=lambda g, x, y, d, out: [g * inverse_step(x, y, d, 1), None, None])
 def log_step(x: Any, y: Any, d: Any) -> Any:
     """log(y) - log(x), where y - x is d > 0: log1p(d / x), and the difference itself where that ratio overflows."""
     ratio = d / expression.absolute(x)
@@ -41,7 +56,7 @@ def log_step(x: Any, y: Any, d: Any) -> Any:
 
 
 def _arctan_step_grad(g: Any, x: Any, y: Any, d: Any, out: Any) -> list[Any]:
-    slope = d * (x / (1 + sqr(x)) / (1 + sqr(y)) + y / (1 + sqr(y)) / (1 + sqr(x)))
+    slope = identity_step(x, y, d) * (x / (1 + sqr(x)) / (1 + sqr(y)) + y / (1 + sqr(y)) / (1 + sqr(x)))
     return [-(g * switch(isinf(x), 0, slope)), None, None]
 
 
@@ -49,14 +64,6 @@ def _arctan_step_grad(g: Any, x: Any, y: Any, d: Any, out: Any) -> list[Any]:
 def arctan_step(x: Any, y: Any, d: Any) -> Any:
     """arctan(y) - arctan(x), where y - x is d > 0: the angle of the point (1 + x*y, d)."""
     return expression.arctan2(d, 1 + x * y)
-
-
-@elementwise(grad=lambda g, x, y, d, out: [-(g * (out * (1 / x + 1 / y))), None, None])
-def inverse_step(x: Any, y: Any, d: Any) -> Any:
-    """a/y - a/x, where d is a*(x - y): d / (x*y), by the larger place first, so that no quotient overflows on the
-    way."""
-    lower = expression.absolute(x) < expression.absolute(y)
-    return d / select(lower, y, x) / select(lower, x, y)
 
 
 # ------------------------------------------------------------------------------------------------ a root and its part
@@ -75,7 +82,13 @@ def shifted_root(x: Any, y: Any) -> Any:
     return _root(x, y)
 
 
-@elementwise(grad=lambda g, x, y, out: [-(g * (out / shifted_root(x, y))), g * (0.5 / shifted_root(x, y))])
+def _root_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    """By x out/root, negated, of which out may overflow where x < 0."""
+    root = shifted_root(x, y)
+    return [-(g * switch(x < 0, 1 - x / root, out / root)), g * (0.5 / root)]
+
+
+@elementwise(grad=_root_gap_grad)
 def root_gap(x: Any, y: Any) -> Any:
     """sqrt(x*x + y) - x; for x > 0, where that cancels, y / (sqrt(x*x + y) + x)."""
     root = _root(x, y)
@@ -83,9 +96,9 @@ def root_gap(x: Any, y: Any) -> Any:
 
 
 def _hypot_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
-    """By x out/hypot, negated, of which out may underflow; at 0, where the slope of hypot is 0, it is -1."""
+    """By x out/hypot, negated, of which out may be out of range; at 0, where the slope of hypot is 0, it is -1."""
     length = hypot(x, y)
-    part = switch(x > 0, y / length * (y / (length + x)), out / length)
+    part = switch(x > 0, y / length * (y / (length + x)), 1 - x / length)
     return [-(g * switch(eq(length, 0), 1, part)), g * share(y, length)]
 
 

@@ -7,6 +7,7 @@ it: sqrt(x² + 1) and x, or sqrt(b² - 4*a*c) and b in the roots of a quadratic 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from symgraph.pattern import (
     sinh,
     sinh_over,
 )
-from symgraph.rewrite import rewriter, rule
+from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
 from symgraph.types import is_float
 
@@ -40,13 +41,11 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class _Place:
-    """scale * f(value), where ``f`` is "sqrt", "log", "arctan" or "inverse" and ``value`` is base + at."""
+    """scale * f(value), where ``f`` is "sqrt", "log", "arctan" or "inverse"."""
 
     f: str
     scale: float
     value: Variable
-    base: Variable
-    at: float
 
 
 @rewriter("stabilize", "sub")
@@ -56,16 +55,17 @@ def difference_of_close_values(node: Apply, owner: Owner) -> Variable | None:
     y, x = (_place(v, owner) for v in node.inputs)
     if x is None or y is None or (x.f, x.scale) != (y.f, y.scale):
         return None
-    step = _step(x, y) if x.base is y.base else _step_of_inverses(x, y, owner)
+    step = _step(x, y, owner)
+    step = _step_of_inverses(x, y, owner) if step is None else step
     return step if step is not None and step.type == node.outputs[0].type else None
 
 
 def _step_of_inverses(x: _Place, y: _Place, owner: Owner) -> Variable | None:
     """a/f - a/g where g - f is such a difference: 1/sqrt(x) - 1/sqrt(x + 1)."""
     low, high = _place(x.value, owner), _place(y.value, owner)
-    if x.f != "inverse" or low is None or high is None or low.base is not high.base or low.f != high.f:
+    if x.f != "inverse" or low is None or high is None or not low.f == high.f == "sqrt":
         return None
-    step = _step(high, low) if low.scale == high.scale == 1 and low.f == "sqrt" else None
+    step = _step(high, low, owner) if low.scale == high.scale == 1 else None
     return None if step is None else make("true_div", make("true_div", _scaled(step, x.scale), x.value), y.value)
 
 
@@ -73,22 +73,45 @@ def _scaled(v: Variable, scale: float) -> Variable:
     return v if scale == 1 else make("mul", constant(scale, v.dtype), v)
 
 
-def _step(x: _Place, y: _Place) -> Variable | None:
+def _step(x: _Place, y: _Place, owner: Owner) -> Variable | None:
     """The value at ``y`` minus that at ``x``."""
+    distance = _distance(x.value, y.value, owner)
+    if distance is None:
+        return None
     if x.f == "inverse":
-        return _made("inverse_step", x, y, x.scale * (x.at - y.at))
-    if x.f in ("log", "arctan") and y.at < x.at:
-        back = _step(y, x)
+        a, length = _fitted(Fraction(x.scale), distance.dtype), Fraction(float(distance.data))
+        fits = a is not None and _fitted(Fraction(x.scale) * length, distance.dtype) is not None
+        return make("inverse_step", x.value, y.value, distance, a) if fits else None
+    if x.f in ("log", "arctan") and distance.data < 0:
+        back = _step(y, x, owner)
         return None if back is None else make("neg", back)
-    step = _made(f"{x.f}_step", x, y, y.at - x.at)
-    return None if step is None else _scaled(step, x.scale)
+    return _scaled(make(f"{x.f}_step", x.value, y.value, distance), x.scale)
 
 
-def _made(op: str, x: _Place, y: _Place, number: float) -> Variable | None:
-    """The op on both places and a number, if that is one of their dtype, and not 0."""
-    with np.errstate(over="ignore", under="ignore"):
-        fitted = np.asarray(number).astype(x.value.dtype)
-    return make(op, x.value, y.value, constant(fitted)) if fitted and np.isfinite(fitted) else None
+@rewriter("stabilize", "identity_step", "sqrt_step", "log_step", "arctan_step", "inverse_step")
+def step_of_unknown_length(node: Apply, owner: Owner) -> Variable | None:
+    """Of two places a known distance apart one may be replaced, or held still while the other moves: then it is the
+    difference of the values there, whatever these are."""
+    x, y, d, *scale = node.inputs
+    if _distance(x, y, owner) is d:
+        return None
+    if scale:
+        return make("sub", make("true_div", *scale, y), make("true_div", *scale, x))
+    f = node.op.name.removesuffix("_step")
+    return make("sub", make(f, y), make(f, x))
+
+
+def _distance(x: Variable, y: Variable, owner: Owner) -> Constant | None:
+    """y - x, if that is seen to be a number, one of their dtype, and not 0."""
+    (base, start), (other, end) = _offset(x, owner), _offset(y, owner)
+    return _fitted(end - start, x.dtype) if base is other else None
+
+
+def _fitted(number: Fraction, dtype: str) -> Constant | None:
+    """A number rounded to ``dtype``, if it stays one, and not 0."""
+    if abs(number) > Fraction(float(np.finfo(dtype).max)):
+        return None
+    return constant(np.asarray(float(number), dtype)) if np.asarray(float(number), dtype) else None
 
 
 def _place(v: Variable, owner: Owner) -> _Place | None:
@@ -97,17 +120,20 @@ def _place(v: Variable, owner: Owner) -> _Place | None:
         return None
     match node.op.name:
         case "sqrt" | "log" | "arctan":
-            return _Place(node.op.name, 1.0, node.inputs[0], *_offset(node.inputs[0], owner))
+            return _Place(node.op.name, 1.0, node.inputs[0])
         case "log1p":
-            base, at = _offset(node.inputs[0], owner)
-            return _Place("log", 1.0, make("add", 1, node.inputs[0]), base, at + 1)
+            value = make("add", 1, node.inputs[0])
+            settled = value.owner is not None and repaired(value.owner, owner) is None
+            return _Place("log", 1.0, value) if settled else None
         case "true_div":
-            scale, value = _number(node.inputs[0]), node.inputs[1]
-            return None if scale is None else _Place("inverse", scale, value, *_offset(value, owner))
+            scale = _number(node.inputs[0])
+            return None if scale is None else _Place("inverse", scale, node.inputs[1])
         case "mul":
             scale, value = next(((c, u) for u, v in _both_ways(node) if (c := _number(v)) is not None), (None, v))
             inner = None if scale is None else _place(value, owner)
-            return None if scale is None or inner is None else replace(inner, scale=scale * inner.scale)
+            if scale is None or inner is None or not np.isfinite(scale * inner.scale):
+                return None
+            return replace(inner, scale=scale * inner.scale)
     return None
 
 
@@ -117,18 +143,20 @@ def _both_ways(node: Apply) -> tuple[tuple[Variable, Variable], tuple[Variable, 
     return (x, y), (y, x)
 
 
-def _offset(v: Variable, owner: Owner) -> tuple[Variable, float]:
+def _offset(v: Variable, owner: Owner) -> tuple[Variable, Fraction]:
     """(u, c) where ``v`` is u + c, c a number."""
-    node = seen_through(v, owner)
-    if node is None or node.op.name not in ("add", "sub"):
-        return v, 0.0
-    x, y = node.inputs
-    first, second = _number(x), _number(y)
-    if second is not None:
-        return x, second if node.op.name == "add" else -second
-    if first is not None:
-        return y if node.op.name == "add" else make("neg", y), first
-    return v, 0.0
+    node, at, sign = seen_through(v, owner), Fraction(0), 1
+    while node is not None and node.op.name in ("add", "sub"):
+        x, y = node.inputs
+        flip = -1 if node.op.name == "sub" else 1
+        if (number := _number(y)) is not None:
+            v, at = x, at + sign * flip * Fraction(number)
+        elif (number := _number(x)) is not None:
+            v, at, sign = y, at + sign * Fraction(number), sign * flip
+        else:
+            break
+        node = seen_through(v, owner)
+    return v if sign > 0 else make("neg", v), at
 
 
 def _number(v: Variable) -> float | None:

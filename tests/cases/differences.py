@@ -45,6 +45,9 @@ def _hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 CASES: dict[str, list[Case]] = {
+    "identity_step": [
+        case(lambda x: D.identity_step(x, x + 1, 1.0), special_values, np.ones_like),
+    ],
     "sqrt_step": [
         case(lambda x: D.sqrt_step(x, x + 1, 1.0), floats(POSITIVE, (1e2, 1e4)),
              by_mpmath(lambda x: mpmath.sqrt(x + 1) - mpmath.sqrt(x)), (0,)),
@@ -64,9 +67,9 @@ CASES: dict[str, list[Case]] = {
         case(lambda x: D.arctan_step(x, x + 1, 1.0), special_values, lambda x: np.arctan(x + 1) - np.arctan(x)),
     ],
     "inverse_step": [
-        case(lambda x: D.inverse_step(x, x + 1, -1.0), floats(POSITIVE, (-0.8, -0.2), (-3.0, -1.2), (10, 100)),
+        case(lambda x: D.inverse_step(x, x + 1, 1.0, 1.0), floats(POSITIVE, (-0.8, -0.2), (-3.0, -1.2), (10, 100)),
              by_mpmath(lambda x: 1 / (x + 1) - 1 / x), (0,)),
-        case(lambda x: D.inverse_step(x, x + 1, -1.0), special_values, lambda x: 1 / (x + 1) - 1 / x),
+        case(lambda x: D.inverse_step(x, x + 1, 1.0, 1.0), special_values, lambda x: 1 / (x + 1) - 1 / x),
     ],
     "shifted_root": [
         case(D.shifted_root, pairs(OFF_ZERO, [POSITIVE]), lambda x, y: np.sqrt(x * x + y), (0, 1)),

@@ -15,6 +15,8 @@ from tests.families.several import LENGTHS
 
 e, log, sqrt, sigmoid = sg.exp, sg.log, sg.sqrt, sg.sigmoid
 INF = math.inf
+LOWEST = [-1.7e308, -3.3e38]
+"""Of which twice is out of range."""
 
 
 def same(x: Variable) -> Variable:
@@ -276,7 +278,8 @@ FAMILIES = {
         at(high=(INF, 0)),
     ),
     "sqrt(x*x+1)-x": Family(
-        lambda v: beside(v, mp.mpf(1)), ROOT_BESIDE_PART, points([*REAL, *HUGE[-4:], *[-v for v in HUGE[-4:]]]),
+        lambda v: beside(v, mp.mpf(1)), ROOT_BESIDE_PART,
+        points([*REAL, *HUGE[-4:], *[-v for v in HUGE[-4:]], *LOWEST]),
     ),
     "root of a quadratic equation": Family(
         lambda b, c: (mp.sqrt(b * b - 4 * c) - b) / 2, QUADRATIC,
@@ -284,7 +287,9 @@ FAMILIES = {
          (40.0, -1e-17), (-40.0, 1e-17)],
         conditioned=True,
     ),
-    "hypotenuse and side": Family(beside, BESIDE_HYPOTENUSE, LENGTHS, conditioned=True),
+    "hypotenuse and side": Family(
+        beside, BESIDE_HYPOTENUSE, [*LENGTHS, *[(v, 1.0) for v in LOWEST]], conditioned=True,
+    ),
     "arccosh": Family(
         mp.acosh, ARCCOSH, points([1.0, 1 + 2**-20, 1.5, 3.0, 40.0, 710.0, 1e4, 1e17, 1e170, INF]),
         {(1.0,): (0, [INF]), (INF,): (INF, [0])}, conditioned=True,
