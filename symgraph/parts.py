@@ -115,7 +115,7 @@ class ComplexShared(SharedVariable):
         new = parted(storage(given, self.type, label(self), borrow=True))
         with self._held():
             for part, array in zip(self.both, new, strict=True):
-                part.set_value(array, borrow=True)
+                part.keep(array)
 
     def __dlpack__(self, **options: Any) -> Any:
         """A copy of the value, for another library."""

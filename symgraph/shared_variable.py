@@ -99,9 +99,12 @@ class SharedVariable(Variable):
             if self.away is not None and self.away.receive(value, self.type, label(self), borrow):
                 self.version += 1
                 return
-        new = storage(value, self.type, label(self), borrow)
+        self.keep(storage(value, self.type, label(self), borrow))
+
+    def keep(self, value: np.ndarray) -> None:
+        """Let storage of this type be the value."""
         with self.lock:
-            self._value, self.away = new, None
+            self._value, self.away = value, None
             self.version += 1
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph import parts, shared_variable
 from symgraph.complexes import has_complex
 from symgraph.reference import evaluate
+from symgraph.types import storage
 
 BACKENDS = ["numpy", "llvm"]
 
@@ -122,6 +125,23 @@ def test_shared_variables_are_read_updated_and_set(backend, dtype):
         w.set_value(np.zeros(4, dtype))
     with pytest.raises(sg.UpdateError, match="complex"):
         sg.function([], [], updates={count: w.sum()})
+
+
+@pytest.mark.parametrize("allowed", range(3))
+def test_a_value_that_cannot_be_stored_leaves_no_half_of_it(allowed, monkeypatch):
+    w, calls = sg.shared(np.array([1 + 2j])), []
+
+    def short_of_memory(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) > allowed:
+            raise MemoryError
+        return storage(*arguments, **options)
+
+    for place in (parts, shared_variable):
+        monkeypatch.setattr(place, "storage", short_of_memory)
+    with suppress(MemoryError):
+        w.set_value(np.array([3 + 4j]), True)
+    assert complex(w.get_value()[0]) in (1 + 2j, 3 + 4j)
 
 
 def test_a_shared_variable_of_open_extents_and_updates_of_two_by_each_other():
