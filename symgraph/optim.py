@@ -15,11 +15,12 @@ from symgraph.coercion import convert
 from symgraph.errors import ArgumentError, layout
 from symgraph.gradient import grad
 from symgraph.graph import Variable, describe, in_code, label
+from symgraph.ops.complexes import squared_magnitude
 from symgraph.ops.transcendental import sqrt
 from symgraph.origin import here_excerpt
 from symgraph.parts import part_type, shared_variable
 from symgraph.shared_variable import SharedVariable
-from symgraph.types import TensorType, is_complex, real_of
+from symgraph.types import TensorType, real_of
 
 __all__ = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"]
 
@@ -54,13 +55,8 @@ def _slot(p: SharedVariable, name: str, type: TensorType | None = None) -> Any:
 
 
 def _squares(p: SharedVariable, name: str = "squares") -> Any:
-    """A shared variable for averages of ``_square``, at first 0."""
+    """A shared variable for averages of squared magnitudes (steps turn as a complex plane does), at first 0."""
     return _slot(p, name, part_type(p.type))
-
-
-def _square(x: Any) -> Any:
-    """x*x, of complex numbers |x|**2: steps turn as the parameter's plane does."""
-    return x.real * x.real + x.imag * x.imag if is_complex(x.dtype) else x * x
 
 
 def _typed(x: Rate, p: SharedVariable) -> Any:
@@ -159,7 +155,7 @@ def adagrad(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.01, e
     updates: Updates = []
     for p, g in _gradients(cost, params):
         a = _squares(p)
-        new = a + _square(g)
+        new = a + squared_magnitude(g)
         updates += [(a, new), (p, p - _typed(lr, p) * g / sqrt(new + eps))]
     return updates
 
@@ -188,9 +184,9 @@ def adadelta(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 1.0, r
     updates: Updates = []
     for p, g in _gradients(cost, params):
         a, d, r = _squares(p), _squares(p, "steps"), _typed(rho, p)
-        squares = r * a + (1 - r) * _square(g)
+        squares = r * a + (1 - r) * squared_magnitude(g)
         step = g * sqrt(d + eps) / sqrt(squares + eps)
-        updates += [(a, squares), (d, r * d + (1 - r) * _square(step)), (p, p - _typed(lr, p) * step)]
+        updates += [(a, squares), (d, r * d + (1 - r) * squared_magnitude(step)), (p, p - _typed(lr, p) * step)]
     return updates
 
 
@@ -218,7 +214,7 @@ def rmsprop(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, 
     updates: Updates = []
     for p, g in _gradients(cost, params):
         a, r = _squares(p), _typed(rho, p)
-        new = r * a + (1 - r) * _square(g)
+        new = r * a + (1 - r) * squared_magnitude(g)
         updates += [(a, new), (p, p - _typed(lr, p) * (g / sqrt(new + eps)))]
     return updates
 
@@ -255,7 +251,7 @@ def adam(cost: Variable, params: Sequence[SharedVariable], lr: Rate = 0.001, bet
     for p, g in _gradients(cost, params):
         m, v = _slot(p, "mean"), _squares(p)
         b1, b2 = _typed(beta1, p), _typed(beta2, p)
-        mean, squares = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * _square(g)
+        mean, squares = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * squared_magnitude(g)
         direction = mean / _share(b1, step, p) / (sqrt(squares / _share(b2, step, p)) + eps)
         updates += [(m, mean), (v, squares), (p, p - _typed(lr, p) * direction)]
     return updates

@@ -18,6 +18,7 @@ from symgraph.graph import Variable
 from symgraph.kinds import Elementwise
 from symgraph.op import Attrs, attach, attach_property
 from symgraph.ops.creation import zeros_like
+from symgraph.ops.elementwise import add, sqr
 from symgraph.ops.transcendental import arctan2
 from symgraph.parts import joined
 from symgraph.types import TensorType, canonical, complex_of, is_complex, is_float, real_of
@@ -108,3 +109,8 @@ attach_property("real", real)
 attach_property("imag", imag)
 attach("conj", conj)
 attach("conjugate", conj)
+
+
+def squared_magnitude(x: Any) -> Any:
+    """x*x, of complex numbers |x|**2."""
+    return add(sqr(real(x)), sqr(imag(x))) if is_complex(x.dtype) else sqr(x)

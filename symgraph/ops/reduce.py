@@ -14,11 +14,10 @@ from symgraph.graph import Variable, describe, label
 from symgraph.kinds import Reduction, composite
 from symgraph.op import GradResult, attach
 from symgraph.ops.broadcast import broadcast_like
-from symgraph.ops.complexes import imag, real
+from symgraph.ops.complexes import squared_magnitude
 from symgraph.ops.cumulative import product_before, total_dtype, wide
 from symgraph.ops.elementwise import (
     absolute,
-    add,
     and_,
     eq,
     invert,
@@ -308,7 +307,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype:
     """
     v = floating(x) if dtype is None else convert(x, _float_dtype("var", dtype))
     axes = normalize_axis(axis, v.ndim, "var", v)
-    total = _sum(_squares(_centred(v, axes)), axes, keepdims)
+    total = _sum(squared_magnitude(_centred(v, axes)), axes, keepdims)
     return convert(true_div(total, _freedom(v, axes, ddof)), real_of(v.dtype))
 
 
@@ -353,12 +352,6 @@ def _float_dtype(name: str, dtype: Any) -> str:
 def _centred(v: Variable, axes: tuple[int, ...]) -> Variable:
     w = wide(v)
     return sub(w, mean(w, axes, keepdims=True))  # type: ignore[no-any-return]
-
-
-def _squares(x: Variable) -> Variable:
-    """x*x, or of complex numbers |x|**2."""
-    squares: Variable = add(sqr(real(x)), sqr(imag(x))) if is_complex(x.dtype) else sqr(x)
-    return squares
 
 
 def _sizes(x: Variable) -> Variable:

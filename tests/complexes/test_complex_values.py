@@ -197,12 +197,22 @@ def test_arithmetic_on_special_values_is_numpys():
     z, w = sg.zmatrix("z"), sg.zmatrix("w")
     x, y = np.broadcast_arrays(values[:, None], values[None, :])
     given = [np.ascontiguousarray(a) for a in (x, y)]
-    found = sg.function([z, w], [z + w, z - w, z * w, -z, z.conj(), sg.eq(z, w), sg.isnan(z), sg.isinf(w)])(*given)
+    built = [z + w, z - w, z * w, z / w, -z, z.conj(), sg.eq(z, w), sg.isnan(z), sg.isinf(w)]
+    found = sg.function([z, w], built)(*given)
     with np.errstate(all="ignore"):
-        expected = [x + y, x - y, x * y, -x, x.conj(), x == y, np.isnan(x), np.isinf(y)]
+        expected = [x + y, x - y, x * y, x / y, -x, x.conj(), x == y, np.isnan(x), np.isinf(y)]
     for a, b in zip(found, expected, strict=True):
         assert np.array_equal(np.nan_to_num(a.real, nan=7), np.nan_to_num(b.real, nan=7))
         assert np.array_equal(np.nan_to_num(a.imag, nan=7), np.nan_to_num(b.imag, nan=7))
+
+
+def test_a_real_factor_or_divisor_leaves_an_infinite_part_alone():
+    z, x = sg.zvector("z"), sg.dvector("x")
+    points, numbers = np.array([complex(np.inf, 1), complex(-2, -np.inf)]), np.array([2.0, -0.5])
+    for y, expected in ((z * 2.0, [complex(np.inf, 2), complex(-4, -np.inf)]),
+                        (z * x, [complex(np.inf, 2), complex(1, np.inf)]),
+                        (z / x, [complex(np.inf, 0.5), complex(4, np.inf)])):  # fmt: skip
+        assert np.array_equal(sg.function([z, x], y, on_unused_input="ignore")(points, numbers), expected)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
