@@ -19,6 +19,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symgraph.errors import ShapeError
 from symgraph.gradient import vjp
 from symgraph.graph import Variable
 from symgraph.match import build
@@ -45,9 +46,9 @@ class Instance:
     right: Variable
 
 
-def instances(rule: Rule, dtype: str, open_shape: bool = False) -> Iterator[Instance]:
-    """The rule at each rank and attribute it can be used with."""
-    attributes = {a.name for p in walk(rule.left) for a in p.attrs.values() if isinstance(a, Pattern)}
+def instances(rule: Rule, dtype: str, open_shape: bool = False, extent: int = 4) -> Iterator[Instance]:
+    """The rule at each rank and attribute it can be used with, ``extent`` elements along each reduced axis."""
+    attributes = free_attributes(rule)
     names = list(dict.fromkeys(p.name for p in walk(rule.left) if p.op is None))
     cases: list[dict[str, object]] = [{}]
     if "axis" in attributes:
@@ -56,16 +57,24 @@ def instances(rule: Rule, dtype: str, open_shape: bool = False) -> Iterator[Inst
         cases = [{**c, "keepdims": k} for c in cases for k in (True, False)]
     variables = sorted((n for n in names if n not in attributes), key=lambda n: rule.domain.get(n) == "bool")
     for case in cases:
-        shapes = _shapes(variables, int(case.pop("rank", 2)), "axis" in attributes)  # type: ignore[call-overload]
+        shapes = _shapes(variables, int(case.pop("rank", 2)), case.get("axis"), extent)  # type: ignore[call-overload, arg-type]
         env = {n: _variable(n, shapes[n], rule.domain.get(n, ""), dtype, open_shape) for n in variables}
         left, right = build(rule.left, {**env, **case}), build(rule.right, {**env, **case})
         yield Instance(tuple(env.values()), tuple(variables), left, right)
 
 
-def _shapes(names: Sequence[str], rank: int, reduced: bool) -> dict[str, tuple[int, ...]]:
+def free_attributes(rule: Rule) -> set[str]:
+    """The names of what may be any axis, any flag."""
+    return {a.name for p in walk(rule.left) for a in p.attrs.values() if isinstance(a, Pattern)}
+
+
+def _shapes(
+    names: Sequence[str], rank: int, axis: tuple[int, ...] | None, extent: int
+) -> dict[str, tuple[int, ...]]:
     """Square, so that a wrong axis still fits; further variables broadcast (scalars beside a reduction)."""
     first, *others = names
-    return {first: (4,) * rank, **dict.fromkeys(others, () if reduced else (4,))}
+    shape = tuple(extent if k in (axis or ()) else 4 for k in range(rank))
+    return {first: shape, **dict.fromkeys(others, (4,) if axis is None else ())}
 
 
 def _variable(name: str, shape: tuple[int, ...], domain: str, dtype: str, open_shape: bool) -> Variable:
@@ -93,7 +102,8 @@ def _draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str, dtype: 
     x = np.asarray(rng.normal(size=shape) * scale)
     edges = rng.choice(EDGES, size=shape)
     x = np.where(rng.random(shape) < 0.3, edges, x)
-    x.flat[rng.integers(x.size)] = -0.0
+    if x.size:
+        x.flat[rng.integers(x.size)] = -0.0
     wide = (-1e3, 1e3)
     limits = {"unit": (0, 0.999), "positive": (1e-3, 1e3), "moderate": (-9, 9), "kinked": wide, "": wide}
     low, high = limits[domain]
@@ -131,6 +141,18 @@ def check_values(rule: Rule, seed: int, dtype: str) -> None:
     """The law at finite inputs."""
     for i in instances(rule, dtype):
         _check_sides(rule, [i.left], [i.right], draws(rule, i, seed, dtype), ULP)
+
+
+def check_empty(rule: Rule, dtype: str) -> None:
+    """Of no element at all R is L, an error where that is one."""
+    try:
+        made = list(instances(rule, dtype, extent=0))
+    except ShapeError:
+        return
+    for i in made:
+        values = draws(rule, i, 0, dtype)
+        left, right = both_sides(i, values)
+        assert np.array_equal(left, right, equal_nan=True), f"{rule.name}: {right} for {left} of no element"
 
 
 def check_special(rule: Rule, seed: int, dtype: str) -> None:

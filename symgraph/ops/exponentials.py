@@ -49,8 +49,21 @@ def exp_difference(x: Any, y: Any) -> Any:
     return expression.exp(d) * (1 + select(expression.absolute(lost) < 1, lost, const(0, d.dtype)))
 
 
+def is_empty(x: Variable, axis: Axes) -> bool:
+    """Whether there is nothing along ``axis``."""
+    return 0 in [x.type.shape[k] for k in axis]
+
+
+def _peak_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
+    best = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(best == -np.inf, 0, np.minimum(best, np.finfo(x.dtype).max))
+
+
+@composite(reference=_peak_numpy)
 def peak(x: Variable, axis: Axes) -> Variable:
-    """The maximum, kept; 0 for -inf, and the largest number for inf, beside which all others are nothing."""
+    """The maximum, kept; 0 for -inf or of nothing, the largest number for inf, beside which all others are nothing."""
+    if is_empty(x, axis):
+        return sum(x, axis, keepdims=True)
     best = max_(x, axis, keepdims=True)
     largest = float(np.finfo(best.dtype).max)
     return switch(eq(best, -np.inf), 0, minimum(best, largest))  # type: ignore[no-any-return]
@@ -75,17 +88,12 @@ def log_total(x: Variable, best: Variable, axis: Axes) -> Variable:
     return log1p(rest(x, best, axis))  # type: ignore[no-any-return]
 
 
-def is_empty(x: Variable, axis: Axes) -> bool:
-    """Whether there is nothing along ``axis``."""
-    return 0 in [x.type.shape[k] for k in axis]
-
-
 # ------------------------------------------------------------------------------------------------ logsumexp
 
 
 def _logsumexp_grad(g: Any, x: Any, y: Any, axis: Axes, keepdims: bool) -> GradResult:
     """softmax(x); beside an infinite element the others count nothing, and where all are -inf none does."""
-    e, total = exponentials(x, peak(x, axis), axis)
+    e, total = exponentials(x, peak(x, axis=axis), axis)
     best = kept(y, axis, keepdims)
     weight = switch(isinf(best), switch(eq(x, best) & gt(best, 0), 1, 0), true_div(e, total))
     return [mul(kept(g, axis, keepdims), convert(weight, x.dtype))]
@@ -115,7 +123,7 @@ def _logsumexp(x: Variable, axis: Axes, keepdims: bool) -> Variable:
     """log(sum(exp(x))), the maximum taken out first."""
     if is_empty(x, axis):
         return convert(log1p(sum(exp(x), axis, keepdims=keepdims) - 1), x.dtype)
-    best = peak(x, axis)
+    best = peak(x, axis=axis)
     found: Variable = add(convert(log_total(x, best, axis), x.dtype), best)
     return found if keepdims else permute(found, tuple(k for k in range(x.ndim) if k not in axis))
 
@@ -149,7 +157,7 @@ attach("logsumexp", logsumexp)
 def _weighted_grad(
     g: Any, x: Any, w: Any, above: Any, below: Any, y: Any, axis: Axes, keepdims: bool
 ) -> GradResult:
-    e = exp_difference(wide(x), wide(peak(x, axis)))
+    e = exp_difference(wide(x), wide(peak(x, axis=axis)))
     weighted = mul(w, e)
     share = true_div(kept(g, axis, keepdims), sum(weighted, axis, keepdims=True))
     return [convert(mul(weighted, share), x.dtype), mul(e, share), true_div(g, above), neg(true_div(g, below))]
@@ -169,7 +177,7 @@ def log_weighted_sum_exp(x: Variable, w: Variable, above: Variable, below: Varia
     where it is near 1."""
     if is_empty(x, axis):
         return convert(log(sum(mul(w, exp(x)), axis, keepdims=keepdims)), x.dtype)
-    best = peak(x, axis)
+    best = peak(x, axis=axis)
     total = sum(mul(w, exp_difference(wide(x), wide(best))), axis, keepdims=True)
     found: Variable = add(convert(log(true_div(mul(above, total), below)), x.dtype), best)
     return found if keepdims else permute(found, tuple(k for k in range(found.ndim) if k not in axis))
@@ -212,7 +220,7 @@ def softmax_op(x: Variable, axis: Axes) -> Variable:
     """exp(x) / sum(exp(x))."""
     if is_empty(x, axis):
         return exp(x)  # type: ignore[no-any-return]
-    e, total = exponentials(x, peak(x, axis), axis)
+    e, total = exponentials(x, peak(x, axis=axis), axis)
     return convert(true_div(e, total), x.dtype)
 
 
@@ -255,7 +263,7 @@ def complement_op(x: Variable, axis: Axes) -> Variable:
     """1 - softmax(x), accurate where the softmax is near 1."""
     if is_empty(x, axis):
         return exp(x)  # type: ignore[no-any-return]
-    best = peak(x, axis)
+    best = peak(x, axis=axis)
     e, total = exponentials(x, best, axis)
     dominates = and_(eq(x, best), lt(total, np.inf))
     return convert(switch(dominates, true_div(rest(x, best, axis), total), sub(1, true_div(e, total))), x.dtype)
@@ -277,7 +285,7 @@ def log_softmax_op(x: Variable, axis: Axes) -> Variable:
     """x - log(sum(exp(x)))."""
     if is_empty(x, axis):
         return exp(x)  # type: ignore[no-any-return]
-    best = peak(x, axis)
+    best = peak(x, axis=axis)
     return convert(sub(sub(wide(x), wide(best)), log_total(x, best, axis)), x.dtype)
 
 

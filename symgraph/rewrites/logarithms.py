@@ -17,7 +17,6 @@ import numpy as np
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Factor, Matcher, Owner, factors, make, multiply, seen_through
 from symgraph.op import OPS
-from symgraph.ops.exponentials import peak
 from symgraph.ops.shape import permute
 from symgraph.pattern import Pattern
 from symgraph.pattern import sum as sum_
@@ -179,7 +178,9 @@ def _exp_factor(v: Variable, owner: Owner) -> tuple[Variable, Variable] | None:
     if len(at) != 1:
         return None
     rest = [f for k, f in enumerate(given) if k != at[0]]
-    return given[at[0]].value.owner.inputs[0], multiply(_one(v), negative, rest)  # type: ignore[union-attr]
+    alone = len(rest) == 1 and not negative and not rest[0].below and rest[0].value.dtype == v.dtype
+    weights = rest[0].value if alone else multiply(_one(v), negative, rest)
+    return given[at[0]].value.owner.inputs[0], weights  # type: ignore[union-attr]
 
 
 def _one(v: Variable) -> Variable:
@@ -326,13 +327,29 @@ def exp_over_sum_of_exps(node: Apply, owner: Owner) -> Variable | None:
 
 
 def _ratio(v: Variable, total: _Total, owner: Owner) -> Variable | None:
-    """v / total, the maximum taken out of both; of the same exponentials a weighted sum of their softmax, whose slope
-    does not cancel."""
-    other, axes = _weighted_exp(v, owner), (total.axis, total.keepdims)
-    if other is not None and other.x is total.x and (other.axis, other.keepdims) == axes and _is_one(total.weights):
-        return make("sum", make("mul", other.weights, make("softmax", total.x, axis=total.axis)), *axes)
-    above = _shifted(v, total, owner)
-    return None if above is None else make("true_div", above, _shifted_total(total, total))
+    """v / total, what is too large or too small taken out of both."""
+    x, axes = _exponent(v, owner), (total.axis, total.keepdims)
+    other = _weighted_exp(v, owner) if x is None else None
+    if other is not None and (other.axis, other.keepdims) == axes:
+        if other.x is total.x and _is_one(total.weights) and _is_chosen(other):
+            return make("sum", make("mul", other.weights, make("softmax", total.x, axis=total.axis)), *axes)
+        shift = _shift(total, other)
+        return make("true_div", _shifted(other, shift), _shifted(total, shift))
+    if x is None:
+        return None
+    shift = _peak(total) if _is_one(total.weights) else _shift(total, total)
+    removed = tuple(k for k in range(shift.ndim) if total.keepdims or k not in total.axis)
+    return make("true_div", make("exp_difference", x, permute(shift, removed)), _shifted(total, shift))
+
+
+def _is_chosen(total: _Total) -> bool:
+    """Whether the weights are numbers of at most 1 together, as a one-hot row: where their softmax underflows, no more
+    than the least number is lost, and the slope of its sum does not cancel."""
+    if not isinstance(total.weights, Constant):
+        return False
+    data = total.weights.data
+    w = data.reshape((1,) * (total.x.ndim - data.ndim) + data.shape)
+    return all(w.shape[k] > 1 for k in total.axis) and bool((np.abs(w).sum(total.axis) <= 1).all())
 
 
 def _may_be_ratio(node: Apply, owner: Owner) -> bool:
@@ -350,25 +367,29 @@ def _exponent(v: Variable, owner: Owner) -> Variable | None:
     return placed(made.inputs[0], chain)
 
 
-def _best(total: _Total) -> Variable:
+def _peak(total: _Total) -> Variable:
     """The maximum, kept; what it is does not matter to the ratio, nor does its slope."""
-    return OPS["disconnected_grad"](peak(total.x, total.axis))  # type: ignore[operator, no-any-return]
+    return OPS["disconnected_grad"](make("peak", total.x, axis=total.axis))  # type: ignore[operator, no-any-return]
 
 
-def _shifted(v: Variable, total: _Total, owner: Owner) -> Variable | None:
-    """exp(x) or a weighted sum of such along the same axis, the maximum of ``total`` taken out."""
-    x, best = _exponent(v, owner), _best(total)
-    if x is None:
-        other = _weighted_exp(v, owner)
-        same = other is not None and other.axis == total.axis and other.keepdims == total.keepdims
-        return _shifted_total(other, total) if same else None  # type: ignore[arg-type]
-    if not total.keepdims:
-        best = permute(best, tuple(k for k in range(best.ndim) if k not in total.axis))
-    return make("exp_difference", x, best)
+def _shift(below: _Total, above: _Total) -> Variable:
+    """0 where both sums are in range as they are written, else the maximum: beside it an exponential may underflow that
+    a huge weight brings back."""
+    sizes = [_size(t) for t in (below, above)]
+    least, largest = float(np.finfo(sizes[0].dtype).tiny), float(np.finfo(sizes[0].dtype).max)
+    fine = [make(name, v, bound) for v in sizes for name, bound in (("ge", least), ("le", largest))]
+    return make("switch", functools.reduce(functools.partial(make, "and_"), fine), 0.0, _peak(below))
 
 
-def _shifted_total(total: _Total, by: _Total) -> Variable:
-    e = make("exp_difference", total.x, _best(by))
+def _size(total: _Total) -> Variable:
+    """The sum of magnitudes, kept; without infinite weights, which no exponential but 0 brings back."""
+    w = make("switch", make("isinf", total.weights), 0.0, make("abs", total.weights))
+    size = make("sum", make("mul", w, make("exp", total.x)), total.axis, True)
+    return OPS["disconnected_grad"](size)  # type: ignore[operator, no-any-return]
+
+
+def _shifted(total: _Total, shift: Variable) -> Variable:
+    e = make("exp_difference", total.x, shift)
     return make("sum", make("mul", total.weights, e), total.axis, total.keepdims)
 
 

@@ -12,7 +12,7 @@ from scipy import special
 from symgraph.graph import Variable, constant
 from symgraph.op import OPS
 from symgraph.ops.elementwise import sub
-from symgraph.ops.exponentials import complement_op, exp_difference, log_softmax, logsumexp, softmax
+from symgraph.ops.exponentials import complement_op, exp_difference, log_softmax, logsumexp, peak, softmax
 from symgraph.ops.nn import (
     batch_norm_test,
     batch_norm_train,
@@ -157,6 +157,10 @@ def standard(x: Array, axes: tuple[int, ...], eps: float) -> Array:
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
 
+def unbounded(rng: np.random.Generator, dtype: str) -> Arrays:
+    return [np.array([[-np.inf, np.inf, 1, np.nan], [-np.inf, 0, 2, 0]], dtype)]
+
+
 def _weighted(rng: np.random.Generator, dtype: str) -> Arrays:
     return [rng.normal(size=(3, 4)).astype(dtype), rng.uniform(0.5, 2, (1, 4)).astype(dtype)]
 
@@ -174,6 +178,11 @@ CASES: dict[str, list[Case]] = {
     "exp_difference": [
         Case(exp_difference, drawn("nm", "m"), lambda x, y: np.exp(np.longdouble(x) - np.longdouble(y)), (0, 1)),
         Case(exp_difference, rows("nm", "nm", scale=20), lambda x, y: np.exp(np.longdouble(x) - np.longdouble(y))),
+    ],
+    "peak": [
+        Case(lambda x: peak(x, axis=(1,)), drawn("nma"), lambda x: x.max(1, keepdims=True), (0,)),
+        Case(lambda x: peak(x, axis=(0,)), unbounded, lambda x: np.array([[0, np.finfo(x.dtype).max, 2, np.nan]])),
+        Case(lambda x: peak(x, axis=(1,)), lambda rng, d: [np.zeros((2, 0), d)], lambda x: np.zeros((2, 1))),
     ],
     "softmax": family(softmax, probabilities),
     "softmax_complement": family(

@@ -58,6 +58,12 @@ def test_a_rule_keeps_infinities_and_nans(name: str, dtype: str) -> None:
         rule_law.check_special(PAIRS[name], seed, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [n for n, r in PAIRS.items() if "axis" in rule_law.free_attributes(r)])
+def test_a_rule_keeps_what_nothing_gives(name: str, dtype: str) -> None:
+    rule_law.check_empty(PAIRS[name], dtype)
+
+
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_a_rule_keeps_the_gradient(name: str) -> None:
     for seed in range(3):

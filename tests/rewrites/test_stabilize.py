@@ -220,6 +220,60 @@ def test_a_sum_along_the_wrong_axis_is_no_softmax() -> None:
     assert np.allclose(evaluate([y], {x: value})[0], np.exp(value) / np.exp(value).sum(axis=1))
 
 
+# ------------------------------------------------------------------------------------------------ ratios of sums
+
+RATIOS: dict[str, Formula] = {
+    "exp over a sum": lambda x, w: e(w) / e(x).sum(),
+    "sum over a sum": lambda x, w: e(w).sum() / e(x).sum(),
+    "weighted": lambda x, w: (w * e(x)).sum() / e(x).sum(),
+    "weighted below": lambda x, w: e(x).sum() / (w * e(x)).sum(),
+    "weighted by itself": lambda x, w: (x * e(x)).sum() / e(x).sum(),
+    "one-hot": lambda x, w: (np.array([0.0, 1.0]) * e(x)).sum() / e(x).sum(),
+    "numbers": lambda x, w: (np.array([0.0, 1e300]) * e(x)).sum() / e(x).sum(),
+}
+BESIDE_WEIGHTS = [
+    ([700.0, -700.0], [1.0, np.inf]), ([700.0, -700.0], [1.0, -np.inf]), ([100.0, -645.0], [0.0, 1e308]),
+    ([-645.0, 100.0], [-1e308, 1e-300]), ([-700.0, -700.0], [1e-3, 1.0]), ([1.0, 2.0], [np.nan, 1.0]),
+    ([-np.inf, -np.inf], [1.0, 1.0]), ([700.0, 600.0], [0.0, 0.0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [0, 2])
+@pytest.mark.parametrize("name", [name for name in RATIOS if name not in ("one-hot", "numbers")])
+def test_a_ratio_of_sums_of_nothing_is_what_is_written(name: str, n: int) -> None:
+    x, w = sg.vector("x", "float64"), sg.vector("w", "float64")
+    written, values = RATIOS[name](x, w), [np.zeros(0), np.ones(0 if "weighted" in name else n)]
+    (plain,) = evaluate([written], dict(zip([x, w], values, strict=True)))
+    np.testing.assert_array_equal(sg.function([x, w], written, on_unused_input="ignore")(*values), plain)
+
+
+@pytest.mark.parametrize(("x", "w"), BESIDE_WEIGHTS)
+@pytest.mark.parametrize("name", RATIOS)
+def test_weights_of_any_size_give_a_ratio_of_sums_that_is_no_further_off(
+    name: str, x: list[float], w: list[float]
+) -> None:
+    a, b = sg.vector("a", "float64"), sg.vector("b", "float64")
+    written = RATIOS[name](a, b)
+    values = {a: np.array(x), b: np.array(w)}
+    (plain,) = evaluate([written], values)
+    (found,) = evaluate(expand_composites(rewrite([written])), values)
+    decided = np.isfinite(plain) | (not np.isfinite(w).all())  # else it overflowed on the way
+    np.testing.assert_allclose(found[decided], plain[decided], rtol=1e-15, atol=5e-324)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_weighted_mean_does_not_overflow(dtype: str) -> None:
+    x = sg.vector("x", dtype)
+    y = (x * e(x)).sum() / e(x).sum()
+    f = sg.function([x], [y, sg.grad(y, x)])
+    for by in (-800.0, -80.0, 0.0, 85.0, 1000.0):
+        value, slope = f(np.array([by, by - 1], dtype))
+        p = 1 / (1 + np.exp(-1))
+        np.testing.assert_allclose(value, by - (1 - p), rtol=1e-6)
+        # the slope cancels: by enters it with a unit of its last place
+        np.testing.assert_allclose(slope, [p * (2 - p), (1 - p) * (1 - p)], atol=2e-7 * max(1, abs(by)))
+
+
 # ------------------------------------------------------------------------------------------------ cross-entropy
 
 CHOICES: dict[str, Callable[..., Variable]] = {
