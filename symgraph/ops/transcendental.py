@@ -171,8 +171,15 @@ def _log_softplus_grad(g: Any, x: Any, y: Any) -> list[Any]:
 
 @elementwise(grad=_log_softplus_grad)
 def log_softplus(x: Any) -> Any:
-    """log(log(1 + exp(x))); far below 0, where softplus(x) is exp(x) and may underflow, x."""
-    return select(x < _rounded_off(x.dtype), x, expression.log(log1p_exp(x)))
+    """log(log(1 + exp(x))); far below 0, where softplus(x) is exp(x) and may underflow, x.
+
+    It passes 0 at log(e - 1), 554/1024 and a little, where the rounding of softplus is as large as it: there
+    softplus(x) is 1 + log1p((1 - 1/e) * expm1(x - log(e - 1))).
+    """
+    beside = x - 554 / 1024
+    root = expression.log1p((1 - math.exp(-1)) * expression.expm1(beside - 0.00030922961291810))
+    near = select(expression.absolute(beside) < 1, expression.log1p(root), expression.log(log1p_exp(x)))
+    return select(x < _rounded_off(x.dtype), x, near)
 
 
 def _in_range(x: Expr) -> Expr:

@@ -367,9 +367,9 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "softplus": [
         *smooth(T.softplus, lambda x: np.logaddexp(x, 0.0)), case(T.softplus, floats((-9, 9)), special.softplus)
     ],
-    "log_softplus": [  # where it passes 0 the rounding of softplus is as large as it
+    "log_softplus": [
         *smooth(T.log_softplus, lambda x: np.log(np.logaddexp(x, 0.0)), (-3.0, -0.5), (1.5, 3.0)),
-        case(T.log_softplus, floats((-900, -2), (2, 900)),
+        case(T.log_softplus, floats((-900, -2), (-0.4, 1.5), (2, 900)),
              by_mpmath(lambda x: mpmath.log(mpmath.log1p(mpmath.exp(x))))),
     ],
     "log_sigmoid": smooth(T.log_sigmoid, special.log_expit),

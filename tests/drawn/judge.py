@@ -212,7 +212,7 @@ def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: i
     """(the value in mpmath, how far rounding what is between may take it)."""
     with mpmath.workprec(bits):
         (truth,) = exactly.value([output], values)
-        moved = [exactly.value([output], values, _moves(values, seed))[0] for seed in range(RUNS // 2)]
+        moved = [_value_of_moved(output, values, seed) for seed in range(RUNS // 2)]
         eps = mpmath.mpf(float(np.finfo(output.dtype).eps)) if is_float(output.dtype) else 0
 
         def one(t: Any, *more: Any) -> Any:
@@ -224,10 +224,18 @@ def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: i
                 return mpmath.inf
             return MARGIN * (max(abs(m - t) for m in more) + abs(t) * eps + LEAST[output.dtype])
 
-        if any(m.shape != truth.shape for m in moved):
+        if any(m is None or m.shape != truth.shape for m in moved):
             return truth, np.full(truth.shape, mpmath.inf)
         reach = np.frompyfunc(one, 1 + len(moved), 1)(truth, *moved)
     return np.asarray(truth, "object"), np.asarray(reach, "object")
+
+
+def _value_of_moved(output: Variable, values: Mapping[Variable, np.ndarray], seed: int) -> np.ndarray | None:
+    """The value with numbers moved; None where extents that depend on data do not fit each other any more."""
+    try:
+        return exactly.value([output], values, _moves(values, seed))[0]
+    except ValueError:
+        return None
 
 
 def _moves(
