@@ -23,7 +23,21 @@ from symgraph.graph import Variable
 from symgraph.kinds import composite, elementwise
 from symgraph.op import GradResult, attach
 from symgraph.ops.cumulative import wide
-from symgraph.ops.elementwise import add, and_, eq, gt, isinf, lt, minimum, mul, neg, sub, switch, true_div
+from symgraph.ops.elementwise import (
+    add,
+    and_,
+    eq,
+    gt,
+    isinf,
+    lt,
+    minimum,
+    mul,
+    neg,
+    sub,
+    switch,
+    true_div,
+    zero_gradient,
+)
 from symgraph.ops.reduce import floating, kept, sum
 from symgraph.ops.reduce import max as max_
 from symgraph.ops.shape import permute
@@ -59,9 +73,12 @@ def _peak_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
     return np.where(best == -np.inf, 0, np.minimum(best, np.finfo(x.dtype).max))
 
 
-@composite(reference=_peak_numpy)
+@composite(reference=_peak_numpy, grad=lambda g, x, y, axis: zero_gradient(g, x, y))
 def peak(x: Variable, axis: Axes) -> Variable:
-    """The maximum, kept; 0 for -inf or of nothing, the largest number for inf, beside which all others are nothing."""
+    """The maximum, kept; 0 for -inf or of nothing, the largest number for inf, beside which all others are nothing.
+
+    It is taken out and put back, so that nothing depends on it: its gradient is 0.
+    """
     if is_empty(x, axis):
         return sum(x, axis, keepdims=True)
     best = max_(x, axis, keepdims=True)

@@ -244,7 +244,10 @@ def test_a_ratio_of_sums_of_nothing_is_what_is_written(name: str, n: int) -> Non
     x, w = sg.vector("x", "float64"), sg.vector("w", "float64")
     written, values = RATIOS[name](x, w), [np.zeros(0), np.ones(0 if "weighted" in name else n)]
     (plain,) = evaluate([written], dict(zip([x, w], values, strict=True)))
-    np.testing.assert_array_equal(sg.function([x, w], written, on_unused_input="ignore")(*values), plain)
+    outputs = [written, sg.grad(written.sum(), x)]
+    found, slope = sg.function([x, w], outputs, on_unused_input="ignore")(*values)
+    np.testing.assert_array_equal(found, plain)
+    assert slope.shape == (0,)
 
 
 @pytest.mark.parametrize(("x", "w"), BESIDE_WEIGHTS)
