@@ -137,13 +137,17 @@ def _plurals(ones: Sequence[Constructor]) -> list[Plural]:
 
 
 def _plural(one: Constructor) -> Plural:
-    def make(*names: str | int) -> list[Variable]:
+    def make(*names: str | int, **dtype: object) -> list[Variable]:
         if len(names) == 1 and isinstance(names[0], int):
-            return [one() for _ in range(names[0])]
+            return [one(**dtype) for _ in range(names[0])]
         words = names[0].split() if len(names) == 1 else names  # type: ignore[union-attr]
-        return [one(name) for name in words]
+        return [one(name, **dtype) for name in words]
 
-    make.__doc__ = f"Several of ``{one.__name__}``: by names (``('a', 'b')`` or ``('a b')``) or by number."
+    make.__name__ = make.__qualname__ = one.__name__.replace("matrix", "matrice") + "s"
+    make.__doc__ = (
+        f"Several of ``{one.__name__}``: by names (``('a', 'b')`` or ``('a b')``) or by number; "
+        f"``dtype`` is that of each."
+    )
     return make
 
 

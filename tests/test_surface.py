@@ -62,6 +62,9 @@ def test_a_constructor_makes_what_its_name_says(prefix, kind):
     assert (v.name, v.static_shape) == ("v", variables.RANKS[kind])
     assert v.dtype == ("float64" if not prefix else variables.PREFIXES[prefix]) and one.__name__ == prefix + kind
     several = getattr(sg, prefix + ("matrices" if kind == "matrix" else kind + "s"))
+    assert several.__name__ == prefix + ("matrices" if kind == "matrix" else kind + "s")
+    assert [(w.name, w.dtype, w.ndim) for w in several("p q", dtype="int32")] == [(n, "int32", v.ndim) for n in "pq"]
+    assert [(w.name, w.dtype) for w in several(2, dtype="float32")] == [(None, "float32")] * 2
     assert [m.type for m in several("a b")] == [v.type] * 2
 
 
