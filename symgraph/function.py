@@ -98,10 +98,8 @@ def function(
     ------
     ArgumentError, UnusedInputError, UpdateError, ShapeError, DTypeError
     """
-    if on_unused_input not in ("raise", "warn", "ignore"):
-        raise ValueError(f"on_unused_input is {on_unused_input!r}; it must be 'raise', 'warn' or 'ignore'")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}")
+    _check_choice("on_unused_input", on_unused_input, ("raise", "warn", "ignore"))
+    _check_choice("precision", precision, PRECISIONS)
     declared = as_inputs(inputs)
     form, flat, borrowed = flatten_outputs(outputs)
     pairs = checked_updates(updates)
@@ -114,16 +112,14 @@ def function(
     variables = [i.variable for i in declared]
     free = [v for v in leaves([*results, *targets]) if not isinstance(v, Constant)]
     _check_inputs(free, variables)
-    if on_unused_input != "ignore" and not set(variables) <= set(free):
+    given = set(variables)
+    if on_unused_input != "ignore" and not given <= set(free):
         replacing = leaves(replaced.get(v, v) for v in dependence(written))
         _check_used(variables, {*free, *replacing, *dependence(results)}, on_unused_input)
-    printed = [node for node in toposort(results) if node.op is OPS["print"]]
-    count = len(flat)
-    shown = [*results[:count], *[node.inputs[0] for node in printed]]
-    form = replace(form, messages=tuple(node.attrs["message"] for node in printed), pairs=pairs_of(shown))
-    given = set(variables)
+    shown, messages = _with_printed(results, len(flat))
+    form = replace(form, messages=messages, pairs=pairs_of(shown))
     shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
-    updated = tuple(zip(targets, results[count:], strict=True))
+    updated = tuple(zip(targets, results[len(flat) :], strict=True))
     whole = Task(tuple(variables), tuple(shared), tuple(shown), updated, name or "f", precision, borrowed)
     task = _folded(apart_task(whole))
     return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
@@ -149,6 +145,19 @@ def _check_inputs(free: Sequence[Variable], inputs: Sequence[Variable]) -> None:
             layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing),
                    [], "add it to inputs, replace it through givens, or make it shared")
         )  # fmt: skip
+
+
+def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
+    if given not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name} is {given!r}; it must be one of {', '.join(others)} or {last}")
+
+
+def _with_printed(results: Sequence[Variable], count: int) -> tuple[list[Variable], tuple[str, ...]]:
+    """The first ``count`` results and behind them what is printed on the way to any, and the messages for that."""
+    printed = [node for node in toposort(results) if node.op is OPS["print"]]
+    shown = [*results[:count], *[node.inputs[0] for node in printed]]
+    return shown, tuple(node.attrs["message"] for node in printed)
 
 
 def _check_used(inputs: Sequence[Variable], used: set[Variable], on_unused: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,12 @@ def _past(size: Expr, y: Expr, factor: float) -> Expr:
     return (y * expression.exp(size - high)) * (factor * math.exp(high))
 
 
+def _past_range(exponential: Callable[[Expr], Expr], x: Expr, y: Expr) -> Expr:
+    """y * exponential(x), which is exp(x) where that overflows."""
+    found = rare(x > _highest(x.dtype), _past(x, y, 1.0), y * exponential(x))
+    return select(_is_void(x, y), y, found)
+
+
 def _is_void(x: Expr, y: Expr) -> Expr:
     """Whether an exponential that may overflow (or is unknown) is multiplied by 0."""
     return eq(y, 0) & ~(expression.absolute(x) <= _highest(x.dtype))
@@ -99,8 +106,7 @@ def _sinh_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
 @elementwise(grad=_exp_grad)
 def exp_times(x: Any, y: Any) -> Any:
     """y * exp(x), finite where only the exponential overflows; 0 for y = 0."""
-    found = rare(x > _highest(x.dtype), _past(x, y, 1.0), y * expression.exp(x))
-    return select(_is_void(x, y), y, found)
+    return _past_range(expression.exp, x, y)
 
 
 @elementwise(grad=_exp2_grad)
@@ -114,8 +120,7 @@ def exp2_times(x: Any, y: Any) -> Any:
 @elementwise(grad=_expm1_grad)
 def expm1_times(x: Any, y: Any) -> Any:
     """y * expm1(x), finite where only expm1 overflows; 0 for y = 0."""
-    found = rare(x > _highest(x.dtype), _past(x, y, 1.0), y * expression.expm1(x))
-    return select(_is_void(x, y), y, found)
+    return _past_range(expression.expm1, x, y)
 
 
 @elementwise(grad=_cosh_grad)
