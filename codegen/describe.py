@@ -1,18 +1,83 @@
-"""What a program is made of, said in terms of the graph: its parts, their text, the storages they read and write."""
+"""What a program is made of, said in terms of the graph: its parts, their text, the storages they read and write.
+
+``Compiled`` is what the executables of all backends have of it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from time import perf_counter
+from typing import TypeVar
 
 from codegen.group import Call, Fused, Group, Joint
 from codegen.kernel import Kernel, show
 from codegen.memory import Copy, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program
-from symgraph.backend import Part, Prepared, Storage
+from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
 from symgraph.errors import BackendError
 from symgraph.graph import Apply, Variable, toposort
+from symgraph.rewrite import Step
 
 KINDS = {"in": "input", "sh": "shared", "out": "output", "c": "constant", "m": "arena"}
+T = TypeVar("T")
+
+
+class Compiled(ABC):
+    """A task compiled for one signature: the stages of its compilation, and what it shows of its program.
+
+    Attributes
+    ----------
+    timings : dict
+        Seconds of each stage that was gone through.
+    """
+
+    def __init__(self, task: Task, signature: Signature) -> None:
+        self.task, self.signature = task, signature
+        self.timings: dict[str, float] = {}
+
+    @abstractmethod
+    def build(self, prepared: Prepared) -> Program:
+        """The program of a rewritten graph, for what is compiled for."""
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The rewritten graph; worked out again for a program from the disk."""
+        return self.timed("rewrite", lambda: prepare(self.task, self.signature))
+
+    @cached_property
+    def program(self) -> Program:
+        """Kernels, steps and memory plan; worked out again for a program from the disk."""
+        prepared = self.prepared
+        return self.timed("build", lambda: self.build(prepared))
+
+    def timed(self, stage: str, work: Callable[[], T]) -> T:
+        """What ``work`` gives; its seconds are noted."""
+        start = perf_counter()
+        done = work()
+        self.timings[stage] = perf_counter() - start
+        return done
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """The scheduled kernels, in order of their first launch."""
+        return self.program.kernels
+
+    @property
+    def trace(self) -> Sequence[Step]:
+        """The rewrites that were done."""
+        return self.prepared.trace
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """The steps of the program, in order."""
+        return parts(self.program)
+
+    @cached_property
+    def storages(self) -> Sequence[Storage]:
+        """Where the parts read and write."""
+        return storages(self.program)
 
 
 def parts(program: Program) -> list[Part]:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from itertools import groupby
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -24,21 +23,19 @@ from codegen.cuda.emit import Function, Module, emit
 from codegen.cuda.matrices import MatrixProduct
 from codegen.cuda.open import open_device
 from codegen.cuda.schedule import GPU, schedule
-from codegen.describe import code, parts, storages
+from codegen.describe import Compiled, code
 from codegen.kernel import Kernel
 from codegen.memory import ALIGNMENT, constant_data, size_of
 from codegen.program import Check, Hosted, Launch, Move, Program, Step, build, precondition_error
 from symgraph import config
-from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
+from symgraph.backend import Prepared, Signature, Task, renew
 from symgraph.errors import BackendError
 from symgraph.graph import Apply
-from symgraph.rewrite import Step as Rewrite
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import SIZES, TensorType
 
 STAGED = 1 << 20  # bytes of an input or output up to which a copy within the host is cheaper than one more request
 ROUNDING = (8, 0)  # capability from which on tensor cores multiply what ``precision`` lets factors be rounded to
-T = TypeVar("T")
 
 
 class CudaBackend:
@@ -77,7 +74,7 @@ class CudaBackend:
         return {"device": device.name, "library of matrix products": device.library}
 
 
-class CudaExecutable:
+class CudaExecutable(Compiled):
     """A program on a device.
 
     Attributes
@@ -89,15 +86,13 @@ class CudaExecutable:
     kinds = ("graph", "kernel", "cuda")
 
     def __init__(self, task: Task, signature: Signature, residents: Residents) -> None:
-        self.task, self.residents = task, residents
+        super().__init__(task, signature)
+        self.residents = residents
         _check_precision(task.precision, self.device)
-        self.timings: dict[str, float] = {}
-        self.prepared: Prepared = self._timed("rewrite", lambda: prepare(task, signature))
-        scheduled = partial(schedule, precision=task.precision, takes=self._takes)
-        self.program: Program = self._timed("build", lambda: build(self.prepared, GPU, scheduled))
-        self.module: Module = self._timed("emit", lambda: emit(self.program.kernels))
+        program = self.program
+        self.module: Module = self.timed("emit", lambda: emit(program.kernels))
         with residents.lock:
-            self._loaded = self._timed("load", lambda: self.device.load(self.module))
+            self._loaded = self.timed("load", lambda: self.device.load(self.module))
             self._memory = _allocated(self.program, residents)
             self._places = _places(self.program, self._memory)
             self._staged = _staged(self.prepared, task.borrowed, self.device)
@@ -111,11 +106,9 @@ class CudaExecutable:
         """Where it runs."""
         return self.residents.device
 
-    def _timed(self, stage: str, work: Callable[[], T]) -> T:
-        start = perf_counter()
-        done = work()
-        self.timings[stage] = perf_counter() - start
-        return done
+    def build(self, prepared: Prepared) -> Program:
+        """The program for a GPU."""
+        return build(prepared, GPU, partial(schedule, precision=self.task.precision, takes=self._takes))
 
     def _takes(self, product: MatrixProduct) -> bool:
         """Whether the device's library does a product of matrices."""
@@ -264,29 +257,9 @@ class CudaExecutable:
     # ------------------------------------------------------------------------------------------------ describing
 
     @property
-    def kernels(self) -> Sequence[Kernel]:
-        """The scheduled kernels, in order of their first launch."""
-        return self.program.kernels
-
-    @property
     def buffers(self) -> Mapping[str, int]:
         """Bytes of the arena, and the most that is alive in it at once."""
         return {"arena": self.program.arena, "live": self.program.live}
-
-    @property
-    def trace(self) -> Sequence[Rewrite]:
-        """The rewrites that were done."""
-        return self.prepared.trace
-
-    @cached_property
-    def parts(self) -> Sequence[Part]:
-        """The steps of the program, in order."""
-        return parts(self.program)
-
-    @cached_property
-    def storages(self) -> Sequence[Storage]:
-        """Where the parts read and write."""
-        return storages(self.program)
 
     def code(self, kind: str, part: str | None = None) -> str:
         """The program as text, or one of its kernels: graph, kernel or cuda."""

@@ -45,7 +45,7 @@ from codegen.numerics import BASIC, expansion
 from codegen.numerics.half import touches_half, widened
 from codegen.ranges import Span, span
 from codegen.unroll import inline_calls
-from symgraph.expression import INDEX, Expr, apply, axis, const, kind_of, load, rename, toposort
+from symgraph.expression import INDEX, Expr, apply, axis, const, kind_of, load, on_demand, rename, toposort
 
 _DIMENSIONS = ("x", "y", "z")
 _NARROW = 2**31 - 1
@@ -185,18 +185,7 @@ class _Terms:
 
     def value(self, e: Expr) -> str:
         """The text of ``e``: a name or a constant; writes what is not known yet."""
-        stack = [e] if self.find(e) is None else []
-        while stack:
-            t = stack[-1]
-            missing = [a for a in self.needs(t) if self.find(a) is None]
-            stack.extend(reversed(missing))
-            if not missing:
-                stack.pop()
-                if self.find(t) is None:
-                    self.compute(t)
-        found = self.find(e)
-        assert found is not None
-        return found
+        return on_demand(e, self.find, self.needs, self.compute)
 
     def needs(self, e: Expr) -> Sequence[Expr]:
         """The terms that are written before ``e``."""

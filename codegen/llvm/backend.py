@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
-from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
 from codegen.agreement import agreement
 from codegen.cache import Cache
 from codegen.calls import Callback, HostCall, read_call
-from codegen.describe import code, parts, storages
+from codegen.describe import Compiled, code
 from codegen.kernel import Kernel, Loop, walk
 from codegen.key import task_key
 from codegen.llvm import native, pool, signals
@@ -35,13 +34,11 @@ from codegen.schedule import PARALLEL_WORK
 from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
 from symgraph import config
-from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
-from symgraph.rewrite import Step
+from symgraph.backend import Prepared, Signature, Task, renew
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from symgraph.varying import Varying, as_varying
 
-T = TypeVar("T")
 _REGISTERS = {64: 32, 32: 16, 16: 16}
 _NEAR = 1 << 18  # bytes: a part of the second cache of any processor of the last ten years
 
@@ -142,7 +139,7 @@ class LlvmBackend:
         }  # fmt: skip
 
 
-class LlvmExecutable:
+class LlvmExecutable(Compiled):
     """A loaded program.
 
     Attributes
@@ -158,12 +155,12 @@ class LlvmExecutable:
     kinds = ("graph", "kernel", "llvm", "optimized", "assembly")
 
     def __init__(self, task: Task, signature: Signature, target: Target, cache: Cache) -> None:
-        self.task, self.signature, self.target = task, signature, target
-        self.timings: dict[str, float] = {}
+        super().__init__(task, signature)
+        self.target = target
         self.image = self._image(cache)
         pool.start()
         signals.start()
-        self._library = self._timed("load", lambda: load(self.image.objects))
+        self._library = self.timed("load", lambda: load(self.image.objects))
         self.entry = signals.runner(self._library.address(NAME))
         self._lengths = list(signature.lengths.values())
         self._written = [task.shared.index(s) for s, _ in task.updates]
@@ -184,23 +181,16 @@ class LlvmExecutable:
     def _made(self) -> Image:
         with beside(_start):
             program, agreed = self.program, agreement(self.prepared)
-            objects, scratch = self._timed("compile", lambda: assemble(program, self.target, agreed))
+            objects, scratch = self.timed("compile", lambda: assemble(program, self.target, agreed))
         return Image(
             tuple(objects), tuple(map(_open_type, program.outputs)), self.prepared.renewed,
             tuple(constant_data(program.constants)), tuple(map(HostCall.of, program.calls)), program.arena,
             program.live, scratch, _is_heavy(program), agreed is not None,
         )  # fmt: skip
 
-    @cached_property
-    def prepared(self) -> Prepared:
-        """The rewritten graph; worked out again for a program from the disk."""
-        return self._timed("rewrite", lambda: prepare(self.task, self.signature))
-
-    @cached_property
-    def program(self) -> Program:
-        """Kernels, steps and memory plan; worked out again for a program from the disk."""
-        prepared = self.prepared
-        return self._timed("build", lambda: build(prepared, machine(self.target)))
+    def build(self, prepared: Prepared) -> Program:
+        """The program for the processor."""
+        return build(prepared, machine(self.target))
 
     @cached_property
     def module(self) -> Module:
@@ -211,12 +201,6 @@ class LlvmExecutable:
     def text(self) -> str:
         """The LLVM IR."""
         return self.module.text()
-
-    def _timed(self, stage: str, work: Callable[[], T]) -> T:
-        start = perf_counter()
-        done = work()
-        self.timings[stage] = perf_counter() - start
-        return done
 
     def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
         """One native call. Arrays must be contiguous and native, of the signature's types."""
@@ -320,29 +304,9 @@ class LlvmExecutable:
             raise no_arena(size, self.storages) from error
 
     @property
-    def kernels(self) -> Sequence[Kernel]:
-        """The scheduled kernels, in order of their first launch."""
-        return self.program.kernels
-
-    @property
     def buffers(self) -> Mapping[str, int]:
         """Bytes of the arena, the most that is alive in it at once, and scratch of one worker."""
         return {"arena": self.image.arena, "live": self.image.live, "scratch": self.image.scratch}
-
-    @property
-    def trace(self) -> Sequence[Step]:
-        """The rewrites that were done."""
-        return self.prepared.trace
-
-    @cached_property
-    def parts(self) -> Sequence[Part]:
-        """The steps of the program, in order."""
-        return parts(self.program)
-
-    @cached_property
-    def storages(self) -> Sequence[Storage]:
-        """Where the parts read and write."""
-        return storages(self.program)
 
     def code(self, kind: str, part: str | None = None) -> str:
         """The program as text, or one of its kernels: graph, kernel, llvm, optimized or assembly."""

@@ -18,7 +18,7 @@ from codegen.kernel import Buffer
 from codegen.llvm.spell import Writer, constant, element, literal, mangled, shaped, spell
 from codegen.numerics import expansion
 from codegen.unroll import LANE, lane_index
-from symgraph.expression import INDEX, Expr, axis, const, substitute
+from symgraph.expression import INDEX, Expr, axis, const, on_demand, substitute
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,8 @@ class Terms:
         return e
 
     def value(self, e: Expr) -> Value:
-        """The value of ``e``; computes what is not known yet, without recursion (only a slow path nests)."""
-        found = self.find(e)
-        stack = [e] if found is None else []
-        while stack:
-            t = stack[-1]
-            missing = [a for a in self.needs(t) if self.find(a) is None]
-            stack.extend(reversed(missing))
-            if not missing:
-                stack.pop()
-                if self.find(t) is None:
-                    self.compute(t)
-        found = found or self.find(e)
-        assert found is not None
-        return found
+        """The value of ``e``; computes what is not known yet (only a slow path nests)."""
+        return on_demand(e, self.find, self.needs, self.compute)
 
     def needs(self, e: Expr) -> tuple[Expr, ...]:
         """The terms that are computed before ``e``."""

@@ -73,7 +73,7 @@ from symgraph.expression.terms import (
     show,
     toposort,
 )
-from symgraph.expression.walks import evaluate, evaluate_one, partials, rebuild, rename, substitute
+from symgraph.expression.walks import evaluate, evaluate_one, on_demand, partials, rebuild, rename, substitute
 
 __all__ = [
     "Expr", "Names", "Number", "Operand", "INDEX", "const", "axis", "load", "apply", "kind_of", "toposort", "show",
@@ -83,5 +83,5 @@ __all__ = [
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10",
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
     "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "gamma", "gammaln", "digamma",
-    "rebuild", "substitute", "rename", "evaluate", "evaluate_one", "partials",
+    "rebuild", "substitute", "rename", "evaluate", "evaluate_one", "on_demand", "partials",
 ]  # fmt: skip

@@ -1,14 +1,17 @@
-"""Walks over terms, none of them recursive: rebuilding, replacing, evaluating."""
+"""Walks over terms, none of them recursive: rebuilding, replacing, evaluating, writing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TypeVar
 
 import numpy as np
 
 from symgraph.expression.terms import PRIMS, Expr, applied, apply, load, toposort
 from symgraph.types import is_float
+
+T = TypeVar("T")
 
 
 def rebuild(e: Expr, args: Sequence[Expr]) -> Expr:
@@ -57,6 +60,26 @@ def substitute(
 def rename(exprs: Sequence[Expr], axes: Mapping[str, Expr]) -> list[Expr]:
     """Each of ``exprs`` with the axes named in ``axes`` replaced."""
     return substitute(exprs, lambda e: axes.get(str(e.value)) if e.prim == "axis" else None, names=axes.keys())
+
+
+def on_demand(
+    e: Expr, find: Callable[[Expr], T | None], needs: Callable[[Expr], Sequence[Expr]],
+    compute: Callable[[Expr], None],
+) -> T:  # fmt: skip
+    """What ``find`` knows of ``e``; terms that it does not know are computed, each after what it ``needs``."""
+    found = find(e)
+    stack = [e] if found is None else []
+    while stack:
+        t = stack[-1]
+        missing = [a for a in needs(t) if find(a) is None]
+        stack.extend(reversed(missing))
+        if not missing:
+            stack.pop()
+            if find(t) is None:
+                compute(t)
+    found = find(e) if found is None else found
+    assert found is not None, f"{e} was computed and is not known"
+    return found
 
 
 def evaluate(exprs: Sequence[Expr], leaf: Callable[[Expr], np.ndarray]) -> list[np.ndarray]:
