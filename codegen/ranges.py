@@ -13,12 +13,19 @@ Span = tuple[int, int]  # the least and the greatest value
 Ranges = Mapping[str, Span]  # of each loop's index
 
 
-def span(e: Expr, ranges: Ranges) -> Span | None:
-    """The least and greatest value of an index, where loops bound it."""
+def span(e: Expr, ranges: Ranges, known: dict[Expr, Span | None] | None = None) -> Span | None:
+    """The least and greatest value of an index, where loops bound it; ``known`` keeps what was found of its parts."""
+    known = {} if known is None else known
+    if e not in known:
+        known[e] = _span(e, ranges, known)
+    return known[e]
+
+
+def _span(e: Expr, ranges: Ranges, known: dict[Expr, Span | None]) -> Span | None:
     form = linear(e)
     low = high = form.offset
     for atom, factor in form.terms:
-        s = ranges.get(str(atom.value)) if atom.prim == "axis" else _span_of_atom(atom, ranges)
+        s = ranges.get(str(atom.value)) if atom.prim == "axis" else _span_of_atom(atom, ranges, known)
         if s is None:
             return None
         ends = s[0] * factor, s[1] * factor
@@ -26,16 +33,16 @@ def span(e: Expr, ranges: Ranges) -> Span | None:
     return low, high
 
 
-def _span_of_atom(e: Expr, ranges: Ranges) -> Span | None:
+def _span_of_atom(e: Expr, ranges: Ranges, known: dict[Expr, Span | None]) -> Span | None:
     divisor = _divisor(e)
     if divisor:
-        inner = span(e.args[0], ranges)
+        inner = span(e.args[0], ranges, known)
         if inner is None or e.prim == "mod":
             return inner and (0, divisor - 1)
         return inner[0] // divisor, inner[1] // divisor
     if e.prim not in _SPANS:
         return None
-    spans = [span(a, ranges) for a in (e.args[1:] if e.prim == "select" else e.args)]
+    spans = [span(a, ranges, known) for a in (e.args[1:] if e.prim == "select" else e.args)]
     known = [s for s in spans if s is not None]
     return _SPANS[e.prim](known) if len(known) == len(spans) else None
 
@@ -60,22 +67,23 @@ def simplify(kernel: Kernel) -> Kernel:
     """Quotients and remainders without the parts that loops bound: (16*i + j) // 16 is i where j < 16."""
     ranges = {s.index: (0, s.extent - 1) for s in walk(kernel) if isinstance(s, Loop) and s.extent}
     memo: dict[Expr, Expr] = {}
+    known: dict[Expr, Span | None] = {}
 
     def place(e: Expr) -> Expr | None:
         divisor = _divisor(e)
-        return _divided(e, divisor, ranges) if divisor else None
+        return _divided(e, divisor, ranges, known) if divisor else None
 
     return map_exprs(kernel, lambda exprs: expression.substitute(exprs, place, memo=memo))
 
 
-def _divided(e: Expr, divisor: int, ranges: Ranges) -> Expr | None:
+def _divided(e: Expr, divisor: int, ranges: Ranges, known: dict[Expr, Span | None]) -> Expr | None:
     """A quotient or remainder whose parts that ``divisor`` does not divide stay between two multiples of it."""
-    if span(e.args[0], ranges) is None:
+    if span(e.args[0], ranges, known) is None:
         return None  # arithmetic of the user's, which may wrap
     form = linear(e.args[0])
     whole = tuple((atom, factor) for atom, factor in form.terms if not factor % divisor)
     rest = Linear(tuple((atom, factor) for atom, factor in form.terms if factor % divisor), form.offset).expr()
-    bounds = span(rest, ranges)
+    bounds = span(rest, ranges, known)
     assert bounds is not None, "part of a bounded form"
     below, above = (b // divisor for b in bounds)
     if below != above:

@@ -59,3 +59,12 @@ def test_arithmetic_that_may_wrap_is_left_alone():
     value = expression.load("out", (const(0, INDEX),), INDEX)
     e = (value * 4) // const(4, INDEX)
     assert simplified(e) is e
+
+
+def test_what_a_term_shares_is_looked_at_once():
+    """60 levels that each read the one before twice have 2**60 paths."""
+    e = axis("i")
+    for _ in range(60):
+        e = expression.select(e < const(2, INDEX), expression.minimum(e + 1, const(9, INDEX)), e)
+    assert span(e, RANGES) == (0, 9)
+    simplified(e // const(16, INDEX))
