@@ -158,6 +158,11 @@ class Lent:
 class Resident:
     """The value of a shared variable while a device has it: ``SharedVariable.away``.
 
+    Its memory is the device's own and *unseen*, which programs alone use; or own and *seen*, once ``array`` has given
+    it to another library; or *lent* by another library (``Lent``), which makes it seen too. Who reads or writes what
+    is seen waits for the other libraries first. A value of another shape, or any new one where the memory is lent,
+    gets memory that is own and unseen again: ``make_room``.
+
     Attributes
     ----------
     memory : Memory

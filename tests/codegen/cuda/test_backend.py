@@ -131,7 +131,7 @@ def test_extents_that_integers_decide_are_worked_out_without_fetching_shared_var
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
 def test_small_arrays_are_copied_within_what_is_captured(most, monkeypatch):
-    monkeypatch.setattr("codegen.cuda.backend.STAGED", most)
+    monkeypatch.setattr("codegen.cuda.places.STAGED", most)
     x, k = sg.fmatrix("x"), sg.lscalar("k")
     f = sg.function([x, k], [x * 2, x[k], sg.linalg.inv(x)])
     asked = []

@@ -196,7 +196,7 @@ def test_the_place_of_a_borrowed_result_becomes_no_variables_storage():
 @pytest.mark.parametrize("most", [0, 1 << 20])
 def test_an_argument_on_the_device_is_copied_there(most, monkeypatch, at_home):
     """Whether arguments of the host are staged or not."""
-    monkeypatch.setattr("codegen.cuda.backend.STAGED", most)
+    monkeypatch.setattr("codegen.cuda.places.STAGED", most)
     x, y, s = sg.fmatrix("x"), sg.fvector("y"), sg.shared(np.zeros(2, F))
     f = sg.function([x, y], updates=[(s, s + (x * y).sum(axis=1))])
     a, b = np.arange(6, dtype=F).reshape(2, 3), np.array([1, 2, 3], F)
