@@ -1,9 +1,15 @@
-"""Hypothesis profiles: the same draws on every run where a failure must be reproducible, more of them in deep runs."""
+"""Hypothesis profiles, and what every test leaves as it was.
+
+The draws are the same on every run where a failure must be reproducible, and more of them in deep runs.
+"""
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from symgraph.op import OPS
+from symgraph.rewrite import RULES
 
 # deadline None: the first example of a test may compile, and the machine may be shared
 settings.register_profile("quick", deadline=None, max_examples=25)
@@ -20,3 +26,11 @@ settings.register_profile(
 def pytest_configure(config: pytest.Config) -> None:
     deep = config.getoption("markexpr") == "deep"
     settings.load_profile("deep" if deep else "ci" if os.environ.get("CI") else "quick")
+
+
+@pytest.fixture(autouse=True)
+def what_a_test_declares_is_its_own():
+    """Another test would meet it, or not, by the order in which they are run."""
+    ops, rules = len(OPS), len(RULES)
+    yield
+    assert (len(OPS), len(RULES)) == (ops, rules), "declare ops in scratch_registry(), rules in scratch_rules()"

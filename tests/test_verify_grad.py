@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 import symgraph as sg
+from symgraph.op import scratch_registry
 
 POINTS = np.array([0.3, -1.2, 2.0])
+
+
+@pytest.fixture(autouse=True)
+def scratch():
+    with scratch_registry():
+        yield
 
 
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
