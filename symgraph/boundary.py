@@ -1,15 +1,31 @@
-"""Between what the user wrote and what is compiled: a task on real values, two for each that is complex."""
+"""Where complex values end: what is compiled has real values alone, two for each complex one that the user wrote.
+
+=================  ===================================  ===================================================
+what               the user's                           the program's
+=================  ===================================  ===================================================
+value of a graph   a complex ``Variable``               ``Parts``, two variables (``complexes.apart``)
+input              a complex ``Variable``               two inputs, ``fresh_parts``
+its argument       a complex array                      its parts, each contiguous: ``apart_arguments``
+shared variable    ``ComplexShared``, which has none    ``ComplexShared.both``, which have the value
+output             a complex array                      two outputs, ``joined`` by ``results.Form``
+=================  ===================================  ===================================================
+
+``gradient.py`` crosses too, both ways: it differentiates the graph of parts, and gives complex gradients. What comes
+behind ``apart_task`` knows of no complex value.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from symgraph.backend import Task
 from symgraph.complexes import apart, has_complex, in_parts
 from symgraph.complexes.rules import Whole
 from symgraph.graph import Variable
-from symgraph.parts import ComplexShared, Parts, fresh_parts
+from symgraph.parts import ComplexShared, Parts, fresh_parts, parted
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import is_complex
 
@@ -29,6 +45,11 @@ def apart_task(task: Task) -> Task:
         outputs=tuple(in_parts(outputs)), updates=tuple(zip(targets, in_parts(news), strict=True)),
         borrowed=tuple(places.values()),
     )  # fmt: skip
+
+
+def apart_arguments(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arrays that ``apart_task`` makes inputs for: both parts of each that is complex."""
+    return [part for a in arrays for part in (parted(a) if a.dtype.kind == "c" else (a,))]
 
 
 def _shared_parts(variables: Sequence[SharedVariable]) -> list[SharedVariable]:

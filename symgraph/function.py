@@ -21,13 +21,12 @@ import numpy as np
 from symgraph import config
 from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
-from symgraph.boundary import apart_task
+from symgraph.boundary import apart_arguments, apart_task
 from symgraph.dependence import dependence
 from symgraph.errors import AllocationError, ArgumentError, ShapeError, UnusedInputError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
-from symgraph.parts import parted
 from symgraph.prelude import Prelude, prelude
 from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
 from symgraph.reuse import Reuse, Shapes
@@ -269,9 +268,7 @@ class Function:
             else convert_argument(a, i, self.name, self.downcast, tensors)
             for a, d, i, tensors in zip(values, self._dtypes, self.declared, self._tensors, strict=True)
         ]
-        if len(self._takers) == len(arrays):
-            return arrays
-        return [part for a in arrays for part in (parted(a) if a.dtype.kind == "c" else (a,))]
+        return arrays if len(self._takers) == len(arrays) else apart_arguments(arrays)
 
     def _match(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Arguments in the order of the inputs, defaults filled in."""

@@ -27,6 +27,7 @@ from symgraph.ops.creation import zeros_like
 from symgraph.ops.matrices import eye
 from symgraph.ops.shape import elements, extents, reshaped
 from symgraph.origin import here_excerpt, made_at
+from symgraph.parts import by_pairs
 from symgraph.rewrite import STABILIZING, rewrite
 from symgraph.rewrites.selections import fold_selections
 from symgraph.types import is_complex, is_float, is_inexact
@@ -140,8 +141,7 @@ def _batched(rows: Sequence[Variable], units: Mapping[Variable, Variable]) -> li
     """``rows`` for each of ``units``: formulas know real values alone."""
     if not has_complex(rows):
         return batch(rows, units)
-    parts = iter(batch(in_parts(apart(rows)), units))
-    return [complex(next(parts), next(parts)) if is_complex(v.dtype) else next(parts) for v in rows]
+    return by_pairs(batch(in_parts(apart(rows)), units), [is_complex(v.dtype) for v in rows], complex)
 
 
 def hessian(cost: Variable, wrt: Any, disconnected_inputs: str = "raise") -> Any:
@@ -172,16 +172,22 @@ def hessian_vector_product(cost: Variable, wrt: Any, vector: Any) -> Any:
 def _pull(
     outputs: Sequence[Variable], cotangents: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]
 ) -> list[Variable | None]:
-    """The gradient of sum(outputs * cotangents) by each of ``wrt``; None if disconnected.
-
-    Of complex values it is the gradient by the real part plus i times that by the imaginary part, and so is their
-    cotangent: everything is differentiated as a function of real parts.
-    """
+    """The gradient of sum(outputs * cotangents) by each of ``wrt``; None if disconnected."""
     for v in wrt:
         _check_wrt(v)
+    is_apart = has_complex([*outputs, *wrt], [*wrt, *stop])
+    return (_pull_apart if is_apart else _pull_real)(outputs, cotangents, wrt, stop)
+
+
+def _pull_apart(
+    outputs: Sequence[Variable], cotangents: Sequence[Variable], wrt: Sequence[Variable], stop: Sequence[Variable]
+) -> list[Variable | None]:
+    """The same where values are complex: everything is differentiated as a function of real parts.
+
+    By a complex value the gradient is that by the real part plus i times that by the imaginary part, and so is its
+    cotangent. A value that is written, and of which the graph of parts reads nothing, has a gradient of 0.
+    """
     leaves = [*wrt, *stop]
-    if not has_complex([*outputs, *wrt], leaves):
-        return _pull_real(outputs, cotangents, wrt, stop)
     known = {v: leaf_parts(v) if is_complex(v.dtype) else v for v in leaves}
     weights = [apart([convert(g, v.dtype)])[0] for v, g in zip(outputs, cotangents, strict=True)]
     by, constant_parts = ([known[v] for v in many] for many in (wrt, stop))

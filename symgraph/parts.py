@@ -6,16 +6,18 @@ in graphs and on the host, and where a complex shared variable keeps its value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from symgraph.graph import Variable, label
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, complex_of, is_complex, real_of, storage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,12 @@ def joined(re: np.ndarray, im: np.ndarray) -> np.ndarray:
     value = np.empty(np.broadcast_shapes(re.shape, im.shape), complex_of(np.asarray(re).dtype.name))
     value.real, value.imag = re, im
     return value
+
+
+def by_pairs(parts: Iterable[T], pairs: Iterable[bool], join: Callable[[T, T], T]) -> list[T]:
+    """A value for each of ``pairs``: where it is true the next two of ``parts`` joined, elsewhere the next one."""
+    following = iter(parts)
+    return [join(next(following), next(following)) if pair else next(following) for pair in pairs]
 
 
 # ------------------------------------------------------------------------------------------------ shared variables

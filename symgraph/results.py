@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.coercion import as_variable
 from symgraph.graph import Variable
-from symgraph.parts import joined
+from symgraph.parts import by_pairs, joined
 from symgraph.types import is_complex
 
 
@@ -54,8 +54,7 @@ class Form:
 
     def __call__(self, found: list[np.ndarray]) -> Any:
         if any(self.pairs):
-            parts = iter(found)
-            found = [joined(next(parts), next(parts)) if pair else next(parts) for pair in self.pairs]
+            found = by_pairs(found, self.pairs, joined)
         if self.messages:
             count = len(self.messages)
             for message, value in zip(self.messages, found[-count:], strict=True):

@@ -11,6 +11,7 @@ from symgraph.ops.gather import SAME_VALUES
 from symgraph.parts import Parts
 
 Whole = Variable | Parts
+"""A value of the user's graph as the graph of parts has it: a variable where it is real."""
 Rule = Callable[..., Any]
 Declared = TypeVar("Declared", bound=Rule)
 
