@@ -43,8 +43,8 @@ def _span_of_atom(e: Expr, ranges: Ranges, known: dict[Expr, Span | None]) -> Sp
     if e.prim not in _SPANS:
         return None
     spans = [span(a, ranges, known) for a in (e.args[1:] if e.prim == "select" else e.args)]
-    known = [s for s in spans if s is not None]
-    return _SPANS[e.prim](known) if len(known) == len(spans) else None
+    bounded = [s for s in spans if s is not None]
+    return _SPANS[e.prim](bounded) if len(bounded) == len(spans) else None
 
 
 def _divisor(e: Expr) -> int:
