@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph.errors import ArgumentError, DTypeError, ShapeError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label
+from symgraph.shared_variable import SharedVariable
 from symgraph.types import as_array, is_complex, is_inexact, is_lossless
 
 
@@ -63,7 +64,7 @@ def as_inputs(inputs: Sequence[Variable | In]) -> list[In]:
     Raises
     ------
     ArgumentError
-        If one is no variable, a constant, or given twice.
+        If one is no variable, a constant, shared, computed, or given twice.
     """
     if isinstance(inputs, Variable | In):
         raise ArgumentError(f"function: inputs is one variable\nwrite a list: [{inputs!r}]")
@@ -73,11 +74,6 @@ def as_inputs(inputs: Sequence[Variable | In]) -> list[In]:
         if i.variable in seen:
             raise ArgumentError(f"function: the input {i.label} is given twice\n  {describe(i.variable)}\nlist it once")
         seen.add(i.variable)
-    names = [i.name for i in declared if i.name]
-    twice = [n for n in names if names.count(n) > 1]
-    if twice:
-        # Two inputs of one name are fine by position; by keyword neither can be meant.
-        declared = [In(i.variable, i.value, i.borrow, "") if i.name in twice else i for i in declared]
     return declared
 
 
@@ -86,6 +82,13 @@ def _check_input(v: object) -> None:
         raise ArgumentError(f"function: the input {v!r} is not a variable\nmake one: symgraph.matrix('x')")
     if isinstance(v, Constant):
         raise ArgumentError(f"function: the input {label(v)} is a constant\nleave it out of inputs")
+    if isinstance(v, SharedVariable):
+        name = in_code(v, "shared")
+        raise ArgumentError(
+            layout(f"function: the input {label(v)} is a shared variable, which has a value of its own", [describe(v)],
+                   [], f"leave it out and set it, {name}.set_value(...) or updates=[({name}, x)]; or put an input x in "
+                   f"its place: givens={{{name}: x}}")
+        )  # fmt: skip
     if v.owner is not None:
         made = f"h = symgraph.tensor('h', {v.dtype!r}, {v.type.shape})"
         raise ArgumentError(

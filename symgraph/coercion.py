@@ -87,7 +87,9 @@ def _wider(xs: Sequence[object]) -> str:
     cast = next((x for x in xs if isinstance(x, Variable)), None)
     if cast is None or cast.dtype in ("int64", "float64", "complex128"):
         return "give a smaller number, or a float"
-    return f"cast the variable: {in_code(cast)}.astype({'float64' if is_inexact(cast.dtype) else 'int64'!r})"
+    needs_both = is_complex(cast.dtype) or any(isinstance(x, complex) for x in xs)
+    wide = "int64" if not is_inexact(cast.dtype) else "complex128" if needs_both else "float64"
+    return f"cast the variable: {in_code(cast)}.astype({wide!r})"
 
 
 def convert(x: object, dtype: str) -> Variable:

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -117,7 +118,7 @@ def function(
         _check_used(variables, {*free, *replacing, *dependence(results)}, on_unused_input)
     shown, messages = _with_printed(results, len(flat))
     form = replace(form, messages=messages, pairs=pairs_of(shown))
-    shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable) and v not in given], *targets])
+    shared = dict.fromkeys([*[v for v in free if isinstance(v, SharedVariable)], *targets])
     updated = tuple(zip(targets, results[len(flat) :], strict=True))
     whole = Task(tuple(variables), tuple(shared), tuple(shown), updated, name or "f", precision, borrowed)
     task = _folded(apart_task(whole))
@@ -159,6 +160,10 @@ def _with_printed(results: Sequence[Variable], count: int) -> tuple[list[Variabl
     return shown, tuple(node.attrs["message"] for node in printed)
 
 
+def _shared_name(where: str, count: int, name: str) -> str:
+    return f"{where} has {count} inputs named {name!r}: the name cannot say which"
+
+
 def _check_used(inputs: Sequence[Variable], used: set[Variable], on_unused: str) -> None:
     unused = [v for v in inputs if v not in used]
     if not unused:
@@ -197,6 +202,7 @@ class Function:
         self.usage = Usage() if profile else None
         self.programs: dict[Any, Executable] = {}
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
+        self._names = Counter(i.name for i in declared)
         self._dtypes = [np.dtype(i.variable.dtype) for i in declared]
         self._takers = [i for i in declared for _ in range(1 + is_complex(i.variable.dtype))]
         self._prelude = prelude(task.results)
@@ -278,6 +284,9 @@ class Function:
             raise ArgumentError(f"{takes}\n{self._usage()}")
         bound: dict[int, Any] = dict(enumerate(args))
         for key, value in kwargs.items():
+            if self._names[key] > 1:
+                mend = f"give them by position, or each a name of its own: sg.In({key}, name=...)"
+                raise ArgumentError(f"{_shared_name(f'{self.name}()', self._names[key], key)}\n{self._usage()}\n{mend}")
             if key not in self._positions:
                 raise ArgumentError(f"{self.name}() has no input named {key!r}\n{self._usage()}")
             if self._positions[key] in bound:
@@ -409,13 +418,19 @@ def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, ba
     """The value of an expression: ``x.eval({a: 1.0})``; keys are variables or their names."""
     given = dict(inputs or {})
     free = [x for x in leaves([v]) if not isinstance(x, Constant)]
-    by_name = {x.name: x for x in free if x.name}
+    by_name, names = {x.name: x for x in free if x.name}, Counter(x.name for x in free)
+    for k in given:
+        if isinstance(k, str) and names[k] > 1:
+            raise ArgumentError(f"{_shared_name(f'eval: {label(v)}', names[k], k)}\nuse the variables as keys")
     unknown = [k for k in given if isinstance(k, str) and k not in by_name]
     if unknown:
         known = f"its inputs are {', '.join(map(label, free))}" if free else "it has no inputs"
         raise ArgumentError(f"eval: {label(v)} has no input named {unknown[0]!r}\n{known}")
     keys = [by_name[k] if isinstance(k, str) else k for k in given]
-    declared = as_inputs(keys)
+    others: dict[Variable, Variable] = {
+        s: Variable(s.type, name=s.name) for s in keys if isinstance(s, SharedVariable)
+    }
+    declared = as_inputs([others.get(k, k) for k in keys])
     missing = [x for x in free if x not in set(keys) and not isinstance(x, SharedVariable)]
     if missing:
         values = ", ".join(f"{in_code(x, 'input')}: ..." for x in missing)
@@ -423,7 +438,9 @@ def evaluate(v: Variable, inputs: Mapping[Variable | str, Any] | None = None, ba
             layout(f"eval: {label(v)} depends on {', '.join(map(label, missing))}, which got no value",
                    map(describe, missing), [], f"give one for each: eval({{{values}}})")
         )  # fmt: skip
-    f = function(declared, v, backend=backend, name="eval", on_unused_input="ignore", no_default_updates=True)
+    f = function(
+        declared, v, givens=others, backend=backend, name="eval", on_unused_input="ignore", no_default_updates=True
+    )
     result: np.ndarray = f(*given.values())
     return result
 

@@ -103,17 +103,22 @@ def weak_dtype(value: bool | int | float | complex, strong: str | None) -> str:
 
 
 def _check_fits(value: int | float | complex, dtype: str) -> None:
-    if isinstance(value, complex):
-        _check_fits(value.real, dtype)
-        return _check_fits(value.imag, dtype)
-    if is_integer(dtype) and not isinstance(value, float):
+    if is_integer(dtype) and isinstance(value, int):
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         if not low <= value <= high:
-            raise DTypeError(f"the Python integer {value} does not fit {dtype} ({low} to {high})")
-    if is_inexact(dtype) and not _is_in_reach(value, real_of(dtype)):
-        kind = "float" if isinstance(value, float) else "integer"
-        raise DTypeError(f"the Python {kind} {value:.6g} does not fit {dtype} (up to {np.finfo(dtype).max:.5g})")
-    return None
+            raise DTypeError(f"the Python integer {_written(value)} does not fit {dtype} ({low} to {high})")
+    parts = (value.real, value.imag) if isinstance(value, complex) else (value,)
+    if is_inexact(dtype) and not all(_is_in_reach(part, real_of(dtype)) for part in parts):
+        kind = "integer" if isinstance(value, int) else "float" if isinstance(value, float) else "complex number"
+        reach = f"{'parts ' if is_complex(dtype) else ''}up to {np.finfo(dtype).max:.5g}"
+        raise DTypeError(f"the Python {kind} {_written(value)} does not fit {dtype} ({reach})")
+
+
+def _written(value: int | float | complex) -> str:
+    """A number in a message: a long integer by its length."""
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 128 else f"of {value.bit_length()} bits"
+    return f"{value:.6g}"
 
 
 def _is_in_reach(value: int | float, dtype: str) -> bool:

@@ -13,7 +13,7 @@ from symgraph.errors import SymgraphError
 from symgraph.view.collect import ORDER
 
 TARGET = "FILE.py:NAME, package.module:NAME, or a graph saved as JSON; NAME may be an expression, several, a function \
-of symgraph.function, or a Python function of no arguments that gives one"
+of symgraph.function, or a Python function of no arguments that gives one, and NAME.PART a key or an attribute of it"
 FORMS = "FILE.html, svg, png, dot, json, txt or mmd"
 
 

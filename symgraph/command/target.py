@@ -1,7 +1,7 @@
 """Targets: ``FILE.py:NAME``, ``package.module:NAME`` or a saved graph, and what stands behind the name.
 
-Only the module that is named runs. A function of no arguments is called; where it gives several things, one is named
-after a dot: ``tutorials.net:build.train``.
+Only the module that is named runs. A function of no arguments is called. What it gives, and what anything else holds as
+a key or an attribute, is named after a dot: ``tutorials.net:build.train``, ``model.py:network.layer.cost``.
 """
 
 from __future__ import annotations
@@ -60,11 +60,12 @@ def find(text: str) -> Target:
     place, colon, name = text.rpartition(":")
     if not colon or not place or not name:
         raise UsageError(f"{text!r} names no graph\nwrite FILE.py:NAME, package.module:NAME or SAVED.json")
-    module = _run_file(Path(place)) if place.endswith(".py") else _run_module(place)
-    attribute, _, part = name.partition(".")
-    if not hasattr(module, attribute):
-        raise UsageError(f"{place} has no {attribute!r}\n{_offers(module)}")
-    return Target(text, _chosen(_called(getattr(module, attribute), text), part, text))
+    found: object = _run_file(Path(place)) if place.endswith(".py") else _run_module(place)
+    reached = place
+    for part in name.split("."):
+        found = _held(_opened(found, text), part, reached)
+        reached += f"{':' if reached == place else '.'}{part}"
+    return Target(text, _chosen(_called(found, text), text))
 
 
 def _saved(text: str) -> Document:
@@ -152,17 +153,33 @@ def _called(value: object, text: str) -> object:
         return value()
 
 
-def _chosen(value: object, part: str, text: str) -> Graph:
-    """The graph that a value is or holds."""
+def _opened(value: object, text: str) -> object:
+    """What holds the rest of a path: an object of a class, the class itself where it takes arguments."""
+    try:
+        return _called(value, text)
+    except UsageError:
+        if isinstance(value, type):
+            return value
+        raise
+
+
+def _held(value: object, name: str, reached: str) -> object:
+    """What a value has by a name: a graph in a collection, a key, or an attribute."""
     many = _named(value)
-    if part:
-        if part not in many:
-            known = ", ".join(many) or "nothing by a name"
-            raise UsageError(f"{text}: there is no {part!r}; it gives {known}")
-        chosen: Graph = many[part]
-        return chosen
+    if name in many:
+        return many[name]
+    if isinstance(value, Mapping) and name in value:
+        return value[name]
+    if isinstance(value, Variable | Function | Mapping | list) or not hasattr(value, name):
+        raise UsageError(f"{reached} has no {name!r}\n{_offers(value)}")
+    return getattr(value, name)
+
+
+def _chosen(value: object, text: str) -> Graph:
+    """The graph that a value is or holds."""
     if isinstance(value, Variable | Function):
         return value
+    many = _named(value)
     functions = [v for v in many.values() if isinstance(v, Function)]
     if len(functions) == 1:
         return functions[0]
@@ -170,7 +187,7 @@ def _chosen(value: object, part: str, text: str) -> Graph:
         raise UsageError(f"{text} gives several functions\nwrite one of {', '.join(f'{text}.{n}' for n in many)}")
     if many and isinstance(value, Mapping | Iterable):
         return list(many.values()) if not isinstance(value, Mapping) else dict(many)
-    raise UsageError(f"{text} is {_kind(value)}\n{WANTED}")
+    raise UsageError(f"{text} is {_kind(value)}\n{WANTED}" + (f"\n{_offers(value)}" if _graphs_in(value) else ""))
 
 
 def _named(value: object) -> dict[str, Any]:
@@ -191,15 +208,30 @@ def _kind(value: object) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-def _offers(module: ModuleType) -> str:
-    """The names in a module that are graphs, or functions that may give one."""
-    found = {k: v for k, v in vars(module).items() if not k.startswith("_")}
-    graphs = [k for k, v in found.items() if isinstance(v, Function) or _is_expression(v)]
-    builders = [k for k, v in found.items() if getattr(v, "__module__", None) == module.__name__ and callable(v)]
-    lines = [f"graphs in it: {', '.join(graphs) or 'none'}"]
+def _offers(value: object) -> str:
+    """The names in a value that are graphs, or functions of a module that may give one."""
+    builders = [k for k, v in _public(value).items() if callable(v) and _is_of(v, value)]
+    lines = [f"graphs in it: {', '.join(_graphs_in(value)) or 'none'}"]
     if builders:
         lines.append(f"functions that may build one: {', '.join(builders)}")
     return "\n".join(lines)
+
+
+def _graphs_in(value: object) -> list[str]:
+    own = [k for k, v in _public(value).items() if isinstance(v, Function) or _is_expression(v)]
+    return list(_named(value)) or own
+
+
+def _public(value: object) -> dict[str, object]:
+    """What a module or an object has in it, without what is private or of our own."""
+    kind = value if isinstance(value, type) else type(value)
+    scopes = () if isinstance(value, Variable | Function) else (*reversed(kind.__mro__), value)
+    inside = {k: v for scope in scopes for k, v in getattr(scope, "__dict__", {}).items()}
+    return {k: v for k, v in inside.items() if not k.startswith("_")}
+
+
+def _is_of(found: object, module: object) -> bool:
+    return isinstance(module, ModuleType) and getattr(found, "__module__", None) == module.__name__
 
 
 def _is_expression(value: object) -> bool:

@@ -39,6 +39,21 @@ picked = sg.vector("v")[index]
 def build():
     return f
 
+class Net:
+    kept = y
+
+    def __init__(self, rows=4):
+        self.cost, self.inner = y, {"train": f, "deep": {"er": [x, y]}}
+
+    def build(self):
+        return {"train": f, "cost": y}
+
+class Layer(Net):
+    def __init__(self, rows):
+        super().__init__()
+
+net, layer = Net(), Layer(3)
+
 def broken():
     return helper()
 
@@ -302,8 +317,11 @@ def test_completion_knows_every_command(shell):
 
 @pytest.mark.parametrize(
     "name",
-    ["user.py:y", "user:y", "user.py:several", "user.py:named", "user.py:named.second", "user.py:build", "user:f"],
-)
+    ["user.py:y", "user:y", "user.py:several", "user.py:named", "user.py:named.second", "user.py:build", "user:f",
+     "user.py:net.cost", "user.py:net.inner.train", "user:net.build.cost", "user.py:Net.build.train",
+     "user.py:layer.kept", "user.py:Layer.kept", "user.py:layer.inner.deep.er", "user.py:layer.inner.deep.er.1",
+     "user.py:several.0"],
+)  # fmt: skip
 def test_a_target_may_be_an_expression_several_or_a_function_or_give_one(user, name):
     before = list(sys.path)
     done = run("print", name)
@@ -320,9 +338,15 @@ def test_a_target_may_be_an_expression_several_or_a_function_or_give_one(user, n
         (["print", "user.py:nosuch"], "user.py has no 'nosuch'\ngraphs in it: x, y, wide"),
         (["print", "user.py:number"], "user.py:number is an int\nname an expression"),
         (["print", "user.py:takes"], "a function that takes arguments: missing a required argument: 'a'"),
-        (["print", "user.py:index.eval"], "user.py:index.eval: there is no 'eval'"),
+        (["print", "user.py:index.eval"], "user.py:index has no 'eval'\n"),
+        (["print", "user.py:net"], "user.py:net is a Net\nname an expression"),
+        (["draw", "user.py:net", "-o", "net.html"], "of symgraph.function\ngraphs in it: kept, cost"),
+        (["draw", "user.py:net.nosuch", "-o", "net.html"], "user.py:net has no 'nosuch'\ngraphs in it: kept, cost"),
+        (["print", "user.py:Layer.cost"], "user.py:Layer has no 'cost'\ngraphs in it: kept"),
+        (["print", "user.py:takes.cost"], "is a function that takes arguments"),
+        (["print", "user.py:net.inner.train.task"], "user.py:net.inner.train has no 'task'"),
         (["print", "user.py:dict"], "user.py has no 'dict'"),
-        (["print", "user.py:named.third"], "there is no 'third'; it gives first, second"),
+        (["print", "user.py:named.third"], "user.py:named has no 'third'\ngraphs in it: first, second"),
         (["print", "nosuch.json"], "nosuch.json: No such file"),
         (["print", "user.json"], "user.json is no saved graph"),
         (["print", "stops.py:x"], "SystemExit(7)"),

@@ -70,6 +70,12 @@ def float_that_does_not_fit(*_):
 
 
 @case
+def an_integer_beyond_all_floats(*_):
+    x = sg.fvector("x")
+    return x * 10**5000
+
+
+@case
 def difference_of_bools(*_):
     a = sg.dmatrix("a")
     return (a > 0) - (a < 0)

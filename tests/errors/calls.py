@@ -44,6 +44,12 @@ def ndim_at_call(backend, _):
 
 
 @case
+def keyword_of_two_inputs(backend, _):
+    x, y = sg.dscalar("x"), sg.dscalar("x")
+    return sg.function([x, y], x - y, backend=backend)(1, x=2)
+
+
+@case
 def dtype_at_call(backend, _):
     x = sg.fvector("x")
     return sg.function([x], x, backend=backend)(np.ones(3))

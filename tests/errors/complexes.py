@@ -13,6 +13,18 @@ def order_of_complex(*_):
 
 
 @case
+def float_that_does_not_fit_complex(*_):
+    z = sg.cvector("z")
+    return z * 1e300
+
+
+@case
+def complex_that_does_not_fit(*_):
+    x = sg.fvector("x")
+    return x + (1 - 1e300j)
+
+
+@case
 def reduction_of_complex(*_):
     z = sg.cvector("z")
     return z.argmax()

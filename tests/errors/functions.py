@@ -68,6 +68,18 @@ def an_expression_as_input(*_):
 
 
 @case
+def a_shared_variable_as_input(*_):
+    w = sg.shared(0.0, name="w")
+    return sg.function([w], w + 1)
+
+
+@case
+def eval_of_a_name_of_two(*_):
+    x, y = sg.dscalar("x"), sg.dscalar("x")
+    return (x - y).eval({"x": 1})
+
+
+@case
 def eval_without_values(*_):
     x, y = sg.dvectors("x y")
     return (x + y).eval({x: [1.0]})
