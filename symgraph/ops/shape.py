@@ -59,6 +59,10 @@ def _same_extent(x: Variable, axis: int) -> tuple[Variable, int] | None:
     if "keepdims" in node.attrs:
         left = range(node.inputs[0].ndim) if node.attrs["keepdims"] else _not_reduced(node)
         return node.inputs[0], left[axis]
+    if node.op.name == "broadcast_like":
+        return node.inputs[1], axis
+    if node.op.name == "slice" and axis != node.attrs["axis"]:
+        return node.inputs[0], axis
     if not isinstance(node.op, Elementwise):
         return None
     open_ = {v for v in node.inputs if v.ndim and v.type.shape[axis] is None}

@@ -272,14 +272,8 @@ FAMILIES = {
     "log of softmax": Family(lambda x: [v - log_total(x) for v in x], LOG_SOFTMAX, ROWS, rows=True,
     ),
     "log of a chosen probability": Family(lambda x: x[0] - log_total(x), CHOSEN, ROWS, rows=True,
-        known={
-            "numerator of labels as many": "not known to have one label for each row",
-        },
     ),
     "a chosen probability": Family(lambda x: probabilities(x)[0], CHOSEN_SHARE, ROWS, rows=True,
-        known={
-            "labels as many": "not known to have one label for each row",
-        },
     ),
     "logsumexp": Family(
         log_total, LOGSUMEXP, [*ROWS, LOWEST, (-INF,) * 4, (INF, 1.0, -3.0, 0.0)], rows=True, conditioned=True,

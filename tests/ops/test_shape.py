@@ -22,6 +22,7 @@ from symgraph.ops.axes import (
     transpose,
 )
 from symgraph.ops.broadcast import broadcast_like, broadcast_to, specify_shape, sum_to
+from symgraph.ops.creation import zeros_like
 from symgraph.ops.shape import dimshuffle, flatten, reshape
 from symgraph.reference import evaluate
 from symgraph.shapes import settle
@@ -66,6 +67,12 @@ def test_the_extent_of_a_map_is_that_of_what_it_maps():
     assert n is x.shape[0]
     both = x + tensor(None, 3, name="y")
     assert both.shape[0].owner.inputs[0] is both
+
+
+def test_the_extent_of_a_slice_and_of_what_is_stretched_like_it_is_that_of_their_source():
+    x = tensor(None, None)
+    assert zeros_like(x[:, 0]).astype("int64").shape[0] is x.shape[0]
+    assert x[1:].shape[1] is x.shape[1] and x[1:].shape[0] is not x.shape[0]
 
 
 # ------------------------------------------------------------------------------------------------ dimshuffle
