@@ -27,6 +27,7 @@ from symgraph.ops import (
     pad,
     passing,
     pool,
+    products,
     random,
     reduce,
     rounding,
@@ -43,8 +44,8 @@ from symgraph.ops import (
 
 FAMILIES = (
     activations, axes, broadcast, complexes, conv, creation, cumulative, differences, einsum, elementwise, expm,
-    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool, random,
-    reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking, transcendental,
+    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool,
+    products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking, transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

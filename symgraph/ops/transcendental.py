@@ -182,34 +182,6 @@ def log_softplus(x: Any) -> Any:
     return select(x < _rounded_off(x.dtype), x, near)
 
 
-def _in_range(x: Expr) -> Expr:
-    """Whether x is a normal number."""
-    size = expression.absolute(x)
-    return (size >= float(np.finfo(x.dtype).tiny)) & (size < float("inf"))
-
-
-def _log_apart(x: Expr, y: Expr, combined: Expr, parted: Expr) -> Expr:
-    """log(combined), or where that is out of range though x and y are not, ``parted``; NaN where it is negative."""
-    lost = ~_in_range(combined) & _in_range(x) & _in_range(y)
-    negative = (x < 0) ^ (y < 0)
-    apart = select(negative, expression.const(float("nan"), x.dtype), parted)
-    return expression.rare(lost, apart, expression.log(combined))
-
-
-@elementwise(commutes=True, grad=lambda g, x, y, out: [g / x, g / y])
-def log_product(x: Any, y: Any) -> Any:
-    """log(x*y), the sum of the logarithms where the product overflows or underflows."""
-    apart = expression.log(expression.absolute(x)) + expression.log(expression.absolute(y))
-    return _log_apart(x, y, x * y, apart)
-
-
-@elementwise(grad=lambda g, x, y, out: [g / x, -(g / y)])
-def log_quotient(x: Any, y: Any) -> Any:
-    """log(x/y), the difference of the logarithms where the quotient overflows or underflows."""
-    apart = expression.log(expression.absolute(x)) - expression.log(expression.absolute(y))
-    return _log_apart(x, y, x / y, apart)
-
-
 def _gap(x: Any, y: Any) -> Any:
     """x - y, and 0 between equal infinities."""
     return switch(eq(x, y) & isinf(x), 0, x - y)

@@ -251,8 +251,9 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
     made = owner(node.inputs[0])
     if made is None or made.op.name not in ("add", "sub", "neg", "mul", "true_div", "sum", "cast"):
         return None
-    ways = (_log_of_inverse(node.inputs[0], owner), log_of(node.inputs[0], owner), _log_of_two(made))
-    return next((v for v in ways if v is not None), None)
+    ways = (_log_of_inverse(node.inputs[0], owner), log_of(node.inputs[0], owner))
+    found = next((v for v in ways if v is not None), None)
+    return _log_of_factors(node.inputs[0], owner) if found is None else found
 
 
 def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
@@ -267,13 +268,20 @@ def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
     return None if found is None else make("switch", make("eq", y, -np.inf), -np.inf, make("neg", found))
 
 
-def _log_of_two(made: Apply) -> Variable | None:
-    """The logarithm of a product or a quotient of two that are no constants, which may be out of range."""
-    if made.op.name not in ("mul", "true_div") or any(
-        isinstance(u, Constant) and u.data.size == 1 for u in made.inputs
-    ):
+def _log_of_factors(v: Variable, owner: Owner) -> Variable | None:
+    """The logarithm of a product of two and more that are no constants, which may be out of range."""
+    negative, given = factors(v, owner)
+    given = [Factor(u, f.below) for f in given for u in _roots(f.value, owner)]
+    if sum(not isinstance(f.value, Constant) or f.value.data.size > 1 for f in given) < 2:
         return None
-    return make("log_product" if made.op.name == "mul" else "log_quotient", *made.inputs)
+    values = [make("neg", f.value) if negative and k == 0 else f.value for k, f in enumerate(given)]
+    return make("log_product", *values, below=tuple(f.below for f in given))
+
+
+def _roots(v: Variable, owner: Owner) -> list[Variable]:
+    """What a square is twice; anything else itself."""
+    node = owner(v)
+    return [node.inputs[0]] * 2 if node is not None and node.op.name == "sqr" else [v]
 
 
 @rewriter("stabilize", "log")

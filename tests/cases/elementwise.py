@@ -305,13 +305,6 @@ def _ends(dtype: str, high: float, low: float) -> np.ndarray:
     return np.array([high * np.finfo(dtype).max, low * np.finfo(dtype).tiny], dtype)
 
 
-def _out_of_range(rng: np.random.Generator, dtype: str) -> Arrays:
-    """Two powers of two whose product no float of the dtype holds."""
-    half = np.finfo(dtype).maxexp * 3 // 4
-    signs = rng.choice([-1, 1], 3)
-    return [np.exp2(signs * half).astype(dtype)] * 2
-
-
 UNIT: Range = (-0.9, 0.9)
 POSITIVE_PAIR = [(1.2, 3.0)]
 
@@ -332,16 +325,6 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "arctan": smooth(T.arctan, np.arctan),
     "arctan2": [
         case(T.arctan2, pairs(OFF_ZERO, OFF_ZERO), np.arctan2, (0, 1)), case(T.arctan2, special_pairs, np.arctan2)
-    ],
-    "log_product": [
-        case(T.log_product, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.log(x * y), (0, 1)),
-        case(T.log_product, special_pairs, lambda x, y: np.log(x * y)),
-        Case(T.log_product, _out_of_range, by_mpmath(lambda x, y: mpmath.log(x) + mpmath.log(y))),
-    ],
-    "log_quotient": [
-        case(T.log_quotient, pairs(POSITIVE_PAIR, [(0.3, 0.8)]), lambda x, y: np.log(x / y), (0, 1)),
-        case(T.log_quotient, special_pairs, lambda x, y: np.log(x / y)),
-        Case(lambda x, y: T.log_quotient(x, 1 / y), _out_of_range, by_mpmath(lambda x, y: mpmath.log(x * y))),
     ],
     "hypot": [
         case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),

@@ -1,0 +1,70 @@
+"""Functions of products and of sums of squares, right where these are out of range though the results are not.
+
+Rules alone make these composites. Each forms the product or the sum as it was written, and takes the long way only
+where that has left the range of normal numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import expression
+from symgraph.expression import Expr, select
+from symgraph.graph import Variable
+from symgraph.kinds import composite, elementwise
+from symgraph.op import GradResult
+from symgraph.ops.elementwise import absolute, add, and_, lt, neg, switch, true_div, xor
+from symgraph.ops.transcendental import log
+
+__all__: list[str] = []
+
+
+def _is_normal(x: Expr) -> Expr:
+    size = expression.absolute(x)
+    return (size >= float(np.finfo(x.dtype).tiny)) & (size < math.inf)
+
+
+# ------------------------------------------------------------------------------------------------ products
+
+
+def _product(xs: Sequence[Any], below: Sequence[bool]) -> Any:
+    """The factors multiplied in order, those that are ``below`` divided by; numbers or variables."""
+    first = 1 / xs[0] if below[0] else xs[0]
+    steps = zip(xs[1:], below[1:], strict=True)
+    return functools.reduce(lambda p, step: p / step[0] if step[1] else p * step[0], steps, first)
+
+
+def _log_apart(xs: Sequence[Variable], below: Sequence[bool]) -> Variable:
+    """The logarithm of a product by those of the factors, NaN where it is negative; inf where one is 0 or infinite."""
+    sizes = [absolute(x) for x in xs]
+    logs = [neg(log(size)) if under else log(size) for size, under in zip(sizes, below, strict=True)]
+    total = switch(functools.reduce(xor, [lt(x, 0) for x in xs]), math.nan, functools.reduce(add, logs))
+    ordinary = functools.reduce(and_, [and_(lt(0, size), lt(size, math.inf)) for size in sizes])
+    return switch(ordinary, total, math.inf)  # type: ignore[no-any-return]
+
+
+@elementwise(grad=lambda g, p, apart, y: [g / p, None])
+def log_or(p: Any, apart: Any) -> Any:
+    """log(p), which is ``apart``, unless that is inf, where p is no normal number."""
+    usual = expression.log(p)
+    return expression.rare(~_is_normal(p), select(expression.eq(apart, math.inf), usual, apart), usual)
+
+
+def _log_product_grad(g: Any, *rest: Any, below: tuple[bool, ...]) -> GradResult:
+    return [neg(true_div(g, x)) if under else true_div(g, x) for x, under in zip(rest, below, strict=False)]
+
+
+@composite(
+    grad=_log_product_grad,
+    reference=lambda *xs, below: np.log(_product([x.astype("longdouble") for x in xs], below)),
+)  # fmt: skip
+def log_product(*xs: Variable, below: tuple[bool, ...]) -> Variable:
+    """log of the product of ``xs``, over those that are ``below``: the sum of their logarithms where the product
+    overflows or underflows."""
+    found: Variable = log_or(_product(xs, below), _log_apart(xs, below))
+    return found
