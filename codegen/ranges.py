@@ -11,10 +11,14 @@ from symgraph.expression import INDEX, Expr, const
 
 Span = tuple[int, int]  # the least and the greatest value
 Ranges = Mapping[str, Span]  # of each loop's index
+_WORD = 2**63
 
 
 def span(e: Expr, ranges: Ranges, known: dict[Expr, Span | None] | None = None) -> Span | None:
-    """The least and greatest value of an index, where loops bound it; ``known`` keeps what was found of its parts."""
+    """The least and greatest value of an index, where loops bound it; None where the user's arithmetic may wrap.
+
+    ``known`` keeps what was found of its parts.
+    """
     known = {} if known is None else known
     if e not in known:
         known[e] = _span(e, ranges, known)
@@ -30,7 +34,7 @@ def _span(e: Expr, ranges: Ranges, known: dict[Expr, Span | None]) -> Span | Non
             return None
         ends = s[0] * factor, s[1] * factor
         low, high = low + min(ends), high + max(ends)
-    return low, high
+    return (low, high) if low >= -_WORD and high < _WORD else None
 
 
 def _span_of_atom(e: Expr, ranges: Ranges, known: dict[Expr, Span | None]) -> Span | None:
@@ -84,10 +88,45 @@ def _divided(e: Expr, divisor: int, ranges: Ranges, known: dict[Expr, Span | Non
     whole = tuple((atom, factor) for atom, factor in form.terms if not factor % divisor)
     rest = Linear(tuple((atom, factor) for atom, factor in form.terms if factor % divisor), form.offset).expr()
     bounds = span(rest, ranges, known)
-    assert bounds is not None, "part of a bounded form"
+    if bounds is None:
+        return None
     below, above = (b // divisor for b in bounds)
     if below != above:
         return None
     if e.prim == "mod":
         return rest - const(below * divisor, INDEX)
     return Linear(tuple((atom, factor // divisor) for atom, factor in whole), below).expr()
+
+
+def settled(exprs: Sequence[Expr], ranges: Ranges) -> list[Expr]:
+    """``exprs`` without the comparisons, minima and maxima of indices that ``ranges`` decide."""
+    known: dict[Expr, Span | None] = {}
+
+    def place(e: Expr) -> Expr | None:
+        if e.prim not in _DECIDED or e.args[0].dtype != INDEX:
+            return None
+        a, b = (span(x, ranges, known) for x in e.args)
+        return _DECIDED[e.prim](e.args, a, b) if a and b else None
+
+    return expression.substitute(exprs, place)
+
+
+def _least(args: Sequence[Expr], a: Span, b: Span) -> Expr | None:
+    return args[0] if a[1] <= b[0] else args[1] if b[1] <= a[0] else None
+
+
+def _greatest(args: Sequence[Expr], a: Span, b: Span) -> Expr | None:
+    return args[0] if a[0] >= b[1] else args[1] if b[0] >= a[1] else None
+
+
+def _less(args: Sequence[Expr], a: Span, b: Span) -> Expr | None:
+    return const(a[1] < b[0], "bool") if a[1] < b[0] or a[0] >= b[1] else None
+
+
+def _at_most(args: Sequence[Expr], a: Span, b: Span) -> Expr | None:
+    return const(a[1] <= b[0], "bool") if a[1] <= b[0] or a[0] > b[1] else None
+
+
+_DECIDED: dict[str, Callable[[Sequence[Expr], Span, Span], Expr | None]] = {
+    "minimum": _least, "maximum": _greatest, "lt": _less, "le": _at_most,
+}  # fmt: skip

@@ -1,5 +1,6 @@
 """Scheduling: transformations Kernel -> Kernel, each of which keeps what the kernel computes.
 
+    cut        a choice between ranges of an index becomes a nest for each (``codegen.cuts``)
     collapse   two loops that walk memory as one become one
     split      one loop becomes two, with the rest as a piece of its own
     sink       independent inner loops move inside sequential ones; accumulators get an axis for each (a register tile)
@@ -25,6 +26,7 @@ from codegen.affine import all_of, conjuncts, linear, loads_in
 from codegen.blocks import blocked
 from codegen.chunks import chunked
 from codegen.columns import columns
+from codegen.cuts import cut
 from codegen.guards import guards_of, is_guard, without
 from codegen.hoist import hoisted
 from codegen.joint import joint_rows
@@ -50,7 +52,7 @@ from codegen.kernel import (
 from codegen.lanes import lanes
 from codegen.passes import has_passes, plan_passes
 from codegen.ranges import simplify
-from codegen.tiles import Machine, Nest, Plan, Tile, choose
+from codegen.tiles import Machine, Nest, Plan, Tile, choose, work_of
 from codegen.unroll import copy, unroll
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
@@ -58,18 +60,20 @@ from symgraph.expression import INDEX, Expr, const
 T = TypeVar("T")
 EVEN_TURNS = 64  # of a parallel loop: with fewer, some threads would have much more to do than others
 PARALLEL_WORK = 1 << 16  # scalar operations below which waking a thread costs more than it saves
+SHARE = 8  # of such a kernel a nest with this part of the work finds the threads awake
 
 
 def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel tiled, vectorised and parallelised for a machine."""
     names = (f"_{n}" for n in count())
-    plain = unroll(kernel)
+    plain = cut(unroll(kernel))
     rows = joint_rows(plain)
     if rows:
         body = _joint(rows, plain, machine, names)
     else:
-        plain, nests = split_nests(kernel, 4 * PARALLEL_WORK, names)
-        body = tuple(new for nest in nests for new in _nest(nest, machine, names))
+        least = PARALLEL_WORK if work_of(plain) < PARALLEL_WORK else PARALLEL_WORK // SHARE
+        plain, nests = split_nests(plain, 4 * PARALLEL_WORK, names)
+        body = tuple(new for nest in nests for new in _nest(nest, machine, names, least))
     return simplify(hoisted(blocked(replace(plain, body=body), machine, names), names))
 
 
@@ -95,7 +99,7 @@ def _joint(rows: Loop, kernel: Kernel, machine: Machine, names: Iterator[str]) -
         if isinstance(s, Alloc):
             made.append(s)
         else:
-            made += _nest(replace(analyse((s,), stored), times=rows.extent), machine, names, False)
+            made += _nest(replace(analyse((s,), stored), times=rows.extent), machine, names, None)
     return (replace(rows, kind="parallel", body=tuple(made)),)
 
 
@@ -103,11 +107,12 @@ def _stored(kernel: Kernel) -> frozenset[str]:
     return frozenset(b.name for b in kernel.buffers) & writes(kernel)
 
 
-def _nest(nest: Nest, machine: Machine, names: Iterator[str], may_spread: bool = True) -> Body:
-    """The loops of a nest; those of enough work are shared by threads where they may."""
+def _nest(nest: Nest, machine: Machine, names: Iterator[str], least: int | None) -> Body:
+    """The loops of a nest; threads share them from ``least`` work on, if any is given."""
     plan = plan_passes(nest, machine) if has_passes(nest) else choose(nest, machine)
     core = lanes(nest.core, plan.deals, names) if plan.deals else nest.core
-    kind = "parallel" if may_spread and nest.independent and plan.work >= PARALLEL_WORK else "serial"
+    spread = least is not None and nest.independent and plan.work >= least
+    kind = "parallel" if spread else "serial"
 
     def build(core: Body, extents: dict[str, int], plan: Plan, kind: str) -> Body:
         return _Builder(extents, plan, names).pieces(plan.order, (), core, kind, ())

@@ -220,6 +220,32 @@ def maps(draw: Draw) -> Drawn:
 
 
 @st.composite
+def joins(draw: Draw) -> Drawn:
+    """Operands one after the other along an axis, those of no element too, perhaps within a border of another value."""
+    d = Drawn()
+    sizes = extents(draw, MOST // 4, draw(st.integers(1, 3)), 1)
+    along = draw(st.integers(0, len(sizes) - 1))
+    lengths = draw(st.lists(st.integers(0, 20), min_size=1, max_size=4).filter(any))
+    border = [draw(st.integers(0, 2)) for _ in sizes]
+    sizes[along] = sum(lengths)
+    axes = _named("i", [n + 2 * b for n, b in zip(sizes, border, strict=True)])
+    own = [axis(name) - b for (name, _), b in zip(axes, border, strict=True)]
+    value, end = const(0, "float32"), sum(lengths)
+    for n in reversed(lengths):
+        shape = [*sizes[:along], n, *sizes[along + 1 :]]
+        start = end - n
+        places = [i - start * (k == along) for k, i in enumerate(own)]
+        at = [maximum(minimum(i, m - 1), 0) for i, m in zip(places, shape, strict=True)]
+        if n:
+            value = select(own[along] < end, load(d.operand("float32", shape), at, "float32"), value)
+        end = start
+    for i, n in zip(own, sizes, strict=True):
+        value = select((i >= 0) & (i < n), value, const(-1, "float32"))
+    d.stages.append(Stage(("y",), Compute(axes, (value,))))
+    return _followed(draw, d)
+
+
+@st.composite
 def reductions(draw: Draw) -> Drawn:
     """Reductions along any axes by any combiner, with maps behind them."""
     d = Drawn()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.kernel import Buffer, Kernel, Store, nest
-from codegen.ranges import simplify, span
+from codegen.ranges import settled, simplify, span
 from symgraph import expression
 from symgraph.expression import INDEX, axis, const
 
@@ -45,6 +45,14 @@ def test_simpler_terms_have_the_same_values_inside_their_range(e):
     bounds = span(e, RANGES)
     if bounds is not None:
         assert bounds[0] <= expected.min() and expected.max() <= bounds[1]
+
+
+@given(st.recursive(leaves, grown, max_leaves=6), st.recursive(leaves, grown, max_leaves=6))
+def test_a_settled_choice_has_the_same_values(a, b):
+    cases = [expression.minimum(a, b), expression.maximum(a, b)]
+    cases += [expression.select(cond, a, b) for cond in (a < b, a <= b, a > b, a >= b)]
+    for e in cases:
+        np.testing.assert_array_equal(values(settled([e], RANGES)[0]), values(e))
 
 
 def test_what_the_loops_bound_is_gone():

@@ -1,5 +1,6 @@
 """The laws of scheduling: a scheduled kernel obeys the loop IR, stays inside its buffers, and means what it meant."""
 
+import dataclasses
 import functools
 import operator
 
@@ -10,20 +11,22 @@ from hypothesis import strategies as st
 
 from codegen import schedule as scheduling
 from codegen.checker import check
+from codegen.cuts import cut
 from codegen.group import Stage
 from codegen.interpret import run
-from codegen.kernel import Accumulate, Loop, show, walk
+from codegen.kernel import Accumulate, Loop, exprs_of, show, walk
 from codegen.llvm.backend import machine
 from codegen.llvm.target import host
 from codegen.schedule import schedule
 from codegen.tiles import Machine
+from symgraph import expression
 from symgraph.expression import axis, load, maximum, minimum, select
 from symgraph.formula import SUM, Compute
 from symgraph.graph import Variable, apply, constant
 from symgraph.op import OPS
 from symgraph.types import TensorType
 from tests.codegen import samples
-from tests.codegen.computes import Drawn, contractions, maps, of_node, reductions, rows, scans, scatters
+from tests.codegen.computes import Drawn, contractions, joins, maps, of_node, reductions, rows, scans, scatters
 from tests.codegen.legal import legalize
 from tests.formulas import compute_value
 
@@ -123,6 +126,19 @@ def test_a_clamped_index_is_left_bare_only_where_the_condition_holds_it(conditio
 @given(maps(), st.booleans())
 def test_scheduled_maps_keep_their_bits(drawn, parallel):
     check_schedules(drawn, parallel)
+
+
+@given(joins(), st.booleans())
+def test_scheduled_joins_keep_their_bits(drawn, parallel):
+    check_schedules(drawn, parallel)
+
+
+@given(joins())
+def test_a_part_of_a_join_is_moved_without_a_choice(drawn):
+    kernel = cut(dataclasses.replace(drawn, stages=drawn.stages[:1]).kernel())
+    for s in walk(kernel):
+        terms = expression.toposort(exprs_of(s))
+        assert not any(e.prim in ("select", "minimum", "maximum") for e in terms), show(kernel)
 
 
 @given(reductions(), st.booleans())
