@@ -19,6 +19,7 @@ from symgraph.rewrite import expand_composites
 from symgraph.types import is_float
 
 mp = mpmath.mp
+Rounded = Callable[[np.ndarray, Variable, Sequence[np.ndarray]], np.ndarray]
 
 
 def real(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,18 +141,18 @@ PRIMS: dict[str, Callable[..., Any]] = {
 
 def value(
     outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray],
-    rounded: Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray] = lambda a, arrays: a,
+    rounded: Rounded = lambda a, v, arrays: a,
 ) -> list[np.ndarray]:  # fmt: skip
     """The values of ``outputs`` as arrays of mpmath numbers, in the working precision.
 
-    ``rounded`` may change what an op makes of arrays.
+    ``rounded`` may change what an op makes of arrays for a variable.
     """
     memo = {v: lifted(a) for v, a in values.items()}
     bodies = expand_composites(outputs)
     for node in toposort(bodies, memo):
         arrays = [_of(v, memo) for v in node.inputs]
-        found = [rounded(a, arrays) for a in _apply(node, arrays)]
-        memo.update(zip(node.outputs, found, strict=True))
+        made = zip(node.outputs, _apply(node, arrays), strict=True)
+        memo.update((v, rounded(a, v, arrays)) for v, a in made)
     return [_of(v, memo) for v in bodies]
 
 

@@ -9,7 +9,7 @@ exact. Where a change turns a number into an infinity or NaN or flips a bool, th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ SUMS = {
     "sum_pool", "sum_pool_spread", "put",
 }  # fmt: skip
 """Ops that add up their operands, or products of them."""
+PAIRS = {"add", "sub"}
+"""Those of two operands."""
 MARGIN = 16.0
 """The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
 
@@ -99,9 +101,16 @@ def _size(node: Apply, arrays: Sequence[np.ndarray]) -> np.ndarray | None:
     if node.op.name not in SUMS or not is_float(node.outputs[0].dtype):
         return None
     with np.errstate(all="ignore"):
-        (count,) = evaluate_node(node, [np.abs(np.sign(a)) if a.dtype.kind == "f" else a for a in arrays], {})
         (size,) = evaluate_node(node, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], {})
-    return np.where(count > 2, size, 0)
+        return np.where(_terms(node, [np.abs(np.sign(a)) if a.dtype.kind == "f" else a for a in arrays]) > 2, size, 0)
+
+
+def _terms(node: Apply, ones: Sequence[np.ndarray]) -> np.ndarray:
+    """How many terms of a sum are not 0, of what is 1 where a number is not 0."""
+    if node.op.name in PAIRS:
+        return np.asarray(ones[0] + ones[1])
+    (count,) = evaluate_node(node, ones, {})
+    return count
 
 
 def _rounded(
@@ -144,25 +153,36 @@ def no_repair(
     """Where among ``at`` a result is further from what the formula really is than what was expected: what was wrong
     may be repaired, and one part of it may be and another not.
 
-    A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit.
+    A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit. What is between may be out of
+    range: x % (exp(x) - 1 - x) at 1e-30 is x % 0 in float32, where 5e-61 is 0, and it may be repaired until it is
+    infinite: sqrt((exp(2*x) - 1) / (2*exp(x))) at 98 is that of inf, not of inf / inf.
     """
     bad, before = at, None
     for bits in BITS:
         if bad.any():
-            truth, reach = real_answer(output, values, bits)
+            real: dict[Variable, np.ndarray] = {}
+            truth, reach = real_answer(output, values, bits, _recorded(real))
             if truth.shape != found.shape:
                 return at & any(mpmath.isfinite(r) for r in reach.flat)
-            same = e.value.shape == at.shape
-            far = _further(e.value, truth, reach) if same else reach
-            near = [_is_near(found[k], truth[k], far[k]) for k in np.ndindex(at.shape)]
-            limit = same and _limits(e, output, values)
+            limit = e.value.shape == at.shape and _limits(e, output, values)
             tells = truth != truth if found.dtype.kind == "f" else True
-            bad = bad & ~np.reshape(near, at.shape) & ~(limit & tells)
+            far = _further(e.value, truth, reach) if e.value.shape == at.shape else reach
+            bad = bad & ~_near(found, truth, far) & ~(limit & tells)
+            for mended in ({}, real):
+                if bad.any():
+                    bad &= ~_near(found, *real_answer(output, values, bits, _in_range(mended)))
             if before is not None:  # a difference of equal values is what the last bits say, in any precision
                 settled = abs(truth - before) <= abs(truth) * 1e-30
                 bad &= (truth == before) | ((truth != truth) & (before != before)) | settled
             before = truth
     return bad
+
+
+def _near(found: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Where ``found`` is within ``reach`` of ``truth``."""
+    if truth.shape != found.shape:
+        return np.zeros(found.shape, bool)
+    return np.reshape([_is_near(found[k], truth[k], reach[k]) for k in np.ndindex(found.shape)], found.shape)
 
 
 def _limits(e: Expected, output: Variable, values: Mapping[Variable, np.ndarray]) -> np.ndarray:
@@ -208,11 +228,45 @@ def _is_near(found: Any, truth: Any, reach: Any) -> bool:
     return bool(low <= x <= high)
 
 
-def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the value in mpmath, how far rounding what is between may take it)."""
+def _recorded(found: dict[Variable, np.ndarray]) -> exactly.Rounded:
+    """What is made as it is, noted in ``found`` the first time."""
+
+    def within(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        found.setdefault(v, a)
+        return a
+
+    return within
+
+
+def _in_range(real: Mapping[Variable, np.ndarray]) -> exactly.Rounded:
+    """Numbers as their dtype has them but for its precision: 0, a subnormal, or infinite out of its range. NaN, which
+    numbers out of range make, is what is ``real`` instead, for variables that are there."""
+
+    def within(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        if not is_float(v.dtype):
+            return a
+        info = np.finfo(v.dtype)
+        least, normal, largest = (mpmath.mpf(float(x)) for x in (info.smallest_subnormal, info.tiny, info.max))
+
+        def one(x: Any, y: Any) -> Any:
+            x = y if mpmath.isnan(x) else x
+            if abs(x) < normal:
+                return mpmath.nint(x / least) * least
+            return x * mpmath.inf if abs(x) > largest else x
+
+        fits = v in real and real[v].shape == a.shape
+        return np.asarray(np.frompyfunc(one, 2, 1)(a, real[v] if fits else a), "object")
+
+    return within
+
+
+def real_answer(
+    output: Variable, values: Mapping[Variable, np.ndarray], bits: int, within: exactly.Rounded
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the value in mpmath, how far rounding what is between may take it); ``within`` changes what each op makes."""
     with mpmath.workprec(bits):
-        (truth,) = exactly.value([output], values)
-        moved = [_value_of_moved(output, values, seed) for seed in range(RUNS // 2)]
+        (truth,) = exactly.value([output], values, within)
+        moved = [_value_of_moved(output, values, _moves(values, seed, within)) for seed in range(RUNS // 2)]
         eps = mpmath.mpf(float(np.finfo(output.dtype).eps)) if is_float(output.dtype) else 0
 
         def one(t: Any, *more: Any) -> Any:
@@ -230,17 +284,17 @@ def real_answer(output: Variable, values: Mapping[Variable, np.ndarray], bits: i
     return np.asarray(truth, "object"), np.asarray(reach, "object")
 
 
-def _value_of_moved(output: Variable, values: Mapping[Variable, np.ndarray], seed: int) -> np.ndarray | None:
+def _value_of_moved(
+    output: Variable, values: Mapping[Variable, np.ndarray], moved: exactly.Rounded
+) -> np.ndarray | None:
     """The value with numbers moved; None where extents that depend on data do not fit each other any more."""
     try:
-        return exactly.value([output], values, _moves(values, seed))[0]
+        return exactly.value([output], values, moved)[0]
     except ValueError:
         return None
 
 
-def _moves(
-    values: Mapping[Variable, np.ndarray], seed: int
-) -> Callable[[np.ndarray, Sequence[np.ndarray]], np.ndarray]:
+def _moves(values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rounded) -> exactly.Rounded:
     """``_rounded`` for mpmath numbers."""
     kinds = {a.dtype for a in values.values() if a.dtype.kind == "f"}
     step = 4 * mpmath.mpf(max(float(np.finfo(d).eps) for d in kinds)) if kinds else mpmath.mpf(0)
@@ -250,17 +304,29 @@ def _moves(
             return x
         return x * (1 + step * random.Random(hash(abs(x)) + seed).uniform(-1, 1))
 
-    def moved(a: np.ndarray, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    def moved(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
         if a.dtype != object:
             return a
         numbers = [b for b in arrays if b.dtype == object]
+        exact = _may_be_exact(v, arrays)
         if all(_fits(b, a) for b in numbers):  # place by place: t / (1 + t) is not exact because another 1 + t is 1
-            alone = np.frompyfunc(lambda x, *own: x if abs(x) in map(abs, own) else one(x), 1 + len(numbers), 1)
-            return np.asarray(alone(a, *numbers))
+            each = np.frompyfunc(lambda x, e, *own: x if e and abs(x) in map(abs, own) else one(x), 2 + len(numbers), 1)
+            return within(np.asarray(each(a, exact, *numbers)), v, arrays)
         given = {abs(x) for b in numbers for x in b.flat}
-        return np.asarray(np.frompyfunc(lambda x: x if abs(x) in given else one(x), 1, 1)(a))
+        each = np.frompyfunc(lambda x, e: x if e and abs(x) in given else one(x), 2, 1)
+        return within(np.asarray(each(a, exact)), v, arrays)
 
     return moved
+
+
+def _may_be_exact(v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Where what an op makes, if it is one of its operands, is exact: 1 + exp(-1e30) is 1 in any precision there is."""
+    assert v.owner is not None
+    if v.owner.op.name not in SUMS | PAIRS:
+        return np.asarray(True)
+    kinds = [u.dtype for u in v.owner.inputs]
+    ones = [(a != 0).astype(k) if a.dtype == object else a for a, k in zip(arrays, kinds, strict=True)]
+    return np.asarray(_terms(v.owner, ones) <= 1)
 
 
 def _fits(b: np.ndarray, a: np.ndarray) -> bool:
