@@ -31,7 +31,7 @@ from symgraph.pattern import Pattern
 
 Env = Mapping[str, object]
 Owner = Callable[[Variable], Apply | None]
-MAX_FACTORS = 32
+MAX_FACTORS = MAX_TERMS = 32
 PRODUCTS = ("mul", "true_div", "neg")
 TAKEN_FOR = {"exp_difference": "exp"}
 """Ops that are another of a difference, but for its rounding."""
@@ -253,6 +253,23 @@ def _unify(wanted: object, value: object, env: Env) -> Env | None:
 
 def _again(node: Apply, inputs: Sequence[Variable]) -> Variable:
     return apply(node.op, inputs, node.attrs).outputs[0]
+
+
+# ------------------------------------------------------------------------------------------------ sums
+
+
+def added(v: Variable, owner: Owner) -> list[Variable]:
+    """The terms of a sum in order, none negative, at most ``MAX_TERMS``."""
+    found: list[Variable] = []
+    stack = [v]
+    while stack:
+        v = stack.pop()
+        node = seen_through(v, owner)
+        if node is None or node.op.name != "add" or len(found) + len(stack) >= MAX_TERMS:
+            found.append(v)
+        else:
+            stack += node.inputs[::-1]
+    return found
 
 
 # ------------------------------------------------------------------------------------------------ products

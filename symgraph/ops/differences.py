@@ -16,9 +16,9 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr, const, select
 from symgraph.kinds import elementwise
-from symgraph.ops.elementwise import absolute, eq, isinf, sqr, switch
+from symgraph.ops.elementwise import absolute, eq, isinf, maximum, sqr, switch
 from symgraph.ops.special import horner
-from symgraph.ops.transcendental import cos, exp, expm1, hypot, share, sinh, sqrt, tanh
+from symgraph.ops.transcendental import cos, exp, expm1, hypot, share, shifted_root, sinh, sqrt, tanh
 
 __all__: list[str] = []
 
@@ -69,19 +69,6 @@ def arctan_step(x: Any, y: Any, d: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ a root and its part
 
 
-def _root(x: Expr, y: Expr) -> Expr:
-    """sqrt(x*x + y), without the square where it would overflow."""
-    size = expression.absolute(x)
-    far = (size > 2.0 ** (np.finfo(x.dtype).maxexp // 2 - 1)) & (size < INF)
-    return select(far, size * expression.sqrt(1 + y / size / size), expression.sqrt(x * x + y))
-
-
-@elementwise(grad=lambda g, x, y, out: [g * (x / out), g * (0.5 / out)])
-def shifted_root(x: Any, y: Any) -> Any:
-    """sqrt(x*x + y)."""
-    return _root(x, y)
-
-
 def _root_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
     """By x out/root, negated, of which out may overflow where x < 0."""
     root = shifted_root(x, y)
@@ -91,22 +78,32 @@ def _root_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
 @elementwise(grad=_root_gap_grad)
 def root_gap(x: Any, y: Any) -> Any:
     """sqrt(x*x + y) - x; for x > 0, where that cancels, y / (sqrt(x*x + y) + x)."""
-    root = _root(x, y)
+    root = shifted_root(x, y)
     return select((x > 0) & (root < INF), y / (root + x), root - x)
 
 
 def _hypot_gap_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
-    """By x out/hypot, negated, of which out may be out of range; at 0, where the slope of hypot is 0, it is -1."""
+    """By x out/hypot, negated, of which out may be out of range; at 0, where the slope of hypot is 0, it is -1. The
+    slopes are those of a quarter of both, whose sums do not overflow."""
+    scale = switch(maximum(absolute(x), absolute(y)) > float(np.finfo(x.dtype).max) / 4, 0.25, 1)
+    x, y = x * scale, y * scale
     length = hypot(x, y)
     part = switch(x > 0, y / length * (y / (length + x)), 1 - x / length)
     return [-(g * switch(eq(length, 0), 1, part)), g * share(y, length)]
 
 
+def _gap_of_sides(x: Expr, y: Expr, length: Expr) -> Expr:
+    side = expression.absolute(y)
+    return select((x > 0) & (length < INF), side * (side / (length + x)), length - x)
+
+
 @elementwise(grad=_hypot_gap_grad)
 def hypot_gap(x: Any, y: Any) -> Any:
     """hypot(x, y) - x; for x > 0, where that cancels, y*y / (hypot(x, y) + x)."""
-    length, side = hypot(x, y), expression.absolute(y)
-    return select((x > 0) & (length < INF), side * (side / (length + x)), length - x)
+    length = hypot(x, y)
+    a, b = 0.25 * x, 0.25 * y
+    far = 4 * _gap_of_sides(a, b, hypot(a, b))
+    return expression.rare(~(length + expression.absolute(x) < INF), far, _gap_of_sides(x, y, length))
 
 
 # ------------------------------------------------------------------------------------------------ over the argument

@@ -18,8 +18,8 @@ from symgraph.expression import Expr, select
 from symgraph.graph import Variable
 from symgraph.kinds import composite, elementwise
 from symgraph.op import GradResult
-from symgraph.ops.elementwise import absolute, add, and_, lt, neg, switch, true_div, xor
-from symgraph.ops.transcendental import log
+from symgraph.ops.elementwise import absolute, add, and_, lt, mul, neg, sqr, switch, true_div, xor
+from symgraph.ops.transcendental import hypot, log, share, shifted_root
 
 __all__: list[str] = []
 
@@ -67,4 +67,33 @@ def log_product(*xs: Variable, below: tuple[bool, ...]) -> Variable:
     """log of the product of ``xs``, over those that are ``below``: the sum of their logarithms where the product
     overflows or underflows."""
     found: Variable = log_or(_product(xs, below), _log_apart(xs, below))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ sums of squares
+
+
+@elementwise(grad=lambda g, s, far, y: [g * (0.5 / y), None])
+def sqrt_or(s: Any, far: Any) -> Any:
+    """sqrt(s), which is ``far`` where s is out of range, or so small that squares in it may have vanished."""
+    info = np.finfo(s.dtype)
+    fine = (s >= float(info.tiny / info.eps)) & (s < math.inf)
+    return expression.rare(~fine, far, expression.sqrt(s))
+
+
+def _root_of_squares_grad(g: Any, *rest: Any) -> GradResult:
+    *xs, _, out = rest
+    return [*[mul(g, share(x, out)) for x in xs], mul(g, true_div(0.5, out))]
+
+
+@composite(
+    grad=_root_of_squares_grad,
+    reference=lambda *xs: np.sqrt(sum(np.square(x, dtype="longdouble") for x in xs[:-1]) + xs[-1]),
+)  # fmt: skip
+def root_of_squares(*xs: Variable) -> Variable:
+    """The root of the sum of the squares of all of ``xs`` but the last, and of the last; its gradient by a square at 0
+    is 0."""
+    *sides, rest = xs
+    total = functools.reduce(add, [*map(sqr, sides), rest])
+    found: Variable = sqrt_or(total, shifted_root(functools.reduce(hypot, sides), rest))
     return found

@@ -6,6 +6,7 @@ Where a shorter form would overflow or cancel for a finite input, the longer one
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from symgraph import expression
 from symgraph.expression import Expr, select
 from symgraph.kinds import Elementwise, elementwise, primitive
 from symgraph.op import attach
-from symgraph.ops.elementwise import COMPLEX_FLOAT, FLOAT, absolute, documented, eq, isinf, maximum, sqr, switch
+from symgraph.ops.elementwise import COMPLEX_FLOAT, FLOAT, absolute, documented, eq, isinf, maximum, sgn, sqr, switch
 
 __all__ = [
     "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
@@ -77,14 +78,32 @@ def share(side: Any, length: Any) -> Any:
     return switch(eq(length, 0), 0, side / length)
 
 
+def root_in_range(s: Expr, size: Expr, scaled: Callable[[Expr], Expr]) -> Expr:
+    """sqrt(s) where ``size``, of which s is made, is in range, else by ``scaled(k)``, s*k*k, with a power of two k."""
+    info = np.finfo(s.dtype)
+    far = 2.0 ** (3 * info.maxexp // 4)
+    fine = (size >= float(info.tiny / info.eps)) & (size < float("inf"))
+    k = select(size > 1, expression.const(1 / far, s.dtype), far)
+    return expression.rare(~fine, expression.sqrt(scaled(k)) / k, expression.sqrt(s))
+
+
 @elementwise(commutes=True, grad=lambda g, x, y, out: [g * share(x, out), g * share(y, out)])
 def hypot(x: Any, y: Any) -> Any:
-    """sqrt(x*x + y*y), scaled by the larger so that no square overflows or vanishes; its gradient at 0 is 0."""
-    a, b = expression.absolute(x), expression.absolute(y)
-    longer = expression.maximum(a, b)
-    ratio = expression.minimum(a, b) / longer
-    plain = expression.eq(longer, 0) | expression.eq(longer, float("inf"))
-    return select(plain, a + b, longer * expression.sqrt(1 + ratio * ratio))
+    """sqrt(x*x + y*y), scaled where a square overflows or vanishes; its gradient at 0 is 0."""
+    s = x * x + y * y
+    return root_in_range(s, s, lambda k: (x * k) * (x * k) + (y * k) * (y * k))
+
+
+def _shifted_root_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
+    return [g * switch(isinf(x), sgn(x), share(x, out)), g * (0.5 / out)]
+
+
+@elementwise(grad=_shifted_root_grad)
+def shifted_root(x: Any, y: Any) -> Any:
+    """sqrt(x*x + y), scaled where the square overflows or vanishes; its gradient by x is 0 at 0, and that of abs(x) at
+    infinity."""
+    size = x * x + expression.absolute(y)
+    return root_in_range(x * x + y, size, lambda k: (x * k) * (x * k) + y * k * k)
 
 
 # ------------------------------------------------------------------------------------------------ hyperbolic functions

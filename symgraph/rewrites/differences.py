@@ -6,6 +6,7 @@ it: sqrt(x² + 1) and x, or sqrt(b² - 4*a*c) and b in the roots of a quadratic 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -197,8 +198,31 @@ def _gap(root: Variable, x: Variable, subtracted: bool, owner: Owner) -> Variabl
     if node.op.name == "hypot":
         others = [u for u, v in _both_ways(node) if v is x]
         return make("hypot_gap", part, others[0]) if others else None
-    rest = _beside_square(node.inputs[0], x, owner) if node.op.name == "sqrt" else None
+    if node.op.name == "shifted_root" and _is_square(node.inputs[1], x, owner):
+        return make("hypot_gap", part, node.inputs[0])
+    rest = _beside(node, x, owner)
     return None if rest is None else make("root_gap", part, rest)
+
+
+def _beside(node: Apply, x: Variable, owner: Owner) -> Variable | None:
+    """y where ``node`` is the root of x² + y."""
+    match node.op.name:
+        case "sqrt":
+            return _beside_square(node.inputs[0], x, owner)
+        case "shifted_root" if node.inputs[0] is x:
+            return node.inputs[1]
+        case "root_of_squares":
+            *sides, number = node.inputs
+            if x in sides:
+                sides.remove(x)
+                return functools.reduce(_plus_square, sides, number)
+            if _is_square(number, x, owner):
+                return functools.reduce(_plus_square, sides[1:], make("sqr", sides[0]))
+    return None
+
+
+def _plus_square(total: Variable, x: Variable) -> Variable:
+    return make("add", total, make("sqr", x))
 
 
 def _beside_square(v: Variable, x: Variable, owner: Owner) -> Variable | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.match import Factor, Matcher, Owner, factors, make, multiply, seen_through
+from symgraph.match import Factor, Matcher, Owner, added, factors, make, multiply
 from symgraph.op import OPS
 from symgraph.ops.shape import permute
 from symgraph.pattern import Pattern
@@ -31,7 +31,6 @@ EXPONENTIALS = frozenset(
 
 LOGARITHMS: dict[str, Callable[[float], float]] = {"log": math.log, "log2": math.log2, "log10": math.log10}
 
-MAX_TERMS = 32
 _TOTAL = sum_(Pattern(name="terms"), axis=Pattern(name="axis"), keepdims=Pattern(name="keepdims"))
 
 
@@ -44,7 +43,7 @@ def log_of(v: Variable, owner: Owner, depth: int = 4) -> Variable | None:
         case name if name in EXPONENTIALS:
             return repaired(_log(v), owner, pairs_only=True)
         case "add":
-            return _log_of_terms(_added(v, owner), owner, depth)
+            return _log_of_terms(added(v, owner), owner, depth)
         case "sub":
             return _log_of_difference(node.inputs, owner, depth)
         case "neg":
@@ -73,20 +72,6 @@ def _log(v: Variable) -> Apply:
 
 
 # ------------------------------------------------------------------------------------------------ sums
-
-
-def _added(v: Variable, owner: Owner) -> list[Variable]:
-    """The terms of a sum in order, none negative."""
-    found: list[Variable] = []
-    stack = [v]
-    while stack:
-        v = stack.pop()
-        node = seen_through(v, owner)
-        if node is None or node.op.name != "add" or len(found) + len(stack) >= MAX_TERMS:
-            found.append(v)
-        else:
-            stack += node.inputs[::-1]
-    return found
 
 
 def _log_of_terms(terms: Sequence[Variable], owner: Owner, depth: int) -> Variable | None:
@@ -408,7 +393,7 @@ def exp_over_list_of_exps(node: Apply, owner: Owner) -> Variable | None:
         return None
     negative, given = factors(node.outputs[0], owner)
     for k, f in enumerate(given):
-        terms = _added(f.value, owner) if f.below else []
+        terms = added(f.value, owner) if f.below else []
         for j, g in enumerate(given):
             if len(terms) > 1 and not g.below and any(g.value is t for t in terms):
                 found = _share(g.value, terms, owner)

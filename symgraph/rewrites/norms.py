@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from symgraph.coercion import convert
-from symgraph.graph import Apply, Constant, Variable
-from symgraph.match import Factor, Matcher, Owner, factors, make, multiply
+from symgraph.graph import Apply, Constant, Variable, constant
+from symgraph.match import Factor, Matcher, Owner, added, factors, make, multiply, seen_through
 from symgraph.ops.reduce import count
 from symgraph.pattern import Pattern, hypot, norm, sqr, sqrt
 from symgraph.pattern import sum as sum_
@@ -33,6 +35,53 @@ def norm_from_squares(x: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
 def hypotenuse(x: Pattern, y: Pattern) -> Pair:
     """The squares overflow or underflow where their root is an ordinary number, and at 0 the slope is 0 * inf."""
     return sqrt(sqr(x) + sqr(y)), hypot(x, y)
+
+
+@rewriter("stabilize", "sqrt")
+def root_of_squares_and_number(node: Apply, owner: Owner) -> Variable | None:
+    """sqrt(x² + 1) and sqrt(x² + y² + z²): the squares overflow, or all of them underflow, where their root is an
+    ordinary number, and at 0 the slope is 0 * inf."""
+    terms = added(node.inputs[0], owner)
+    roots = [_root(v, owner) for v in terms]
+    sides = [x for x in roots if x is not None]
+    others = [v for v, x in zip(terms, roots, strict=True) if x is None]
+    if not sides or len(terms) < 2 or len(others) > 1 or not all(isinstance(v, Constant) for v in others):
+        return None
+    rest = others[0] if others else constant(np.zeros((), sides[0].dtype))
+    return make("shifted_root" if len(sides) == 1 else "root_of_squares", *sides, rest)
+
+
+def _root(v: Variable, owner: Owner) -> Variable | None:
+    """x where ``v`` is x², written as a product of squares, of equals, and of powers of four."""
+    node = seen_through(v, owner)
+    if node is not None and node.op.name == "sqr":
+        return node.inputs[0]
+    if node is None or node.op.name not in ("mul", "true_div"):
+        return None
+    negative, given = factors(v, owner)
+    roots, left = [], list[Factor]()
+    for f in given:
+        made = owner(f.value)
+        if made is not None and made.op.name == "sqr":
+            roots.append(Factor(made.inputs[0], f.below))
+        elif _is_power_of_four(f.value):
+            roots.append(Factor(constant(np.sqrt(f.value.data)), f.below))
+        elif f in left:
+            left.remove(f)
+            roots.append(f)
+        else:
+            left.append(f)
+    first = next((f for f in roots if not f.below), None)
+    if negative or left or first is None:
+        return None
+    return multiply(first.value, False, [f for f in roots if f is not first])
+
+
+def _is_power_of_four(v: Variable) -> TypeGuard[Constant]:
+    if not isinstance(v, Constant) or v.data.size != 1 or v.data.item() <= 0:
+        return False
+    mantissa, exponent = np.frexp(v.data.item())
+    return bool(mantissa == 0.5 and exponent % 2)
 
 
 @rewriter("stabilize", "sqrt")

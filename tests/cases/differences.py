@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 
 from symgraph.ops import differences as D
+from symgraph.ops import transcendental as T
 from tests.cases import Arrays, Case
 from tests.cases.elementwise import (
     OFF_ZERO,
@@ -34,10 +35,16 @@ def _far(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([0.7 * largest, -0.2 * largest, 0.1 * largest], dtype), np.array([2.0, 0.5, -2.0], dtype)]
 
 
+def _near(rng: np.random.Generator, dtype: str) -> Arrays:
+    """Numbers whose squares vanish, and nothing beside them."""
+    least = np.finfo(dtype).smallest_subnormal
+    return [np.array([3 * least, -least, 0.0], dtype), np.zeros(3, dtype)]
+
+
 def _ends(rng: np.random.Generator, dtype: str) -> Arrays:
     info = np.finfo(dtype)
-    return [np.array([0.1 * info.max, -0.1 * info.max, 8 * info.tiny], dtype),
-            np.array([0.2 * info.max, 0.3 * info.max, 4 * info.tiny], dtype)]  # fmt: skip
+    return [np.array([0.1 * info.max, -0.1 * info.max, 8 * info.tiny, 0.9 * info.max], dtype),
+            np.array([0.2 * info.max, 0.3 * info.max, 4 * info.tiny, 0.8 * info.max], dtype)]  # fmt: skip
 
 
 def _hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -72,9 +79,10 @@ CASES: dict[str, list[Case]] = {
         case(lambda x: D.inverse_step(x, x + 1, 1.0, 1.0), special_values, lambda x: 1 / (x + 1) - 1 / x),
     ],
     "shifted_root": [
-        case(D.shifted_root, pairs(OFF_ZERO, [POSITIVE]), lambda x, y: np.sqrt(x * x + y), (0, 1)),
-        case(D.shifted_root, special_pairs, lambda x, y: np.sqrt(x * x + y)),
-        case(D.shifted_root, _far, lambda x, y: np.abs(x)),
+        case(T.shifted_root, pairs(OFF_ZERO, [POSITIVE]), lambda x, y: np.sqrt(x * x + y), (0, 1)),
+        case(T.shifted_root, special_pairs, lambda x, y: np.sqrt(x * x + y)),
+        case(T.shifted_root, _far, lambda x, y: np.abs(x)),
+        case(T.shifted_root, _near, lambda x, y: np.abs(x)),
     ],
     "root_gap": [
         case(D.root_gap, pairs(OFF_ZERO, [POSITIVE]), by_mpmath(lambda x, y: mpmath.sqrt(x * x + y) - x), (0, 1)),

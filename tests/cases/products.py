@@ -7,7 +7,7 @@ import numpy as np
 
 from symgraph.ops import products as P
 from tests.cases import Arrays, Case
-from tests.cases.elementwise import Range, by_mpmath, case, pairs, special_pairs
+from tests.cases.elementwise import OFF_ZERO, Range, by_mpmath, case, pairs, special_pairs
 
 POSITIVE_PAIR: list[Range] = [(1.2, 3.0)]
 
@@ -36,5 +36,15 @@ CASES: dict[str, list[Case]] = {
         case(lambda x, y: P.log_product(x, y, below=(False, True)), special_pairs, lambda x, y: np.log(x / y)),
         Case(lambda x, y: P.log_product(x, y, 1 / x, x, below=(False, False, True, False)), _out_of_range,
              by_mpmath(lambda x, y: 4 * mpmath.log(x))),
+    ],
+    "sqrt_or": [
+        case(P.sqrt_or, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.sqrt(x), (0,)),
+        case(P.sqrt_or, _beside, lambda x, y: np.array([np.sqrt(2), 800, -800, 1, np.inf])),
+    ],
+    "root_of_squares": [
+        case(lambda x, y: P.root_of_squares(x, y, x, y), pairs(OFF_ZERO, POSITIVE_PAIR),
+             lambda x, y: np.sqrt(2 * x * x + y * y + y), (0, 1)),
+        case(lambda x, y: P.root_of_squares(x, y, y), special_pairs, lambda x, y: np.sqrt(x * x + y * y + y)),
+        Case(lambda x, y: P.root_of_squares(x, y, x * 0), _out_of_range, by_mpmath(lambda x, y: mpmath.hypot(x, y))),
     ],
 }  # fmt: skip

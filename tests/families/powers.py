@@ -9,6 +9,7 @@ from tests.families import Family, Spelling
 from tests.families.elements import HUGE, INF, apart, at, points, turned
 
 log = sg.log
+WIDE = [*HUGE, 1e8, 1e10, 1e20, 3e38, 1e200, 1.7e308]
 
 LOG_SQUARE: dict[str, Spelling] = {
     "log(x**2)": lambda x: log(x**2),
@@ -87,6 +88,21 @@ CUBE: dict[str, Spelling] = {
     "sqr(x)*x": lambda x: sg.sqr(x) * x,
     "array exponent": lambda x: x ** sg.constant([3.0]).astype(x.dtype),
 }
+BESIDE_ONE: dict[str, Spelling] = {
+    "sqrt(x*x+1)": lambda x: sg.sqrt(x * x + 1),
+    "sqrt(1+x**2)": lambda x: sg.sqrt(1 + x**2),
+    "sqrt(1+sqr(x))": lambda x: sg.sqrt(1 + sg.sqr(x)),
+    "sqrt(x*x-(-1))": lambda x: sg.sqrt(x * x - (-1)),
+    "sqrt((-x)**2+1)": lambda x: sg.sqrt((-x) ** 2 + 1),
+    "sqrt(abs(x)**2+1)": lambda x: sg.sqrt(sg.abs(x) ** 2 + 1),
+    "(x*x+1)**0.5": lambda x: (x * x + 1) ** 0.5,
+    "1/(x*x+1)**-0.5": lambda x: 1 / (x * x + 1) ** -0.5,
+    "1/(1/sqrt)": lambda x: 1 / (1 / sg.sqrt(x * x + 1)),
+    "2*sqrt(x*x/4+0.25)": lambda x: 2 * sg.sqrt(x * x / 4 + 0.25),
+    "8*sqrt(x/4*x/16+1/64)": lambda x: 8 * sg.sqrt(x / 4 * x / 16 + 1 / 64),
+    "axis beside": apart(lambda x: sg.sqrt(x * x + 1)),
+    "axis between": turned(lambda x: x * x + 1, sg.sqrt),
+}
 
 FAMILIES = {
     "log of square": Family(
@@ -102,6 +118,14 @@ FAMILIES = {
     "guarded log": Family(
         lambda v: mp.log(v) if v > 0 else mp.mpf(0), GUARDED, points([0.0, *HUGE, *[-v for v in HUGE], INF, -INF]),
         at(low=(0, 0), zero=(0, 0), high=(INF, 0)),
+    ),
+    "sqrt(x*x+1)": Family(
+        lambda v: mp.sqrt(v * v + 1), BESIDE_ONE, points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]),
+        at(low=(INF, -1), high=(INF, 1)), conditioned=True,
+    ),
+    "1/sqrt(x*x+1)": Family(
+        lambda v: 1 / mp.sqrt(v * v + 1), {name: (lambda x, f=f: 1 / f(x)) for name, f in BESIDE_ONE.items()},
+        points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]), at(low=(0, 0), high=(0, 0)), conditioned=True,
     ),
     "root": Family(mp.sqrt, ROOT, points([0.0, *HUGE, INF]), at(zero=(0, INF), high=(INF, 0)), conditioned=True,
     ),

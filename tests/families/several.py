@@ -21,6 +21,10 @@ DESCENDING = [(a, b) for a, b in PAIRS if a > b and (a, b) != (1e-17, 0.0)]
 SIZES = [1e-300, 1e-170, 1e-17, 0.5, 1.0, 3.0, 710.0, 1e17, 1e170, 1e300]
 PRODUCTS = [(a, b) for a in SIZES for b in SIZES[::3]]
 LENGTHS = [*PRODUCTS, *[(-a, b) for a, b in PRODUCTS[::3]], (0.0, 3.0), (-4.0, 0.0)]
+SPACE = [
+    (1e30, 1e30, -1e30), (1e-30, 2e-30, -1e-30), (1e200, -2e200, 1e200), (1e-200, 1e-200, 3e-200), (1.0, 2.0, 2.0),
+    (1e-30, 1.0, 1e20), (0.0, 0.0, -1e-30), (0.0, 0.0, 0.0), (3e38, 1e38, 0.0), (1.7e308, 0.0, 2e307), (0.0, -4.0, 3.0),
+]  # fmt: skip
 
 LOGADDEXP: dict[str, Spelling] = {
     "log(exp(a)+exp(b))": lambda a, b: log(e(a) + e(b)),
@@ -127,6 +131,19 @@ GAMMA_RATIO: dict[str, Spelling] = {
     "exp*exp": lambda x, y: e(sg.gammaln(x)) * e(-sg.gammaln(y)),
     "axis between": lambda x, y: (sg.gamma(x)[None] / sg.gamma(y)[None])[0],
 }
+LENGTH_IN_SPACE: dict[str, Spelling] = {
+    "sqrt(x**2+y**2+z**2)": lambda x, y, z: sg.sqrt(x**2 + y**2 + z**2),
+    "sqrt(x*x+(y*y+z*z))": lambda x, y, z: sg.sqrt(x * x + (y * y + z * z)),
+    "sqrt(z*z+y*y+x*x)": lambda x, y, z: sg.sqrt(z * z + y * y + x * x),
+    "(...)**0.5": lambda x, y, z: (x**2 + y**2 + z**2) ** 0.5,
+    "1/(...)**-0.5": lambda x, y, z: 1 / (x**2 + y**2 + z**2) ** -0.5,
+    "sqr": lambda x, y, z: sg.sqrt(sg.sqr(x) + sg.sqr(-y) + sg.sqr(z)),
+    "abs": lambda x, y, z: sg.sqrt(sg.abs(x) ** 2 + sg.abs(y) ** 2 + z**2),
+    "halved": lambda x, y, z: 2 * sg.sqrt(x * x / 4 + y * y / 4 + z * z / 4),
+    "norm of stack": lambda x, y, z: sg.norm(sg.stack([x, y, z]), axis=0),
+    "of a length": lambda x, y, z: sg.sqrt(sg.sqr(sg.sqrt(x * x + y * y)) + z * z),
+    "axis between": lambda x, y, z: sg.sqrt((x**2 + y**2 + z**2)[None])[0],
+}
 
 FAMILIES = {
     "log(exp(a)+exp(b))": Family(lambda a, b: max(a, b) + log1pexp(-abs(a - b)), LOGADDEXP, PAIRS, conditioned=True),
@@ -138,6 +155,10 @@ FAMILIES = {
     ),
     "hypotenuse": Family(
         lambda x, y: mp.sqrt(x * x + y * y), LENGTH, [*LENGTHS, (0.0, 0.0)], {(0.0, 0.0): (0, [0, 0])},
+    ),
+    "length in space": Family(
+        lambda x, y, z: mp.sqrt(x * x + y * y + z * z), LENGTH_IN_SPACE, SPACE, {(0.0, 0.0, 0.0): (0, [0, 0, 0])},
+        conditioned=True,
     ),
     "ratio of gammas": Family(
         lambda x, y: mp.gamma(x) / mp.gamma(y), GAMMA_RATIO,
