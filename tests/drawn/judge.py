@@ -101,7 +101,7 @@ def _size(node: Apply, arrays: Sequence[np.ndarray]) -> np.ndarray | None:
     if node.op.name not in SUMS or not is_float(node.outputs[0].dtype):
         return None
     with np.errstate(all="ignore"):
-        (size,) = evaluate_node(node, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], {})
+        (size,) = node.op.reference(node, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays])
         return np.where(_terms(node, [np.abs(np.sign(a)) if a.dtype.kind == "f" else a for a in arrays]) > 2, size, 0)
 
 
@@ -109,7 +109,7 @@ def _terms(node: Apply, ones: Sequence[np.ndarray]) -> np.ndarray:
     """How many terms of a sum are not 0, of what is 1 where a number is not 0."""
     if node.op.name in PAIRS:
         return np.asarray(ones[0] + ones[1])
-    (count,) = evaluate_node(node, ones, {})
+    (count,) = node.op.reference(node, ones)
     return count
 
 
