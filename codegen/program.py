@@ -19,6 +19,7 @@ from symgraph.backend import Prepared
 from symgraph.errors import SymgraphError
 from symgraph.graph import Apply, Constant, Variable, toposort
 from symgraph.op import Precondition
+from symgraph.origin import made_at
 from symgraph.reference import failed
 from symgraph.rewrite import expand_composites
 from symgraph.shapes import settle
@@ -214,13 +215,18 @@ def preconditions_of(prepared: Prepared) -> list[tuple[Apply, Precondition, Vari
     """(node, precondition, ok) for all that must hold and is not known to; ``ok`` is settled on the static shapes."""
     found: list[tuple[Apply, Precondition, Variable]] = []
     for node in toposort([*prepared.outputs, *prepared.updates]):
-        for precondition in node.op.preconditions(node):
-            (ok,) = settle(expand_composites(settle([precondition.ok])))
+        for precondition, ok in _settled_preconditions(node):
             if not isinstance(ok, Constant):
                 found.append((node, precondition, ok))
             elif not ok.data.all():
                 raise failed(node, precondition)
     return found
+
+
+def _settled_preconditions(node: Apply) -> list[tuple[Precondition, Variable]]:
+    with made_at(node.origin):
+        stated = node.op.preconditions(node)
+        return list(zip(stated, settle(expand_composites(settle([p.ok for p in stated]))), strict=True))
 
 
 def precondition_error(prepared: Prepared, number: int) -> SymgraphError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.errors import SymbolicTruthError, layout
-from symgraph.origin import Origin, here, here_excerpt, made_at
+from symgraph.origin import Origin, here, here_excerpt, made_again, made_at
 from symgraph.types import Shape, TensorType, canonical, check_unmasked, complex_of
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ class Variable:
 
     def __reduce__(self) -> tuple[object, ...]:
         if self.owner is None:
-            return _leaf, (self.type, self.name)
-        return _revive, (flatten([self]),)
+            return made_again, (self.origin, _leaf, (self.type, self.name))
+        places: dict[Origin | None, int] = {}
+        where = [places.setdefault(node.origin, len(places)) for node in toposort([self])]
+        return _revive, (flatten([self]), list(places), where)
 
 
 def printable(name: str) -> str:
@@ -375,18 +377,15 @@ def flatten(outputs: Sequence[Variable]) -> Flat:
     return base, rows, [where[v] for v in outputs]
 
 
-def unflatten(flat: Flat) -> list[Variable]:
-    """The outputs of a flat graph."""
+def _revive(flat: Flat, places: Sequence[Origin | None], where: Sequence[int]) -> Variable:
+    """The first output of a flat graph, whose nodes were made at ``places[where[k]]``."""
     base, rows, outputs = flat
     made: list[Sequence[Variable]] = []
 
     def at(ref: tuple[int, int]) -> Variable:
         return base[ref[1]] if ref[0] < 0 else made[ref[0]][ref[1]]
 
-    for op, inputs, attrs in rows:
-        made.append(apply(op, [at(r) for r in inputs], attrs).outputs)
-    return [at(r) for r in outputs]
-
-
-def _revive(flat: Flat) -> Variable:
-    return unflatten(flat)[0]
+    for (op, inputs, attrs), k in zip(rows, where, strict=True):
+        with made_at(places[k]):
+            made.append(apply(op, [at(r) for r in inputs], attrs).outputs)
+    return at(outputs[0])

@@ -8,12 +8,15 @@ import contextvars
 import linecache
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any, TypeVar
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
+T = TypeVar("T")
+
+_OURS = tuple(str(Path(__file__).parents[1] / package) + os.sep for package in ("symgraph", "codegen"))
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,34 @@ class Origin:
     def __str__(self) -> str:
         return f"{Path(self.file).name}:{self.position[0]}"
 
+    def __deepcopy__(self, memo: object) -> Origin:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return remembered, (self.file, self.position[0], self.code.co_qualname, tuple(self.excerpt()))
+
+
+@dataclass(frozen=True)
+class Remembered(Origin):
+    """A place whose line is as it was when the graph was saved."""
+
+    shown: tuple[str, ...]
+
+    @property
+    def position(self) -> tuple[int, int, int | None]:
+        """The line; nobody knows the columns any more."""
+        return self.line, 0, 0
+
+    def excerpt(self) -> list[str]:
+        """The line as it was."""
+        return list(self.shown)
+
+
+def remembered(file: str, line: int, function: str, shown: tuple[str, ...]) -> Remembered:
+    """The place in a function of a file that was saved."""
+    code = compile("", file, "exec").replace(co_qualname=function or "<module>")
+    return Remembered(code, 0, line, shown)
+
 
 def underline(expression: str) -> str:
     """Tildes with a caret under the operator, or carets under what is no operation, as Python's own messages have."""
@@ -76,21 +107,21 @@ _origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar("symgrap
 
 
 def here() -> Origin | None:
-    """Where the user's code is: the innermost frame outside this package, or the origin in force."""
+    """Where the user's code is: the innermost frame outside these packages, or the origin in force."""
     given = _origin.get()
     if given is not None:
         return given
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
     return None if frame is None else Origin(frame.f_code, max(frame.f_lasti, 0), frame.f_lineno)
 
 
 def raised_at(error: BaseException) -> Origin | None:
-    """The user's line that an error came from: the innermost one outside this package."""
+    """The user's line that an error came from: the innermost one outside these packages."""
     found, step = None, error.__traceback__
     while step is not None:
-        if not step.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        if not step.tb_frame.f_code.co_filename.startswith(_OURS):
             found = Origin(step.tb_frame.f_code, step.tb_lasti, step.tb_lineno)
         step = step.tb_next
     return found
@@ -104,6 +135,12 @@ def made_at(origin: Origin | None) -> Iterator[None]:
         yield
     finally:
         _origin.reset(token)
+
+
+def made_again(origin: Origin | None, make: Callable[..., T], given: tuple[Any, ...]) -> T:
+    """``make(*given)`` where it was made before: what a pickle calls."""
+    with made_at(origin):
+        return make(*given)
 
 
 def here_excerpt() -> list[str]:

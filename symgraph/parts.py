@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from symgraph.graph import Variable, label
+from symgraph.origin import made_again
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, complex_of, is_complex, real_of, storage
 
@@ -133,7 +134,7 @@ class ComplexShared(SharedVariable):
         return self.get_value().__dlpack_device__()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return shared_variable, (self.get_value(), self.type, self.name)
+        return made_again, (self.origin, shared_variable, (self.get_value(), self.type, self.name))
 
 
 def shared_variable(value: np.ndarray, type: TensorType, name: str | None = None) -> SharedVariable:

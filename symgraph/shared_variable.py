@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from symgraph.graph import Variable, label
+from symgraph.origin import made_again
 from symgraph.types import TensorType, storage
 
 
@@ -118,7 +119,7 @@ class SharedVariable(Variable):
             return found
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _revive_shared, (self.get_value(), self.type, self.name)
+        return made_again, (self.origin, _revive_shared, (self.get_value(), self.type, self.name))
 
 
 def _revive_shared(value: np.ndarray, type: TensorType, name: str | None) -> SharedVariable:

@@ -65,7 +65,7 @@ class Length(Variable):
 
     def __init__(self, extent: Varying) -> None:
         super().__init__(TensorType("int64", ()), name=f"n{extent.number}")
-        self.extent = extent
+        self.extent, self.origin = extent, None
 
 
 def varying(number: int, capacity: int, least: int = 2) -> int:

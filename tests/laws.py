@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from codegen.program import preconditions_of
+from symgraph.backend import prepare
 from symgraph.gradient import vjp
-from symgraph.graph import Variable, constant
+from symgraph.graph import Variable, constant, toposort
 from symgraph.types import TensorType, is_float, promote
 from tests.cases import Case
-from tests.programs import by_reference, interpreted, native
+from tests.programs import by_reference, interpreted, native, task_of
 
 STEP = 1e-5  # central differences in float64: their error is about STEP**2 + 1e-16 / STEP, some 1e-10
 
@@ -138,6 +141,22 @@ def magnitude(case: Case, arrays: Sequence[np.ndarray]) -> np.ndarray:
     if not case.linear:
         return np.zeros(())
     return np.asarray(case.oracle(*[np.abs(a) if a.dtype.kind == "f" else a for a in arrays]))
+
+
+WRITTEN_IN = str(Path(__file__).parent)
+PREPARE = compile("(prepared := prepare(*task)), preconditions_of(prepared)", "<call>", "eval")
+
+
+def check_places(case: Case) -> None:
+    """All that is compiled, checks included, was made where the user wrote the op, not where the program was called."""
+    inputs, y, arrays = built(case, 0, "float32")
+    wrt = [inputs[k] for k in case.differentiable if is_float(inputs[k].dtype)]
+    gradients = vjp([y], wrt, [y], disconnected_inputs="ignore") if wrt and is_float(y.dtype) else []
+    *task, _ = task_of([y, *gradients], dict(zip(inputs, arrays, strict=True)))
+    names = {"preconditions_of": preconditions_of, "prepare": prepare, "task": task}
+    prepared, checks = eval(PREPARE, names)
+    nodes = toposort([*prepared.outputs, *[ok for _, _, ok in checks]])
+    assert not [n.op.name for n in nodes if n.origin is None or not n.origin.file.startswith(WRITTEN_IN)]
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray, ulp: float, scale: np.ndarray) -> None:

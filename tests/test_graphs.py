@@ -55,6 +55,16 @@ def test_functions_are_copied_with_their_shared_values(through):
     assert g.name == "add"
 
 
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_copies_are_of_the_lines_that_wrote_them(through):
+    x, z, s = sg.dvector("x"), sg.shared(np.ones(3) * 1j, name="z"), sg.shared(np.ones(3), name="s")
+    y = (sg.exp(x) * s * z).real.sum()
+    g = through(sg.function([x], y, updates=[(s, s + x)]))
+    told = [v for node in toposort([*g.task.results]) for v in (*node.inputs, *node.outputs) if v.origin is not None]
+    assert {v.origin.file for v in told} == {__file__} and len({v.origin.position[0] for v in told}) == 3
+    assert {w.origin.excerpt()[0].partition(":   ")[2][:10] for w in told} == {"x, z, s = ", "y = (sg.ex", "g = throug"}
+
+
 def test_a_random_stream_goes_on_in_a_copy_as_in_the_original():
     u = sg.random.RandomStream(5).uniform((3,))
     f = sg.function([], u)

@@ -69,3 +69,8 @@ def test_gradients_are_those_of_central_differences(case):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_compiled_gradients_are_the_references(case, dtype):
     laws.check_compiled_gradient(case, 0, dtype)
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_what_is_compiled_is_of_the_lines_that_wrote_it(case):
+    laws.check_places(case)

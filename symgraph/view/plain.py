@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from symgraph.errors import DataError, SymgraphError
 from symgraph.graph import Attr, Variable, apply, constant
 from symgraph.op import OPS
-from symgraph.origin import Origin, made_at
+from symgraph.origin import Origin, made_at, remembered
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import DTYPES, TensorType
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
@@ -210,28 +209,11 @@ def graph_of(
     return {label: made[k][slot] for label, (k, slot) in state.outputs}
 
 
-@dataclass(frozen=True)
-class Remembered(Origin):
-    """A place whose line is as it was when the graph was saved."""
-
-    shown: tuple[str, ...]
-
-    @property
-    def position(self) -> tuple[int, int, int | None]:
-        """The line; nobody knows the columns any more."""
-        return self.line, 0, 0
-
-    def excerpt(self) -> list[str]:
-        """The line as it was."""
-        return list(self.shown)
-
-
 def _origin(doc: Document, node: Node) -> Origin | None:
     if node.source is None:
         return None
     s = doc.sources[node.source]
-    code = compile("", s.file, "exec").replace(co_qualname=s.function or "<module>")
-    return Remembered(code, 0, s.line, s.excerpt)
+    return remembered(s.file, s.line, s.function, s.excerpt)
 
 
 def _sorted(state: State) -> list[int]:
