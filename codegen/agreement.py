@@ -13,17 +13,18 @@ from symgraph import expression
 from symgraph.backend import Prepared
 from symgraph.expression import INDEX, const, eq
 from symgraph.prelude import scalar_terms
+from symgraph.varying import as_varying
 
 
 def agreement(prepared: Prepared) -> Kernel | None:
     """A kernel that writes whether the sizes are those that ``prepared`` is for, from its leaves.
 
-    None if there are no sizes, or more to them than arithmetic of scalars.
+    None if there are no sizes, one is taken at run time, or there is more to them than arithmetic of scalars.
     """
     names = [f"in{k}" for k in range(len(prepared.inputs))] + [f"sh{k}" for k in range(len(prepared.shared))]
     leaves = [*prepared.inputs, *prepared.shared]
     terms = scalar_terms([v for v, _ in prepared.sizes], leaves)
-    if not terms:
+    if not terms or any(as_varying(n) for _, n in prepared.sizes):
         return None
     zero = (const(0, INDEX),)
     found = [eq(t, const(n, t.dtype)) for t, (_, n) in zip(terms, prepared.sizes, strict=True)]

@@ -14,7 +14,7 @@ from math import inf, prod
 import numpy as np
 
 from codegen.affine import loads_in, walks
-from codegen.group import Call, Fused, Stage, cost, size, static_shape, varies
+from codegen.group import Call, Fused, Stage, cost, size, static_shape, target_axes, varies
 from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
@@ -80,11 +80,12 @@ class _Inliner:
         formula = node.op.define(node)
         if not any(map(varies, (*node.outputs, *node.op.operands(node)))):
             return formula
-        if formula is None or formula.at is not None or formula.prefix is not None:
+        if formula is None:
             raise VaryingError(f"{node.op.name} takes no extents at run time")
+        copied = target_axes(node.outputs[0]) if formula.at else ()
         within = [
             expression.within(expression.axis(a), expression.load(self.fused.names[n.length], (), INDEX))
-            for a, extent in (*formula.axes, *formula.reduce)
+            for a, extent in (*formula.axes, *formula.reduce, *copied)
             if (n := as_varying(extent))
         ]
         axes, reduce = (tuple((a, capacity(n)) for a, n in own) for own in (formula.axes, formula.reduce))

@@ -146,6 +146,11 @@ def static_shape(v: Variable) -> tuple[int, ...]:
     return tuple(capacity(n or 0) for n in v.type.shape)
 
 
+def target_axes(v: Variable) -> tuple[Axis, ...]:
+    """Those along which a scatter copies what it starts from."""
+    return tuple((f"c{k}", n or 0) for k, n in enumerate(v.type.shape))
+
+
 def varies(v: Variable) -> bool:
     """Whether an extent of a value is known at run time alone."""
     return any(as_varying(n) for n in v.type.shape)

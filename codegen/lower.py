@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from codegen.affine import all_of, conjuncts, flat_index, linear, loads_in
-from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape
+from codegen.group import Fused, Group, Stage, overwriting_order, same_position, static_shape, target_axes
 from codegen.kernel import Accumulate, Alloc, Body, Buffer, If, Kernel, Statement, Store, allocs, map_body, nest, writes
 from symgraph import expression
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import ARGMAX, ARGMIN, DOT, MAX, MIN, SUM, Axis, Combiner, Compute, Terms
 from symgraph.types import is_float
+from symgraph.varying import capacity
 
 VALUE_OF = {ARGMAX: MAX, ARGMIN: MIN}  # what finds a place -> what finds the value that stands there
 
@@ -287,14 +288,15 @@ class _Lowering:
         """out[..., i, ...] = step(out[..., i-1, ...], term): one accumulator runs along the axis."""
         c = stage.compute
         assert c.combiner is not None
-        terms = self.terms(c.exprs, 0)
+        terms, guards = _parted(c, self.terms((*c.exprs, *c.within), 0))
         accs, start = self.accumulators(c.combiner, terms)
         last = expression.load(accs[-1].name, (), accs[-1].dtype)
         self.inside[stage.outputs[0]] = _Inside(last, 0)
         step = Accumulate(tuple(b.name for b in accs), (), c.combiner, terms)
         along = [(n, extent) for n, extent in c.axes if n == c.prefix]
         others = [(n, extent) for n, extent in c.axes if n != c.prefix]
-        return nest(others, (*start, *nest(along, (step, *self.stores(stage.outputs)))))
+        body: Body = (step, *self.stores(stage.outputs))
+        return nest(others, (*start, *nest(along, (If(all_of(guards), body),) if guards else body)))
 
     def scatter(self, stage: Stage) -> Body:
         """out = into; for axes: out[at] = step(out[at], value)."""
@@ -303,14 +305,18 @@ class _Lowering:
         (name,) = stage.outputs
         shape, source, target = self.shape(name), self.storage(str(c.into)), self.storage(name)
         place = (flat_index(self.terms(c.at, 0), shape),)
-        step = Accumulate((target,), place, c.combiner, self.terms(c.exprs, 0))
-        walk = nest(c.axes, (step,))
+        terms, guards = _parted(c, self.terms((*c.exprs, *c.within), 0))
+        walked = {a for a, _ in c.axes}
+        own, copied = ([g for g in guards if bool(g.names & walked) == here] for here in (True, False))
+        step = Accumulate((target,), place, c.combiner, terms)
+        walk = nest(c.axes, (_guarded(step, own),))
         if source == target:
             return walk
-        count = prod(shape)
-        k = expression.axis("c0")
-        copy = Store(target, (k,), expression.load(source, (k,), self.fused.values[name].dtype))
-        return (*nest([("c0", count)], (copy,)), *walk)
+        v = self.fused.values[name]
+        axes = [(a, capacity(n)) for a, n in target_axes(v)] if copied else [("c0", prod(shape))]
+        at = (flat_index([expression.axis(a) for a, _ in axes], [n for _, n in axes]),)
+        copy = Store(target, at, expression.load(source, at, v.dtype))
+        return (*nest(axes, (_guarded(copy, copied),)), *walk)
 
 
 def _parted(c: Compute, terms: Terms) -> tuple[Terms, Terms]:

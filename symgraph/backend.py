@@ -81,9 +81,9 @@ class Signature:
 
     @property
     def lengths(self) -> dict[Varying, int]:
-        """The extents that each call decides, and for each the input whose first axis it is."""
-        first = [(as_varying(t.shape[0]), k) for k, t in enumerate(self.inputs) if t.shape]
-        found = {n: k for n, k in reversed(first) if n is not None}
+        """The extents that each call decides, and for each the input whose first axis it is; or a size, numbered on."""
+        given = [*[(t.shape[0] if t.shape else None) for t in self.inputs], *[n for _, n in self.sizes]]
+        found = {n: k for k, n in reversed([*enumerate(map(as_varying, given))]) if n is not None}
         return dict(sorted(found.items(), key=lambda item: item[0].number))
 
 
@@ -209,10 +209,13 @@ class Storage:
 class Executable(Protocol):
     """A compiled task."""
 
-    def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
+    def __call__(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], sizes: Sequence[int] = ()
+    ) -> list[np.ndarray]:
         """Run: contiguous native inputs of the signature's types -> new arrays; updates are done when it returns.
 
-        A backend with a device takes arrays of that too (``tensor_of``), and gives such for borrowed outputs.
+        ``sizes`` are those of the signature at this call, for a program that takes some at run time. A backend with a
+        device takes arrays of that too (``tensor_of``), and gives such for borrowed outputs.
         """
         ...
 
@@ -245,7 +248,9 @@ class Executable(Protocol):
         """Where the parts read and write."""
         ...
 
-    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+    def measure(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int, sizes: Sequence[int] = ()
+    ) -> np.ndarray:
         """Seconds of each part, a row a run; shared variables keep their values."""
         ...
 

@@ -145,7 +145,8 @@ class Compute:
     prefix : str or None
         Scan: the output axis along which results accumulate (cumsum); the output keeps every partial result.
     within : tuple of Expr
-        Conditions on the axes, whose extents are capacities then: there are no other positions.
+        Conditions on the axes, whose extents are capacities then: there are no other positions. Those of a scatter are
+        on the axes of its target too.
     """
 
     axes: tuple[Axis, ...]

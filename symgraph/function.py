@@ -24,7 +24,7 @@ from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
 from symgraph.boundary import apart_arguments, apart_task
 from symgraph.dependence import dependence
-from symgraph.errors import AllocationError, ArgumentError, ShapeError, UnusedInputError, layout
+from symgraph.errors import AllocationError, ArgumentError, ShapeError, SymgraphError, UnusedInputError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label, leaves, substitute, toposort
 from symgraph.op import OPS, attach
 from symgraph.ops.mask import is_selected
@@ -39,6 +39,8 @@ from symgraph.updates import Pairs, checked_givens, checked_updates, with_defaul
 
 if TYPE_CHECKING:
     from symgraph.view.profile import Profile
+
+Key = tuple[Shapes, tuple[int, ...]]
 
 _compiling = threading.RLock()
 """One program is made at a time: threads that call a new function at once wait for the first."""
@@ -213,7 +215,7 @@ class Function:
         self._preludes: dict[Any, Prelude] = {}
         self._open = [k for k, s in enumerate(task.shared) if not s.type.is_static]
         self._locks = [s.lock for s in sorted(task.shared, key=id)]
-        self._reuse = Reuse(task, backend)
+        self._reuse = Reuse(task, backend, self._prelude.sizes)
         self._native: list[Executable] = []
         self._next: Callable[..., Any] = MethodType(Function.__call__, self)
         find_backend(backend)
@@ -233,12 +235,14 @@ class Function:
         return self.form(found)
 
     def _run(self, arrays: Sequence[np.ndarray]) -> tuple[Executable, list[np.ndarray]]:
-        """The program of a call and what it gives: one for its very shapes, where there is no memory for a larger."""
-        executable = self._program(arrays)
+        """The program of a call and what it gives: one for its very shapes, where there is no memory for a larger, or
+        an error is to name them."""
+        key = self._key(arrays)
+        executable = self._program(key, arrays)
         if self._reuse.is_common(executable):
-            with contextlib.suppress(AllocationError):
-                return executable, executable(arrays, self.task.shared)
-            executable = self._own_program(arrays)
+            with contextlib.suppress(SymgraphError):
+                return executable, executable(arrays, self.task.shared, key[1])
+            executable = self._own_program(key, arrays)
         return executable, executable(arrays, self.task.shared)
 
     def _make_native(self, executable: Executable) -> None:
@@ -306,37 +310,33 @@ class Function:
 
     # ---------------------------------------------------------------------------------------- programs
 
-    def _program(self, arrays: Sequence[np.ndarray]) -> Executable:
-        shapes = self._shapes(arrays)
-        sizes = self._sizes(arrays, shapes) if self._prelude.sizes else ()
-        key = (shapes, sizes)
+    def _key(self, arrays: Sequence[np.ndarray]) -> Key:
+        """The shapes of a call, and the extents that its integers decide."""
+        shapes = (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
+        return shapes, self._sizes(arrays, shapes) if self._prelude.sizes else ()
+
+    def _program(self, key: Key, arrays: Sequence[np.ndarray]) -> Executable:
         found = self._found(key)
         if found is not None:
             return found
         with _compiling:
-            return self._found(key) or self._made(key, arrays, sizes)
+            return self._found(key) or self._made(key, arrays)
 
-    def _own_program(self, arrays: Sequence[np.ndarray]) -> Executable:
+    def _own_program(self, key: Key, arrays: Sequence[np.ndarray]) -> Executable:
         """The program for the very shapes of a call that shares one with others."""
-        key = (self._shapes(arrays), ())
         with _compiling:
             found = self.programs.get(key)
             if found is None or self._reuse.is_common(found):
-                found = self.programs[key] = self._compile(arrays, ())
+                found = self.programs[key] = self._compile(arrays, key[1])
             return found
 
-    def _shapes(self, arrays: Sequence[np.ndarray]) -> Shapes:
-        return (*[a.shape for a in arrays], *[self.task.shared[k].extents for k in self._open])
-
-    def _found(self, key: Any) -> Executable | None:
+    def _found(self, key: Key) -> Executable | None:
         """The program for a call, if there is one."""
-        found = self.programs.get(key)
-        return found if found is not None or key[1] else self._reuse.find(key[0])
+        return self.programs.get(key) or self._reuse.find(_extents(key))
 
-    def _made(self, key: Any, arrays: Sequence[np.ndarray], sizes: Sequence[int]) -> Executable:
-        """A new program for a call, whose extents may be taken at run time if no integers decide some."""
-        each = partial(self._compile, arrays, sizes)
-        made = self.programs[key] = each() if sizes else self._reuse.make(key[0], each)
+    def _made(self, key: Key, arrays: Sequence[np.ndarray]) -> Executable:
+        """A new program for a call, which may take extents at run time."""
+        made = self.programs[key] = self._reuse.make(_extents(key), partial(self._compile, arrays, key[1]))
         return made
 
     def _sizes(self, arrays: Sequence[np.ndarray], shapes: Any) -> tuple[int, ...]:
@@ -369,11 +369,16 @@ class Function:
 
     def compile(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for arguments of these shapes, compiled if need be, without running it."""
-        return self._program(self._bind(args, kwargs))
+        arrays = self._bind(args, kwargs)
+        return self._program(self._key(arrays), arrays)
 
     def bind(self, *args: Any, **kwargs: Any) -> list[np.ndarray]:
         """The arrays that a call with these arguments runs on."""
         return self._bind(args, kwargs)
+
+    def sizes(self, arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
+        """The extents that the values of such arrays decide."""
+        return self._key(arrays)[1]
 
     def profile(self, *args: Any, runs: int = 200, **kwargs: Any) -> Profile:
         """Measure each kernel of the program for these arguments; shared variables keep their values.
@@ -409,6 +414,11 @@ class Function:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Function, (self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None)
+
+
+def _extents(key: Key) -> Shapes:
+    """The shapes of a call, and behind them the extents that its integers decide."""
+    return *key[0], *[(n,) for n in key[1]]
 
 
 # ------------------------------------------------------------------------------------------------ eval

@@ -76,7 +76,9 @@ class NumpyExecutable:
     def native(self, result: str, fallback: Callable[..., Any]) -> None:
         """There is none."""
 
-    def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
+    def __call__(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], sizes: Sequence[int] = ()
+    ) -> list[np.ndarray]:
         """Evaluate everything, then change the shared variables."""
         p = self.prepared
         found = evaluate([*p.outputs, *p.updates], self._given(inputs, shared))
@@ -91,7 +93,9 @@ class NumpyExecutable:
         values = zip((*self.prepared.inputs, *self.prepared.shared), (*inputs, *held), strict=True)
         return {v: a for v, a in values if not isinstance(v, Constant)}
 
-    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+    def measure(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int, sizes: Sequence[int] = ()
+    ) -> np.ndarray:
         """Seconds of each op, a row a run."""
         seconds = np.zeros((runs, len(self._nodes)))
         for run in range(runs):

@@ -4,7 +4,8 @@ The first call of a function is compiled for its shapes. A later one that differ
 of inputs alone gets a program that takes these extents at run time, up to a capacity: the next power of two. Calls that
 fit it compile nothing; those that would use little of it get one of a smaller capacity, as loops look at each tile.
 Extents that were equal in all calls so far are one. 0 and 1 stay programs of their own: they broadcast, or there is
-nothing to compute.
+nothing to compute. The integers that a call decides (how many elements a mask selects, n of ``arange(n)``) are treated
+as leading extents of inputs are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 
 from symgraph import config
 from symgraph.backend import Executable, Signature, Task, find_backend, takes_lengths
-from symgraph.errors import ShapeError, UpdateError
+from symgraph.errors import AllocationError, ShapeError, UpdateError
+from symgraph.graph import Variable
 from symgraph.types import TensorType
 from symgraph.varying import VaryingError, varying
 
@@ -32,9 +34,9 @@ class Family:
     Attributes
     ----------
     shapes : tuple of tuple
-        Those of the inputs at one such call, and behind them those of shared variables.
+        Those of the inputs at one such call, behind them those of shared variables, and each integer as a shape.
     places : tuple of tuple of int
-        For each extent that varies the inputs whose first axis it is.
+        For each extent that varies the shapes whose first axis it is.
     capacities : tuple of int
         The most that each can be.
     """
@@ -52,14 +54,14 @@ class Family:
         at = {k for group in self.places for k in group}
         return tuple(s[1:] if k in at else s for k, s in enumerate(shapes))
 
-    def types(self, dtypes: Sequence[str]) -> tuple[TensorType, ...]:
-        """Those of inputs, with extents that vary."""
+    def extents(self) -> list[tuple[int, ...]]:
+        """``shapes``, with extents that vary."""
         shapes = [list(s) for s in self.shapes]
         for number, (group, most) in enumerate(zip(self.places, self.capacities, strict=True)):
             extent = varying(number, most, _least(most))
             for k in group:
                 shapes[k][0] = extent
-        return tuple(TensorType(d, tuple(s)) for d, s in zip(dtypes, shapes, strict=False))
+        return list(map(tuple, shapes))
 
     def holds(self, shapes: Shapes) -> bool:
         """Whether a call with these shapes is one of the family."""
@@ -77,8 +79,10 @@ class Reuse:
     ----------
     task : Task
     backend : str
+    sizes : sequence of Variable
+        The integers that a call decides.
     seen : list
-        The shapes of inputs and open shared variables that programs were made for.
+        The shapes of inputs and open shared variables, and the integers, that programs were made for.
     programs : dict
     refused : set
         Families that have no program in common, as shapes without what varies, and what that is.
@@ -86,6 +90,7 @@ class Reuse:
 
     task: Task
     backend: str
+    sizes: Sequence[Variable] = ()
     seen: list[Shapes] = field(default_factory=list)
     programs: dict[Family, Executable] = field(default_factory=dict)
     refused: set[tuple[Shapes, Places]] = field(default_factory=set)
@@ -115,7 +120,7 @@ class Reuse:
         """The family of a call that no program is for; None if it has none."""
         if config.settings().extents == "fixed" or not takes_lengths(self.backend):
             return None
-        alike = [old for old in self.seen if _differ_in_lengths(old, shapes, len(self.task.inputs))]
+        alike = [old for old in self.seen if self._differ_in_lengths(old, shapes)]
         columns: dict[tuple[int, ...], list[int]] = {}
         for k, shape in enumerate(shapes):
             if shape and any(old[k] != shape for old in alike):
@@ -123,14 +128,25 @@ class Reuse:
         found = Family(shapes, tuple(map(tuple, columns.values())), tuple(map(_capacity, columns)))
         return found if columns else None
 
+    def _differ_in_lengths(self, old: Shapes, new: Shapes) -> bool:
+        """Whether only first extents of inputs and integers differ, and none of these is below 2."""
+        held = range(len(self.task.inputs), len(new) - len(self.sizes))
+        return all(
+            a == b or (k not in held and len(a) == len(b) > 0 and a[1:] == b[1:] and min(a[0], b[0]) >= LEAST)
+            for k, (a, b) in enumerate(zip(old, new, strict=True))
+        )
+
     def _compiled(self, family: Family) -> Executable | None:
         """The program of a family; None where something needs the numbers of its extents."""
         held = tuple(TensorType(s.dtype, s.extents) for s in self.task.shared)
-        signature = Signature(family.types([v.dtype for v in self.task.inputs]), held)
+        extents = family.extents()
+        inputs = [TensorType(v.dtype, s) for v, s in zip(self.task.inputs, extents, strict=False)]
+        sizes = [(v, n) for v, (n,) in zip(self.sizes, extents[len(extents) - len(self.sizes) :], strict=True)]
+        signature = Signature(tuple(inputs), held, tuple(sizes))
         try:
             return find_backend(self.backend).compile(self.task, signature)
         # what does not fit all lengths may fit these, or is told with them
-        except (VaryingError, ShapeError, UpdateError):
+        except (VaryingError, ShapeError, UpdateError, AllocationError):
             return None
 
 
@@ -143,11 +159,3 @@ def _capacity(lengths: Sequence[int]) -> int:
     """The next power of two for the last of ``lengths`` and those before that are near it."""
     near = [n for n in lengths if n <= NEAR * lengths[-1]]
     return 1 << (max(*near, SMALL) - 1).bit_length()
-
-
-def _differ_in_lengths(old: Shapes, new: Shapes, inputs: int) -> bool:
-    """Whether only first extents of inputs differ, and none of these is 0 or 1."""
-    return all(
-        a == b or (k < inputs and len(a) == len(b) > 0 and a[1:] == b[1:] and min(a[0], b[0]) >= LEAST)
-        for k, (a, b) in enumerate(zip(old, new, strict=True))
-    )

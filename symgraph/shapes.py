@@ -17,6 +17,7 @@ from symgraph.origin import made_at
 from symgraph.reference import folder
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
+from symgraph.varying import as_varying
 
 FOLD_BYTES = 1024
 _fold = folder(FOLD_BYTES)
@@ -53,7 +54,7 @@ def fix(
     types : mapping
         Leaf -> its type at this call.
     sizes : mapping
-        Extent that the prelude worked out -> its value.
+        Extent that the prelude worked out -> its value, or the ``Varying`` that stands for it.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def fix(
         If the shapes do not fit (with the user's line), or an extent still depends on data.
     """
     stand_ins = {v: v if v.type == t else like(v, t) for v, t in types.items()}
-    known = {v: constant(np.int64(n)) for v, n in sizes.items()}
+    known = {v: _value(n) for v, n in sizes.items()}
     fixed = settle(outputs, {**stand_ins, **known})
     for node in toposort(fixed):
         open_ = [v for v in node.outputs if not v.type.is_static]
@@ -76,6 +77,11 @@ def fix(
                 + "\n".join(f"  {describe(v)}" for v in node.inputs)
             )
     return fixed, stand_ins
+
+
+def _value(n: int) -> Variable:
+    extent = as_varying(n)
+    return constant(np.int64(n)) if extent is None else extent.length
 
 
 def check_update(target: SharedVariable, new: Variable) -> None:

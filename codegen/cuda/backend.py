@@ -110,7 +110,9 @@ class CudaExecutable(Compiled):
 
     # ------------------------------------------------------------------------------------------------ calling
 
-    def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
+    def __call__(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], sizes: Sequence[int] = ()
+    ) -> list[np.ndarray]:
         """Inputs in, the captured steps, outputs out; either may be arrays of the device."""
         with self.residents.lock:
             if self._is_running:  # the last call was interrupted: its copies may still read what this one stages
@@ -197,7 +199,9 @@ class CudaExecutable(Compiled):
     def native(self, result: str, fallback: Callable[..., Any]) -> None:
         """There is none."""
 
-    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+    def measure(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int, sizes: Sequence[int] = ()
+    ) -> np.ndarray:
         """Seconds of each part, a row a run; shared variables keep their values."""
         held = [s.get_value() for s in shared]
         found = np.zeros((runs, len(self.program.steps)))

@@ -202,13 +202,15 @@ class LlvmExecutable(Compiled):
         """The LLVM IR."""
         return self.module.text()
 
-    def __call__(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable]) -> list[np.ndarray]:
+    def __call__(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], sizes: Sequence[int] = ()
+    ) -> list[np.ndarray]:
         """One native call. Arrays must be contiguous and native, of the signature's types."""
         _use_threads()
-        outputs = self._new_outputs(inputs)
+        lengths = self._given_lengths(inputs, sizes)
+        outputs = self._new_outputs(lengths)
         held = [s.get_value(borrow=True) for s in shared]
         arena = self._free_arena()
-        lengths = self._given_lengths(inputs)
         inputs = _apart(inputs, [held[k] for k in self._written])
         pointers = self._pointers(arena, (*inputs, *held, *outputs), lengths)
         count = len(outputs) - len(self.image.renewed)
@@ -248,14 +250,16 @@ class LlvmExecutable(Compiled):
         )  # fmt: skip
         return native_call(callee, result, fallback)
 
-    def measure(self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int) -> np.ndarray:
+    def measure(
+        self, inputs: Sequence[np.ndarray], shared: Sequence[SharedVariable], runs: int, sizes: Sequence[int] = ()
+    ) -> np.ndarray:
         """Seconds of each part, a row a run, on copies of the shared variables."""
         _use_threads()
         text = program_module(self.program, timed=True).text()
         timed = TimedProgram(text, self.target, len(self.program.steps))
         held = [s.get_value() for s in shared]
-        outputs, arena = self._new_outputs(inputs), self._free_arena()
-        lengths = self._given_lengths(inputs)
+        lengths = self._given_lengths(inputs, sizes)
+        outputs, arena = self._new_outputs(lengths), self._free_arena()
         pointers = self._pointers(arena, (*inputs, *held, *outputs), lengths)
         try:
             return np.array([timed.run(pointers) for _ in range(runs)])
@@ -269,14 +273,15 @@ class LlvmExecutable(Compiled):
             return precondition_error(self.prepared, number)
         return self._callbacks[number - preconditions].failure(self.program.calls[number - preconditions])
 
-    def _given_lengths(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _given_lengths(self, inputs: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
         """The lengths that this call decides, as inputs of the program."""
-        return [np.array(inputs[k].shape[0], np.int64) for k in self._lengths]
+        given = (*[a.shape[:1] for a in inputs], *[(n,) for n in sizes])
+        return [np.array(given[k][0], np.int64) for k in self._lengths]
 
-    def _new_outputs(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        lengths = [inputs[k].shape[0] for k in self._lengths]
+    def _new_outputs(self, lengths: Sequence[np.ndarray]) -> list[np.ndarray]:
+        given = [n.item() for n in lengths]
         return [
-            self._new_output(k, tuple(lengths[~n] if n < 0 else n for n in map(_known, t.shape)), np.dtype(t.dtype))
+            self._new_output(k, tuple(given[~n] if n < 0 else n for n in map(_known, t.shape)), np.dtype(t.dtype))
             for k, t in enumerate(self.image.outputs)
         ]
 

@@ -148,8 +148,8 @@ def subtensor(x: Any, key: Any) -> Variable:
     x : Variable
     key : int, slice, None, Ellipsis, integer array, mask; or a tuple of these
         Integers, ends and steps may be variables; negative ones count from the end. How many elements
-        a mask selects depends on data: there is a program for each number (see ``nonzero``), but none is needed to
-        write them, ``set_subtensor(x[mask], y)``, or to sum them, ``x[mask].sum()``.
+        a mask selects depends on data (see ``nonzero``), but that number is not needed to write them,
+        ``set_subtensor(x[mask], y)``, or to sum them, ``x[mask].sum()``.
 
     Returns
     -------

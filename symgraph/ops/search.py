@@ -1,7 +1,7 @@
 """Searching: the places of what holds, and where values belong in a sorted vector.
 
 How many places there are is known only when a function runs. It decides the extent of the result, so the host counts
-them first, as it works out any other extent, and there is a program for each number of places.
+them first, as it works out any other extent.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, common_dtype, convert
+from symgraph.coercion import as_variable, common_dtype, convert, size_variable
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const, isnan, maximum, minimum, select
-from symgraph.formula import Compute, Operand, compute
+from symgraph.formula import MAX, Compute, Operand, compute, scatter
 from symgraph.graph import Variable, describe, label
-from symgraph.kinds import structured
+from symgraph.kinds import Structured, structured
 from symgraph.op import OPS, attach
 from symgraph.ops import elementwise as ew
-from symgraph.ops.creation import arange_of
+from symgraph.ops.creation import zeros
 from symgraph.ops.cumulative import cumsum
 from symgraph.ops.extents import Size, product, size
 from symgraph.ops.shape import extents, flatten
@@ -101,17 +101,44 @@ def count(mask: Variable) -> Size:
     return size(OPS["sum"](convert(mask, "int64")))  # type: ignore[operator]
 
 
+def _places_numpy(start: np.ndarray, mask: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    out = start.copy()
+    found = np.flatnonzero(mask)[: out.size]
+    out[: found.size] = found
+    return out
+
+
+class _Places(Structured):
+    into = 0
+
+
+def _place(start: Operand, mask: Operand, total: Operand, count: Operand) -> Compute:
+    """Where a mask holds, each place at its number; ``total`` says how many there are up to each."""
+
+    def element(i: Expr) -> tuple[tuple[Expr, ...], Expr]:
+        number = maximum(minimum(total[i,], count[()]) - 1, 0)
+        return (number,), select(mask[i,], i, const(0, INDEX))
+
+    return scatter(mask.shape if start.shape[0] != 0 else (0,), element, into=0, combiner=MAX)
+
+
+_places_op = _Places(
+    "places", _place, infer=lambda start, *rest: start.type, reference=_places_numpy,
+    grad=lambda g, *rest: [None] * 4, doc=_place.__doc__,
+)  # fmt: skip
+_places_op.register()
+
+
 def places(mask: Variable) -> Variable:
-    """The flat places where a bool array holds: the k-th is the first with k + 1 up to it."""
-    numbers = arange_of(1, 1, count(mask), "int64")
-    return _search(cumsum(flatten(mask)), numbers, right=False)
+    """The flat places where a bool array holds, ascending."""
+    flat, number = flatten(mask), count(mask)
+    return _places_op(zeros((number,), "int64"), flat, cumsum(flat), size_variable(number))
 
 
 def nonzero(x: Any) -> tuple[Variable, ...]:
     """The places of the elements that are not zero, in row-major order.
 
-    There is a program for each number of places, compiled when a call first has that many. ``x[mask].sum()`` and
-    ``switch(mask, x, 0)`` need no such number.
+    How many there are decides an extent: calls that differ in it share a program, as those of differing lengths do.
 
     Parameters
     ----------

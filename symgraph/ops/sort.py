@@ -170,7 +170,7 @@ def unique(
 ) -> Any:
     """The values that there are in ``x``, ascending, each once; NaN is one value.
 
-    There is a program for each number of values, as of ``nonzero``.
+    How many there are decides an extent, as of ``nonzero``.
 
     Parameters
     ----------

@@ -144,8 +144,9 @@ def profile(f: Function, *args: Any, runs: int = 200, **kwargs: Any) -> Profile:
 
 def profile_program(f: Function, program: Executable, arrays: Sequence[np.ndarray], runs: int) -> Profile:
     """Measure a program of ``f``."""
-    program.measure(arrays, f.task.shared, max(2, runs // 10))
-    times = program.measure(arrays, f.task.shared, runs)
+    sizes = f.sizes(arrays)
+    program.measure(arrays, f.task.shared, max(2, runs // 10), sizes)
+    times = program.measure(arrays, f.task.shared, runs, sizes)
     medians = np.median(times, axis=0)
     total = float(np.median(times.sum(axis=1))) if times.size else 0.0
     machine = peak()
