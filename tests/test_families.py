@@ -16,7 +16,7 @@ OTHER_LAYOUTS = [pair for pair in itertools.product(("float32", "float64"), (1, 
 
 
 def wrong(family: Family, dtype: str, rank: int) -> list[str]:
-    return [str(m) for m in misses(family, dtype, rank) if m.spelling not in family.known]
+    return [str(m) for m in misses(family, dtype, rank)]
 
 
 @pytest.mark.parametrize(("dtype", "rank"), LAYOUTS)
@@ -30,12 +30,6 @@ def test_every_spelling_has_its_value_and_slope(name: str, dtype: str, rank: int
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_spelling_has_its_value_and_slope_in_other_layouts(name: str, dtype: str, rank: int) -> None:
     assert not wrong(FAMILIES[name], dtype, rank)
-
-
-@pytest.mark.parametrize("name", [n for n, f in FAMILIES.items() if f.known])
-def test_what_is_known_to_be_wrong_still_is(name: str) -> None:
-    family = FAMILIES[name]
-    assert {m.spelling for m in misses(family, "float64", 2, list(family.known))} == set(family.known)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -16,6 +16,7 @@ from symgraph.errors import IndexOutOfRange
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.kinds import Elementwise
 from symgraph.match import Owner, make
+from symgraph.ops.broadcast import expanded
 from symgraph.pattern import (
     Pattern,
     cos,
@@ -353,6 +354,7 @@ def known_choice(node: Apply, owner: Owner) -> Variable | None:
     cond = node.inputs[0]
     if not isinstance(cond, Constant) or not cond.data.size:
         return None
-    if cond.data.all():
-        return _same_type(node.inputs[1], node)
-    return None if cond.data.any() else _same_type(node.inputs[2], node)
+    if cond.data.any() and not cond.data.all():
+        return None
+    taken, old = node.inputs[1 if cond.data.all() else 2], node.outputs[0].type
+    return expanded(taken, old.shape) if old.is_static else _same_type(taken, node)  # type: ignore[arg-type]

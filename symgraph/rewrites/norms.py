@@ -11,8 +11,10 @@ import numpy as np
 from symgraph.coercion import convert
 from symgraph.graph import Apply, Constant, Variable, constant
 from symgraph.match import Factor, Matcher, Owner, added, factors, make, multiply, seen_through
+from symgraph.op import OPS
 from symgraph.ops.reduce import count
-from symgraph.pattern import Pattern, hypot, norm, sqr, sqrt
+from symgraph.pattern import Pattern, hypot, norm, shifted_root, sqr, sqrt
+from symgraph.pattern import abs as absolute
 from symgraph.pattern import sum as sum_
 from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
@@ -84,18 +86,36 @@ def _is_power_of_four(v: Variable) -> TypeGuard[Constant]:
     return bool(mantissa == 0.5 and exponent % 2)
 
 
+@rule("stabilize")
+def root_of_square_alone(x: Pattern) -> Pair:
+    """Beside nothing a square is not needed for its root."""
+    return shifted_root(x, 0.0), absolute(x)
+
+
 @rewriter("stabilize", "sqrt")
 def root_of_mean_of_squares(node: Apply, owner: Owner) -> Variable | None:
     """The root of a mean of squares is a length over the root of their number."""
     negative, given = factors(node.inputs[0], owner)
-    matcher = Matcher(owner, views=True)
     for k, f in enumerate(given):
-        env = None if f.below else next(matcher.match(_SQUARES, f.value, {}), None)
+        root = None if f.below else _root_of_sum(f.value, owner)
         rest = [g for j, g in enumerate(given) if j != k]
-        if env is not None and not negative and rest and all(is_nonnegative(g.value, owner) for g in rest):
-            roots = [Factor(make("sqrt", g.value), g.below) for g in rest]
-            return multiply(make("norm", env["x"], axis=env["axis"], keepdims=env["keepdims"]), False, roots)
+        alone = not rest and root is not None and root.op.name == "norm"
+        if root is not None and not negative and not alone and all(is_nonnegative(g.value, owner) for g in rest):
+            return multiply(root.outputs[0], False, [Factor(make("sqrt", g.value), g.below) for g in rest])
     return None
+
+
+def _root_of_sum(v: Variable, owner: Owner) -> Apply | None:
+    """The length whose square is ``v``, or the root of that and of what ``_beyond_the_mean`` adds."""
+    env = next(Matcher(owner, views=True).match(_SQUARES, v, {}), None)
+    if env is not None:
+        return make("norm", env["x"], axis=env["axis"], keepdims=env["keepdims"]).owner
+    made = owner(v)
+    squares = _root_of_sum(made.inputs[0], owner) if made is not None and made.op.name == "add" else None
+    rest = None if squares is None else owner(made.inputs[1])  # type: ignore[union-attr]
+    if squares is None or rest is None or rest.op.name != "switch":
+        return None
+    return make("shifted_root", squares.outputs[0], rest.outputs[0]).owner
 
 
 # ------------------------------------------------------------------------------------------------ variances
@@ -122,15 +142,39 @@ def _about_the_mean(first: Variable, second: Variable, owner: Owner) -> Variable
         x, axis, keepdims = env["x"], env["axis"], env["keepdims"]
         rest = [g for j, g in enumerate(above) if j != k]
         number = convert(count(x, axis), first.dtype)  # type: ignore[arg-type]
-        if _is_square_of_total(second, env, [*rest, Factor(number, True)], owner):
-            mean = make("true_div", make("sum", x, axis, True), number)
-            squares = make("sum", make("sqr", make("sub", x, mean)), axis, keepdims)
+        others = _beside_square_of_total(second, env, owner)
+        if others is None or (isinstance(number, Constant) and not number.data.any()):
+            continue
+        mean = make("true_div", make("sum", x, axis, True), number)
+        squares = make("sum", make("sqr", make("sub", x, mean)), axis, keepdims)
+        if _same_product(_bare(others, owner), _bare([*rest, Factor(number, True)], owner)):
             return multiply(squares, False, rest)
+        divisor = None if isinstance(number, Constant) else _divisor(rest, others, owner)
+        if divisor is not None:
+            beyond = _beyond_the_mean(make("sum", x, axis, keepdims), number, divisor)
+            return multiply(make("add", squares, beyond), False, rest)
     return None
 
 
-def _is_square_of_total(v: Variable, env: Any, rest: Sequence[Factor], owner: Owner) -> bool:
-    """Whether ``v`` is sum(x)**2 times ``rest``."""
+def _divisor(rest: Sequence[Factor], others: Sequence[Factor], owner: Owner) -> int | None:
+    """n where ``others`` is ``rest`` / n, both of numbers alone."""
+    (a, many), (b, more) = _constants(_bare(rest, owner)), _constants(_bare(others, owner))
+    if many or more or not a * b > 0 or not 0.5 < a / b < 2.0**53:
+        return None
+    n = round(a / b)
+    return n if abs(a / b - n) <= 1e-6 * n else None
+
+
+def _beyond_the_mean(total: Variable, number: Variable, divisor: int) -> Variable:
+    """total**2 * (1/number - 1/divisor): nothing, if the extents, not known yet, are as many as they are divided by."""
+    many = make("maximum", number, 1)
+    share = make("true_div", make("sub", divisor, many), make("mul", many, divisor))
+    nothing = OPS["broadcast_like"](constant(0, total.dtype), total, asked_by="mean")
+    return make("switch", make("eq", number, divisor), nothing, make("mul", make("sqr", total), share))
+
+
+def _beside_square_of_total(v: Variable, env: Any, owner: Owner) -> list[Factor] | None:
+    """What ``v`` is times sum(x)**2."""
     negative, given = factors(v, owner)
     roots: list[Factor] = []
     for f in given:
@@ -143,7 +187,7 @@ def _is_square_of_total(v: Variable, env: Any, rest: Sequence[Factor], owner: Ow
     matcher = Matcher(owner, views=True)
     totals = [f for f in roots if not f.below and next(matcher.match(_TOTAL, f.value, env), None) is not None]
     others = [f for f in roots if all(f is not t for t in totals)]
-    return not negative and len(totals) == 2 and _same_product(_bare(others, owner), _bare(rest, owner))
+    return None if negative or len(totals) != 2 else others
 
 
 def _bare(product: Sequence[Factor], owner: Owner) -> list[Factor]:

@@ -233,8 +233,7 @@ def _spellings() -> Iterator[tuple[str, Move]]:
     for name, family in families().items():
         arity = 1 if family.rows else len(family.points[0])
         for written, write in family.spellings.items():
-            if written not in family.known:
-                yield f"{name}: {written}", spelling(write, arity, family.rows)
+            yield f"{name}: {written}", spelling(write, arity, family.rows)
 
 
 def _cases() -> Iterator[tuple[str, Move]]:

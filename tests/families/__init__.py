@@ -34,8 +34,6 @@ class Family:
         Whether the points are rows.
     conditioned : bool
         Whether the answer may also be off by what a change of the arguments in their last place makes of it.
-    known : dict
-        Spelling -> why it is not right everywhere yet.
     """
 
     value: Callable[..., Any]
@@ -44,7 +42,6 @@ class Family:
     at: Mapping[Any, Known] = field(default_factory=dict)
     rows: bool = False
     conditioned: bool = False
-    known: Mapping[str, str] = field(default_factory=dict)
 
 
 def families() -> dict[str, Family]:

@@ -297,10 +297,6 @@ FAMILIES = {
     "standard deviation": Family(
         lambda x: mp.sqrt(variance(x)), DEVIATION, [*SPREADS, *FLAT], rows=True, conditioned=True,
         at={r: (0, [0, 0, 0, 0]) for r in FLAT},
-        known={
-            "sqrt, sums over n": "the number 4 is not known to be the extent when the slope is formed",
-            "sqrt, (S2-S**2/n)/n": "the number 4 is not known to be the extent when the slope is formed",
-        },
     ),
     "log of prod": Family(
         lambda x: mp.log(x[0] * x[1] * x[2] * x[3]), PRODUCT,

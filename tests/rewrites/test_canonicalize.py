@@ -69,6 +69,7 @@ SAME: dict[str, tuple[Variable, Variable]] = {
     "ones like": (x * sg.ones_like(x), x),
     "zeros like": (x - sg.zeros_like(x), x),
     "choice": (sg.switch(True, x, y), x),
+    "choice of a column": (sg.switch(True, v[:, :, :1], v), sg.broadcast_to(v[:, :, :1], (3, 1, 4))),
     "maximum of one": (sg.maximum(x, x), x),
     "integer zero": (i + 0, i),
     "integer difference": (0 - (0 - i), i),

@@ -277,6 +277,23 @@ def test_a_weighted_mean_does_not_overflow(dtype: str) -> None:
         np.testing.assert_allclose(slope, [p * (2 - p), (1 - p) * (1 - p)], atol=2e-7 * max(1, abs(by)))
 
 
+# ------------------------------------------------------------------------------------------------ variances
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 40])
+def test_a_variance_divided_by_any_number_is_what_is_written(n: int) -> None:
+    x, rows = sg.matrix("x", dtype="float64"), np.random.default_rng(n).normal(1, 1, (3, n))
+    y = (x * x).sum(axis=1) / 4 - (x.sum(axis=1) / 4) ** 2
+    value, slope = sg.function([x], [y, sg.grad(y.sum(), x)])(rows)
+    np.testing.assert_allclose(value, (rows * rows).sum(1) / 4 - (rows.sum(1) / 4) ** 2, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(slope, rows / 2 - rows.sum(1, keepdims=True) / 8, rtol=1e-12, atol=1e-12)
+
+
+def test_the_variance_of_nothing_is_nan() -> None:
+    x = sg.matrix("x", dtype="float64")
+    assert np.isnan(sg.function([x], (x * x).mean(axis=1) - x.mean(axis=1) ** 2)(np.ones((3, 0)))).all()
+
+
 # ------------------------------------------------------------------------------------------------ cross-entropy
 
 CHOICES: dict[str, Callable[..., Variable]] = {
