@@ -163,6 +163,17 @@ def sigmoid(x: Any) -> Any:
     return logistic(x)
 
 
+@elementwise(grad=lambda g, x, y: [g / x / (1 - x)])
+def logit(x: Any) -> Any:
+    """log(x / (1 - x)), the inverse of sigmoid: below 1/2 -log1p((1 - 2x) / x), above it log1p((2x - 1) / (1 - x)), of
+    which nothing is rounded beside 1/2 but the quotient."""
+    low = x < 0.5
+    ratio = expression.absolute(1 - 2 * x) / select(low, x, 1 - x)
+    size = expression.log1p(ratio)
+    end = ~(expression.absolute(ratio) < float("inf"))
+    return expression.rare(end, expression.log(x / (1 - x)), select(low, -size, size))
+
+
 @elementwise(grad=lambda g, x, y: [g * sigmoid(x)], reference=lambda x: np.logaddexp(x, np.zeros_like(x)))
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), finite for every finite x.

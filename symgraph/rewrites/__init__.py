@@ -15,11 +15,12 @@ from symgraph.rewrites import (
     selections,
     special,
     specialize,
+    squares,
     stabilize,
     views,
 )
 
 __all__ = [
     "canonicalize", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers",
-    "selections", "special", "specialize", "stabilize", "views",
+    "selections", "special", "specialize", "squares", "stabilize", "views",
 ]  # fmt: skip

@@ -228,9 +228,12 @@ def _plus_square(total: Variable, x: Variable) -> Variable:
 def _beside_square(v: Variable, x: Variable, owner: Owner) -> Variable | None:
     """y where ``v`` is x² + y."""
     node = seen_through(v, owner)
-    if node is None or node.op.name not in ("add", "sub"):
+    if node is None or node.op.name not in ("add", "sub", "square_gap"):
         return None
     a, b = node.inputs
+    if node.op.name == "square_gap":
+        square = constant(np.square(a.data)) if isinstance(a, Constant) else make("sqr", a)
+        return make("neg", make("sqr", b)) if _is_square(square, x, owner) else None
     if _is_square(a, x, owner):
         return b if node.op.name == "add" else constant(-b.data) if isinstance(b, Constant) else make("neg", b)
     return a if node.op.name == "add" and _is_square(b, x, owner) else None

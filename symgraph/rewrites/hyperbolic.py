@@ -16,6 +16,7 @@ from symgraph.pattern import (
     log1p,
     log_cosh,
     log_softplus,
+    logit,
     maximum,
     relu,
     sech,
@@ -234,6 +235,30 @@ def sinh_from_expm1(x: Pattern) -> Pair:
 def logit_of_sigmoid(x: Pattern) -> Pair:
     """softplus(x) - softplus(-x) rounds large parts off; it is x."""
     return softplus(x) - softplus(-x), x
+
+
+@rule("stabilize", x="unit")
+def logit_from_quotient(x: Pattern) -> Pair:
+    """x / (1 - x) is rounded beside 1 for x near 1/2, and its logarithm has lost its digits."""
+    return log(x / (1 - x)), logit(x)
+
+
+@rule("stabilize", x="unit")
+def logit_from_inverse_quotient(x: Pattern) -> Pair:
+    """(1 - x) / x is rounded beside 1 for x near 1/2, and its logarithm has lost its digits."""
+    return log((1 - x) / x), -logit(x)
+
+
+@rule("stabilize", x="unit")
+def logit_from_inverse(x: Pattern) -> Pair:
+    """1/x - 1 cancels for x near 1, and its logarithm has no digit for x near 1/2."""
+    return log(1 / x - 1), -logit(x)
+
+
+@rule("stabilize", x="unit")
+def logit_from_logarithms(x: Pattern) -> Pair:
+    """log(x) and log(1 - x) cancel for x near 1/2."""
+    return log(x) - log1p(-x), logit(x)
 
 
 @rule("stabilize")

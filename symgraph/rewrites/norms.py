@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeGuard
-
-import numpy as np
+from typing import Any
 
 from symgraph.coercion import convert
 from symgraph.graph import Apply, Constant, Variable, constant
-from symgraph.match import Factor, Matcher, Owner, added, factors, make, multiply, seen_through
-from symgraph.op import OPS
+from symgraph.match import Factor, Matcher, Owner, factors, make, multiply
+from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.reduce import count
-from symgraph.pattern import Pattern, hypot, norm, shifted_root, sqr, sqrt
-from symgraph.pattern import abs as absolute
+from symgraph.pattern import Pattern, norm, sqr, sqrt
 from symgraph.pattern import sum as sum_
 from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
@@ -31,65 +28,6 @@ _TOTAL = sum_(Pattern(name="x"), axis=Pattern(name="axis"), keepdims=Pattern(nam
 def norm_from_squares(x: Pattern, axis: Pattern, keepdims: Pattern) -> Pair:
     """The squares overflow or underflow where their root is an ordinary number, and at 0 the slope is 0 * inf."""
     return sqrt(sum_(sqr(x), axis=axis, keepdims=keepdims)), norm(x, axis=axis, keepdims=keepdims)
-
-
-@rule("stabilize")
-def hypotenuse(x: Pattern, y: Pattern) -> Pair:
-    """The squares overflow or underflow where their root is an ordinary number, and at 0 the slope is 0 * inf."""
-    return sqrt(sqr(x) + sqr(y)), hypot(x, y)
-
-
-@rewriter("stabilize", "sqrt")
-def root_of_squares_and_number(node: Apply, owner: Owner) -> Variable | None:
-    """sqrt(x² + 1) and sqrt(x² + y² + z²): the squares overflow, or all of them underflow, where their root is an
-    ordinary number, and at 0 the slope is 0 * inf."""
-    terms = added(node.inputs[0], owner)
-    roots = [_root(v, owner) for v in terms]
-    sides = [x for x in roots if x is not None]
-    others = [v for v, x in zip(terms, roots, strict=True) if x is None]
-    if not sides or len(terms) < 2 or len(others) > 1 or not all(isinstance(v, Constant) for v in others):
-        return None
-    rest = others[0] if others else constant(np.zeros((), sides[0].dtype))
-    return make("shifted_root" if len(sides) == 1 else "root_of_squares", *sides, rest)
-
-
-def _root(v: Variable, owner: Owner) -> Variable | None:
-    """x where ``v`` is x², written as a product of squares, of equals, and of powers of four."""
-    node = seen_through(v, owner)
-    if node is not None and node.op.name == "sqr":
-        return node.inputs[0]
-    if node is None or node.op.name not in ("mul", "true_div"):
-        return None
-    negative, given = factors(v, owner)
-    roots, left = [], list[Factor]()
-    for f in given:
-        made = owner(f.value)
-        if made is not None and made.op.name == "sqr":
-            roots.append(Factor(made.inputs[0], f.below))
-        elif _is_power_of_four(f.value):
-            roots.append(Factor(constant(np.sqrt(f.value.data)), f.below))
-        elif f in left:
-            left.remove(f)
-            roots.append(f)
-        else:
-            left.append(f)
-    first = next((f for f in roots if not f.below), None)
-    if negative or left or first is None:
-        return None
-    return multiply(first.value, False, [f for f in roots if f is not first])
-
-
-def _is_power_of_four(v: Variable) -> TypeGuard[Constant]:
-    if not isinstance(v, Constant) or v.data.size != 1 or v.data.item() <= 0:
-        return False
-    mantissa, exponent = np.frexp(v.data.item())
-    return bool(mantissa == 0.5 and exponent % 2)
-
-
-@rule("stabilize")
-def root_of_square_alone(x: Pattern) -> Pair:
-    """Beside nothing a square is not needed for its root."""
-    return shifted_root(x, 0.0), absolute(x)
 
 
 @rewriter("stabilize", "sqrt")
@@ -169,7 +107,7 @@ def _beyond_the_mean(total: Variable, number: Variable, divisor: int) -> Variabl
     """total**2 * (1/number - 1/divisor): nothing, if the extents, not known yet, are as many as they are divided by."""
     many = make("maximum", number, 1)
     share = make("true_div", make("sub", divisor, many), make("mul", many, divisor))
-    nothing = OPS["broadcast_like"](constant(0, total.dtype), total, asked_by="mean")
+    nothing = broadcast_like(constant(0, total.dtype), total)
     return make("switch", make("eq", number, divisor), nothing, make("mul", make("sqr", total), share))
 
 

@@ -116,6 +116,10 @@ def _erfc(x: Any) -> Any:
         return 1 - _erf(x)
 
 
+def _select(cond: bool, a: Any, b: Any) -> Any:
+    return a if cond else b
+
+
 PRIMS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": _divide,
     "neg": lambda a: -a, "abs": abs, "sqrt": mpmath.sqrt, "exp": _grows(mpmath.exp, 0 * BEYOND), "log": _log,
@@ -123,9 +127,10 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "sinh": _grows(mpmath.sinh, -mpmath.inf), "cosh": _grows(mpmath.cosh, mpmath.inf),
     "sin": mpmath.sin, "cos": mpmath.cos, "pow": mpmath.power, "erf": _no_finer(_erf, 6000),
     "erfc": _no_finer(_erfc, 6000), "maximum": lambda a, b: a if a > b or a != a else b,
-    "minimum": lambda a, b: a if a < b or a != a else b, "select": lambda c, a, b: a if c else b,
+    "minimum": lambda a, b: a if a < b or a != a else b, "select": _select, "rare": _select,
     "lt": lambda a, b: bool(a < b), "le": lambda a, b: bool(a <= b), "eq": lambda a, b: bool(a == b),
     "ne": lambda a, b: bool(a != b), "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
+    "xor": lambda a, b: a ^ b,
     "fma": lambda a, b, c: a * b + c, "cast": lambda x: x if isinstance(x, bool) else mpmath.mpf(x),
     "gamma": _no_finer(_grows(mpmath.gamma, mpmath.nan), 2000), "digamma": _no_finer(mpmath.digamma, 2000),
     "gammaln": _no_finer(lambda x: mpmath.log(abs(mpmath.gamma(x))), 2000),

@@ -84,6 +84,13 @@ CASES: dict[str, list[Case]] = {
         case(T.shifted_root, _far, lambda x, y: np.abs(x)),
         case(T.shifted_root, _near, lambda x, y: np.abs(x)),
     ],
+    "square_gap": [
+        case(D.square_gap, pairs(OFF_ZERO, OFF_ZERO), by_mpmath(lambda x, y: x * x - y * y), (0, 1)),
+        case(lambda x: D.square_gap(x, x - x / 1024), floats(*OFF_ZERO),
+             by_mpmath(lambda x: x * x - (x - x / 1024) ** 2), (), 2.0**12),
+        case(D.square_gap, special_pairs, lambda x, y: x * x - y * y),
+        case(D.square_gap, _far, lambda x, y: np.full_like(x, np.inf)),
+    ],
     "root_gap": [
         case(D.root_gap, pairs(OFF_ZERO, [POSITIVE]), by_mpmath(lambda x, y: mpmath.sqrt(x * x + y) - x), (0, 1)),
         case(lambda x: D.root_gap(x, 1.0), floats((20, 90), (-90, -20)),

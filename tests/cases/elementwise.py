@@ -326,6 +326,11 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
     "arctan2": [
         case(T.arctan2, pairs(OFF_ZERO, OFF_ZERO), np.arctan2, (0, 1)), case(T.arctan2, special_pairs, np.arctan2)
     ],
+    "logit": [
+        case(T.logit, floats((0.05, 0.4), (0.6, 0.95)), by_mpmath(lambda x: mpmath.log(x / (1 - x))), (0,)),
+        case(T.logit, floats((0.49, 0.51)), by_mpmath(lambda x: mpmath.log(x / (1 - x)))),
+        case(T.logit, special_values, lambda x: np.log(x / (1 - x))),
+    ],
     "hypot": [
         case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),
         case(T.hypot, special_pairs, lambda x, y: np.where(np.isnan(x) | np.isnan(y), np.nan, np.hypot(x, y))),

@@ -91,6 +91,33 @@ ARCTANS: dict[str, Spelling] = {
     "axis beside": apart(lambda x: sg.arctan(x + 1) - sg.arctan(x)),
     "axis between": turned(same, lambda u: sg.arctan(u + 1) - sg.arctan(u)),
 }
+SQUARES: dict[str, Spelling] = {
+    "x*x-y*y": lambda x, y: x * x - y * y,
+    "x**2-y**2": lambda x, y: x**2 - y**2,
+    "sqr-sqr": lambda x, y: sg.sqr(x) - sg.sqr(-y),
+    "(x-y)*(x+y)": lambda x, y: (x - y) * (x + y),
+    "(y+x)*(x-y)": lambda x, y: (y + x) * (x - y),
+    "-(y*y-x*x)": lambda x, y: -(y * y - x * x),
+    "-y*y+x*x": lambda x, y: -y * y + x * x,
+    "x*x+(-(y*y))": lambda x, y: x * x + (-(y * y)),
+    "abs": lambda x, y: sg.abs(x) ** 2 - sg.abs(y) ** 2,
+    "0-(...)": lambda x, y: 0 - (y * y - x * x),
+    "4*(x*x/4-y*y/4)": lambda x, y: 4 * (x * x / 4 - y * y / 4),
+    "axis between": lambda x, y: (sg.sqr(x)[None] - sg.sqr(y)[None])[0],
+}
+ONE_MINUS_SQUARE: dict[str, Spelling] = {
+    "1-x*x": lambda x: 1 - x * x,
+    "1-x**2": lambda x: 1 - x**2,
+    "1-sqr(-x)": lambda x: 1 - sg.sqr(-x),
+    "-(x*x-1)": lambda x: -(x * x - 1),
+    "-x*x+1": lambda x: -x * x + 1,
+    "-x**2-(-1)": lambda x: -(x**2) - (-1),
+    "(1-x)*(1+x)": lambda x: (1 - x) * (1 + x),
+    "-(x-1)*(x+1)": lambda x: -(x - 1) * (x + 1),
+    "4*(0.25-x*x/4)": lambda x: 4 * (0.25 - x * x / 4),
+    "axis beside": apart(lambda x: 1 - x * x),
+    "axis between": turned(sg.sqr, lambda u: 1 - u),
+}
 COSH_MINUS_ONE: dict[str, Spelling] = {
     "cosh(x)-1": lambda x: sg.cosh(x) - 1,
     "-1+cosh(x)": lambda x: -1 + sg.cosh(x),
@@ -269,6 +296,16 @@ FAMILIES = {
     "arctan(x+1)-arctan(x)": Family(
         lambda v: mp.atan2(1, 1 + v * (v + 1)), ARCTANS, points(REAL + HUGE[-4:]), at(low=(0, 0), high=(0, 0)),
         conditioned=True,
+    ),
+    "x*x-y*y": Family(
+        lambda x, y: x * x - y * y, SQUARES,
+        [(1.0, 1 + 2**-20), (1e4, 1e4 + 2**-8), (3.0, 2.0), (1e30, 1e30), (1.25e25, 1e25), (1.5e19, 2e19), (-3.0, 3.0),
+         (1e200, 1e200), (1e-170, 2e-170), (1e-30, 2e-30), (-3.0, 3.000001), (0.0, 3.0), (710.0, -709.5), (0.0, 0.0)],
+    ),
+    "1-x*x": Family(
+        lambda v: 1 - v * v, ONE_MINUS_SQUARE,
+        points([0.0, 1e-300, 1e-20, 1e-9, 0.5, 0.999, 1 - 2**-20, 1.0, -1.0, 1 + 2**-20, 3.0, 1e10, -1e30]),
+        at(low=(-INF, INF), high=(-INF, -INF)),
     ),
     "cosh(x)-1": Family(
         lambda v: 2 * mp.sinh(v / 2) ** 2, COSH_MINUS_ONE, ELEMENTS, at(zero=(0, 0), low=(INF, -INF), high=(INF, INF)),

@@ -6,7 +6,7 @@ import mpmath as mp
 
 import symgraph as sg
 from tests.families import Family, Spelling
-from tests.families.elements import ELEMENTS, INF, apart, at, log1pexp, logistic, turned
+from tests.families.elements import ELEMENTS, INF, apart, at, log1pexp, logistic, points, turned
 
 e, log, tanh, sigmoid = sg.exp, sg.log, sg.tanh, sg.sigmoid
 
@@ -117,6 +117,20 @@ LOGIT: dict[str, Spelling] = {
     "2*arctanh(2s-1)": lambda x: 2 * sg.arctanh(2 * sigmoid(x) - 1),
     "-log(1/exp(x))": lambda x: -log(1 / e(x)),
 }
+LOG_ODDS: dict[str, Spelling] = {
+    "log(x/(1-x))": lambda x: log(x / (1 - x)),
+    "log(x*(1/(1-x)))": lambda x: log(x * (1 / (1 - x))),
+    "log(x)-log(1-x)": lambda x: log(x) - log(1 - x),
+    "log(x)-log1p(-x)": lambda x: log(x) - sg.log1p(-x),
+    "-log(1-x)+log(x)": lambda x: -log(1 - x) + log(x),
+    "-log((1-x)/x)": lambda x: -log((1 - x) / x),
+    "-log(1/x-1)": lambda x: -log(1 / x - 1),
+    "-log(inv(x)-1)": lambda x: -log(sg.inv(x) - 1),
+    "-(log(1-x)-log(x))": lambda x: -(log(1 - x) - log(x)),
+    "2*log(sqrt(x/(1-x)))": lambda x: 2 * log(sg.sqrt(x / (1 - x))),
+    "axis beside": apart(lambda x: log(x / (1 - x))),
+    "axis between": turned(lambda x: x / (1 - x), log),
+}
 
 FAMILIES = {
     "sigmoid": Family(logistic, SIGMOID, ELEMENTS, at(low=(0, 0), high=(1, 0))),
@@ -125,5 +139,10 @@ FAMILIES = {
     "log of sigmoid": Family(lambda v: -log1pexp(-v), LOG_SIGMOID, ELEMENTS, at(low=(-INF, 1), high=(0, 0))),
     "softplus": Family(log1pexp, SOFTPLUS, ELEMENTS, at(low=(0, 0), high=(INF, 1))),
     "sigmoid - 1/2": Family(lambda v: mp.tanh(v / 2) / 2, HALF_TANH, ELEMENTS, at(low=(-0.5, 0), high=(0.5, 0))),
+    "logarithm of odds": Family(
+        lambda v: mp.log(v / (1 - v)), LOG_ODDS,
+        points([0.0, 1e-300, 1e-40, 1e-17, 1e-3, 0.1, 0.25, 1 / 3, 0.49, 0.5 - 2**-18, 0.5, 0.5 + 2**-23, 0.5 + 2**-20,
+                2 / 3, 0.75, 0.999, 1 - 2**-23, 1.0]), {(0.0,): (-INF, [INF]), (1.0,): (INF, [INF])},
+    ),
     "logit of sigmoid": Family(lambda v: v, LOGIT, ELEMENTS, at(low=(-INF, 1), high=(INF, 1))),
 }  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 import symgraph as sg
 from symgraph.graph import Apply, Variable
 from symgraph.ops.differences import sqrt_step
+from symgraph.ops.transcendental import shifted_root
 from symgraph.rewrite import EXPAND, PHASES, RULES, STABILIZING, Rule, rewrite, scratch_rules
 from tests.families import families
 from tests.rewrites.test_canonicalize import SAME
@@ -43,6 +44,7 @@ PLAIN = [
     sg.maximum(INPUTS[0].shape[0], 0), sg.switch(INPUTS[0].shape[0] < 0, 1.0, INPUTS[0]),
     sg.switch(True, sg.exp(INPUTS[0]), INPUTS[1]).shape[0],
     POOLED, sg.grad(sg.sqr(POOLED).sum(), IMAGE), sqrt_step(INPUTS[0], INPUTS[1], 1.0),
+    shifted_root(INPUTS[0], 0.0),
     sg.linalg.inv(INPUTS[0]) @ INPUTS[1], sg.log(sg.linalg.det(INPUTS[0])),
 ]  # fmt: skip
 
