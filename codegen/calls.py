@@ -11,7 +11,6 @@ import ctypes
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from symgraph.graph import Apply, Attr, Variable, apply
 from symgraph.host import failure
+from symgraph.lazy import lazy
 from symgraph.op import OPS
 from symgraph.types import TensorType
 
@@ -51,7 +51,7 @@ class HostCall:
         """It as JSON takes it."""
         return [self.op, self.attrs, [(t.dtype, t.shape) for t in self.inputs]]
 
-    @cached_property
+    @lazy
     def node(self) -> Apply:
         """The op on inputs of these types."""
         return apply(OPS[self.op], [Variable(t) for t in self.inputs], dict(self.attrs))

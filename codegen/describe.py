@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from time import perf_counter
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from codegen.program import Check, Hosted, Launch, Move, Program
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare
 from symgraph.errors import BackendError
 from symgraph.graph import Apply, Variable, toposort
+from symgraph.lazy import lazy
 from symgraph.rewrite import Step
 
 KINDS = {"in": "input", "sh": "shared", "out": "output", "c": "constant", "m": "arena"}
@@ -41,12 +41,12 @@ class Compiled(ABC):
     def build(self, prepared: Prepared) -> Program:
         """The program of a rewritten graph, for what is compiled for."""
 
-    @cached_property
+    @lazy
     def prepared(self) -> Prepared:
         """The rewritten graph; worked out again for a program from the disk."""
         return self.timed("rewrite", lambda: prepare(self.task, self.signature))
 
-    @cached_property
+    @lazy
     def program(self) -> Program:
         """Kernels, steps and memory plan; worked out again for a program from the disk."""
         prepared = self.prepared
@@ -69,12 +69,12 @@ class Compiled(ABC):
         """The rewrites that were done."""
         return self.prepared.trace
 
-    @cached_property
+    @lazy
     def parts(self) -> Sequence[Part]:
         """The steps of the program, in order."""
         return parts(self.program)
 
-    @cached_property
+    @lazy
     def storages(self) -> Sequence[Storage]:
         """Where the parts read and write."""
         return storages(self.program)

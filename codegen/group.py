@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from codegen.affine import loads_in
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Axis, Compute
 from symgraph.graph import Apply, Variable
+from symgraph.lazy import lazy
 from symgraph.varying import as_varying, capacity
 
 POLYNOMIAL = 20  # terms that a transcendental function is worth
@@ -47,7 +47,7 @@ class Group:
         """Every value that the stages give."""
         return tuple(name for s in self.stages for name in s.outputs)
 
-    @cached_property
+    @lazy
     def rows(self) -> tuple[Axis, ...]:
         """The axes that all stages have."""
         return common_axes(self.stages)
@@ -57,7 +57,7 @@ class Group:
         c, rows = stage.compute, dict(self.rows)
         return (*[(a, n) for a, n in c.axes if a not in rows and n != 1], *c.reduce)
 
-    @cached_property
+    @lazy
     def reads(self) -> tuple[str, ...]:
         """The buffers read, in order of first use."""
         inside = set(self.outputs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import product
 from math import prod
 
@@ -17,6 +16,7 @@ from codegen.guards import guards_of
 from codegen.kernel import Accumulate, Alloc, Body, If, Kernel, Loop, Store, exprs_of, walk
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
+from symgraph.lazy import lazy
 from symgraph.types import SIZES
 
 GATHER = 1.3  # cost of a strided or gathered lane beside a scalar access
@@ -83,41 +83,41 @@ class Nest:
     independent: bool
     times: int = 1
 
-    @cached_property
+    @lazy
     def sequential(self) -> list[tuple[str, int]]:
         """The loops inside the core, outermost first."""
         return [(s.index, s.extent) for s in walk(self.core) if isinstance(s, Loop)]
 
-    @cached_property
+    @lazy
     def steps(self) -> list[Accumulate]:
         """The accumulating statements."""
         return [s for s in walk(self.core) if isinstance(s, Accumulate)]
 
-    @cached_property
+    @lazy
     def accesses(self) -> list[Expr]:
         """The flat index of each global load and store, loads of registers left out."""
         loads = [e.args[0] for s in walk(self.core) for e in loads_in(exprs_of(s)) if e.args]
         return loads + [s.at[0] for s in walk(self.core) if isinstance(s, Store | Accumulate) and s.at]
 
-    @cached_property
+    @lazy
     def inner_accesses(self) -> list[Expr]:
         """The flat indices read in the innermost sequential loop."""
         return [e.args[0] for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
 
-    @cached_property
+    @lazy
     def outer_accesses(self) -> list[Expr]:
         """The flat indices read and written once for each result."""
         inner = set(self.inner_accesses)
         return [i for i in self.accesses if i not in inner]
 
-    @cached_property
+    @lazy
     def touched(self) -> list[set[str]]:
         """The loops that each of ``inner_accesses`` depends on."""
         names = [n for n, _ in (*self.axes, *self.sequential)]
         forms = [linear(i) for i in self.inner_accesses]
         return [{n for n in names if f.stride(n) != 0} for f in forms]
 
-    @cached_property
+    @lazy
     def order(self) -> tuple[str, ...]:
         """The outer loops: first those that walk the largest operand, so that it is read once.
 
@@ -131,7 +131,7 @@ class Nest:
         first = {n for names, size in zip(self.touched, sizes, strict=True) if size == largest for n in names}
         return tuple(sorted((n for n, _ in self.axes), key=lambda n: n not in first))
 
-    @cached_property
+    @lazy
     def heavy(self) -> bool:
         """Whether the summands are more work than to add them."""
         return is_heavy([e for s in self.steps for e in s.exprs])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from symgraph.errors import BackendError
 from symgraph.graph import Apply, Variable
+from symgraph.lazy import lazy
 from symgraph.rewrite import STABILIZING, Step, expand_composites, rewrite
 from symgraph.shapes import check_update, fix, settle
 from symgraph.shared_variable import SharedVariable
@@ -384,7 +385,7 @@ def register_backend(name: str, path: str) -> None:
 class AutoBackend:
     """The GPU where there is one that can be used, else the processor."""
 
-    @cached_property
+    @lazy
     def chosen(self) -> str:
         """The name of the backend that is used."""
         try:

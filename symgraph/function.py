@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import threading
 import warnings
 from collections import Counter
@@ -44,6 +45,17 @@ Key = tuple[Shapes, tuple[int, ...]]
 
 _compiling = threading.RLock()
 """One program is made at a time: threads that call a new function at once wait for the first."""
+
+
+def _forget_compiling() -> None:
+    """In the child of a fork: the thread that was making a program is not there, and would never end."""
+    global _compiling
+    _compiling = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_compiling)
+
 
 MOST_NATIVE = 32
 """How many programs of a function are asked, one after the other, whether a call is for them."""

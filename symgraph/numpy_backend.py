@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from math import prod
 from time import perf_counter
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from symgraph.backend import Part, Prepared, Signature, Storage, Task, prepare, renew
 from symgraph.errors import BackendError
 from symgraph.graph import Constant, Variable, toposort
+from symgraph.lazy import lazy
 from symgraph.op import Op
 from symgraph.reference import evaluate
 from symgraph.rewrite import Step
@@ -46,7 +46,7 @@ class NumpyExecutable:
         """The rewrites that were done."""
         return self.prepared.trace
 
-    @cached_property
+    @lazy
     def parts(self) -> Sequence[Part]:
         """One for each op."""
         names = {v: s.name for s in self.storages for v in s.values}
@@ -56,7 +56,7 @@ class NumpyExecutable:
             for k, node in enumerate(self._nodes)
         ]  # fmt: skip
 
-    @cached_property
+    @lazy
     def storages(self) -> Sequence[Storage]:
         """One for each value: NumPy gives each an array of its own."""
         made = {v: k for k, node in enumerate(self._nodes) for v in node.outputs}

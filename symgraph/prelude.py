@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.graph import Constant, Variable, leaves, toposort
 from symgraph.kinds import Elementwise
+from symgraph.lazy import lazy
 from symgraph.op import OPS
 from symgraph.reference import evaluate
 from symgraph.shapes import like, settle
@@ -94,7 +94,7 @@ class Prelude:
             return self._function(*[a.item() for a in given])
         return tuple(int(a) for a in evaluate(self.sizes, dict(zip(self.stand_ins, given, strict=True))))
 
-    @cached_property
+    @lazy
     def _function(self) -> Callable[..., tuple[int, ...]] | None:
         """The sizes as a Python function of numbers, where they are arithmetic of scalars alone."""
         terms = scalar_terms(self.sizes, self.stand_ins)

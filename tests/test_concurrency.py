@@ -1,9 +1,13 @@
 """Threads, processes and the disk: what happens at the same time, and what is the same every time."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 import pytest
@@ -114,13 +118,58 @@ def test_functions_work_in_the_child_of_a_fork():
         w.set_value(w.get_value())
         fine = f(a) == expected[1] and g(a) == expected[2] and np.isfinite(new(a))
         os._exit(0 if fine else 1)
-    for _ in range(100):
+    assert ended(child) == 0
+    assert f(a) == expected[1]
+
+
+def ended(child, seconds=60):
+    """The status with which a process ends; None if it does not, and it is killed."""
+    for _ in range(seconds * 50):
         found, status = os.waitpid(child, os.WNOHANG)
         if found:
-            break
-        time.sleep(0.1)
-    assert found == child and os.waitstatus_to_exitcode(status) == 0
-    assert f(a) == expected[1]
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_compiles_while_a_thread_of_the_parent_does():
+    x = sg.dvector("x")
+    large = x
+    for k in range(60):
+        large = sg.tanh(large * (k + 0.5)).cumsum() + sg.sort(large)
+    f, small = sg.function([x], large), sg.exp(x).sum() + (x[:, None] @ x[None]).max()
+    a = np.linspace(0, 1, 5)
+    with sg.using(cache="off"):
+        expected = sg.function([x], small)(a)
+        thread = threading.Thread(target=copy_context().run, args=(f, a))
+        thread.start()
+        statuses = []
+        while thread.is_alive() and len(statuses) < 8:
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if sg.function([x], small)(a) == expected else 1)
+            statuses.append(ended(child))
+        thread.join()
+    assert statuses and not any(s != 0 for s in statuses)
+
+
+def test_a_function_compiles_while_the_interpreter_ends():
+    program = """
+import atexit
+import numpy as np
+import symgraph as sg
+
+x = sg.dvector("x")
+y = sg.exp(x).sum() + x[0]
+sg.configure(cache="off")
+atexit.register(lambda: print(sg.function([x], y)(np.zeros(3)), sg.function([x], sg.sort(x))(np.ones(2))))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("3.0 [1. 1.]\n", "")
 
 
 def test_results_do_not_depend_on_the_number_of_threads():

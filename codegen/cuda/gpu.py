@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from codegen.cuda.matrices import MatrixProduct
 from codegen.cuda.nvrtc import OPTIONS, Cubin, Usage, compile_text, version
 from symgraph import config
 from symgraph.errors import BackendError
+from symgraph.lazy import lazy
 from symgraph.types import SIZES
 
 MEND = "or use backend='llvm', which needs no GPU"
@@ -121,7 +121,7 @@ class Gpu:
         found = self._blas
         return found.name if isinstance(found, CublasLt) else f"none: {found}"
 
-    @cached_property
+    @lazy
     def _blas(self) -> CublasLt | BackendError:
         try:
             with self._device:
@@ -129,7 +129,7 @@ class Gpu:
         except BackendError as error:
             return error
 
-    @cached_property
+    @lazy
     def _workspace(self) -> GpuMemory:
         """The library's; one is enough, for products are done one after the other."""
         return self.allocate(WORKSPACE)

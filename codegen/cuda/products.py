@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import prod
 
 from codegen.affine import all_of, conjuncts, linear, loads_in
@@ -40,6 +39,7 @@ from codegen.unroll import copy
 from symgraph import expression
 from symgraph.expression import Expr, axis, const, eq
 from symgraph.formula import DOT, Axis
+from symgraph.lazy import lazy
 from symgraph.types import SIZES
 
 DEPTH = 16  # of the tiles in shared storage, along k
@@ -91,7 +91,7 @@ class Product:
     conditions: tuple[Expr, ...]
     core: Body
 
-    @cached_property
+    @lazy
     def extents(self) -> tuple[int, int, int, int]:
         """Of the stack, m, n and k."""
         z, m, n, k = (prod(e for _, e in axes) for axes in (self.stack, self.m, self.n, self.k))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from codegen.kernel import Kernel
-from codegen.llvm.beside import turns
+from codegen.llvm.beside import Beside
 from codegen.llvm.emit import Module
 from codegen.llvm.entry import checked_entry_text, declarations, entry_text, timed_entry_text
 from codegen.llvm.target import Target, emit_object
@@ -35,11 +34,11 @@ def kernel_module(kernels: Iterable[Kernel]) -> Module:
 
 def assemble(program: Program, target: Target, agreed: Kernel | None = None) -> tuple[list[bytes], int]:
     """(objects that together define the entry, bytes of scratch for one worker)."""
-    with turns, ThreadPoolExecutor(1) as llvm:
+    with Beside() as llvm:
         scratch, work = 0, []
         for module in _pieces(program, agreed):
             scratch = max(scratch, module.scratch)
-            work.append(llvm.submit(emit_object, module.text(), target))
+            work.append(llvm.begin(emit_object, module.text(), target))
         return [done.result() for done in work], scratch
 
 

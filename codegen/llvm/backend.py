@@ -7,7 +7,6 @@ import ctypes
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, cast
@@ -35,6 +34,7 @@ from codegen.shortage import no_arena, no_output
 from codegen.tiles import Machine, work_of
 from symgraph import config
 from symgraph.backend import Prepared, Signature, Task, renew
+from symgraph.lazy import lazy
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
 from symgraph.varying import Varying, as_varying
@@ -192,7 +192,7 @@ class LlvmExecutable(Compiled):
         """The program for the processor."""
         return build(prepared, machine(self.target))
 
-    @cached_property
+    @lazy
     def module(self) -> Module:
         """The kernels and the entry as text."""
         return program_module(self.program, agreed=agreement(self.prepared))

@@ -83,3 +83,16 @@ def test_the_child_of_a_fork_has_the_usual_interval(usual):
             os._exit(sys.getswitchinterval() != usual)
         assert os.waitpid(child, 0)[1] == 0
     assert sys.getswitchinterval() == usual
+
+
+def test_where_no_thread_can_be_made_the_caller_does_the_work(usual, monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    x = sg.dvector("x")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with sg.using(cache="off"):
+        assert sg.function([x], sg.exp(x).sum() + x[0])([0.0, 0.0]) == 2
+    with pytest.raises(KeyError), beside(lambda: {}[0]):
+        pass
+    assert sys.getswitchinterval() == usual
