@@ -8,7 +8,7 @@ that looks *through views* also sees what is exactly the same value written diff
 * ``p - q`` in ``p + -q`` and ``p + q`` in ``p - -q``, where what is negated has been met before;
 * an elementwise op under a ``dimshuffle`` (broadcasting inserts these);
 * a float16 sum that accumulates in float32;
-* ``exp(x - y)`` in ``exp_difference(x, y)``, which rounds less;
+* ``exp(x - y)`` in ``exp_difference(x, y)`` and ``exp(x*y)`` in ``exp_product(x, y)``, which round less;
 * at the root, a product: ``mul``, ``true_div`` and ``neg`` are a chain of factors, of which the pattern may take some;
   a square is its root twice, where the pattern asks for that.
 
@@ -33,8 +33,8 @@ Env = Mapping[str, object]
 Owner = Callable[[Variable], Apply | None]
 MAX_FACTORS = MAX_TERMS = 32
 PRODUCTS = ("mul", "true_div", "neg")
-TAKEN_FOR = {"exp_difference": "exp"}
-"""Ops that are another of a difference, but for its rounding."""
+TAKEN_FOR = {"exp_difference": "exp", "exp_product": "exp"}
+"""Ops that are another of a difference or a product, but for its rounding."""
 SUMS = {"add": "sub", "sub": "add"}
 
 
@@ -145,7 +145,8 @@ class Matcher:
         if node.op.name == pattern.op:
             yield from self._match_node(pattern, node.op, node.inputs, node.attrs, env)
         elif self.views and TAKEN_FOR.get(node.op.name) == pattern.op:
-            yield from self.match(pattern.inputs[0], self.difference(*node.inputs), env)
+            combined = self.difference if node.op.name == "exp_difference" else self.exponent
+            yield from self.match(pattern.inputs[0], combined(*node.inputs), env)
         elif self.views and node.op.name == SUMS.get(pattern.op or ""):
             yield from self.match_other_sum(pattern, node.inputs, env)
         elif self.views and node.op.name == "dimshuffle":
@@ -214,6 +215,10 @@ class Matcher:
         """x - y as it is written canonically."""
         node = self.owner(y)
         return make("add", x, node.inputs[0]) if node is not None and node.op.name == "neg" else make("sub", x, y)
+
+    def exponent(self, x: Variable, s: Variable) -> Variable:
+        """The exponent of exp(x)**s."""
+        return make("exponent_of_power", x, s)
 
     def _match_shuffled(self, pattern: Pattern, node: Apply, env: Env) -> Iterator[Env]:
         """An elementwise op under a dimshuffle is that op on dimshuffled inputs."""

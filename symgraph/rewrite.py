@@ -297,11 +297,11 @@ def body_of_composite(node: Apply, owner: Owner) -> Replacement | None:
 
 def rules_for(phase: str, op: str) -> list[Rule]:
     """The rules that ``phase`` tries at a node of ``op``, in order of phase, then what says more first: long pairs
-    before short ones, and rewriters, which are general, last."""
+    before short ones, and rewriters, which are general, last, those for any op behind those for named ones."""
     index = _index.setdefault(phase, {})
     if op not in index:
         found = [r for p in RUNS.get(phase, (phase,)) for r in RULES.values() if r.phase == p and _concerns(r, op)]
-        index[op] = sorted(found, key=lambda r: (RUNS.get(phase, (phase,)).index(r.phase), -r.size))
+        index[op] = sorted(found, key=lambda r: (RUNS.get(phase, (phase,)).index(r.phase), -r.size, not r.ops))
     return index[op]
 
 

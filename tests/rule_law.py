@@ -57,7 +57,8 @@ def instances(rule: Rule, dtype: str, open_shape: bool = False, extent: int = 4)
         cases = [{**c, "keepdims": k} for c in cases for k in (True, False)]
     variables = sorted((n for n in names if n not in attributes), key=lambda n: rule.domain.get(n) == "bool")
     for case in cases:
-        shapes = _shapes(variables, int(case.pop("rank", 2)), case.get("axis"), extent)  # type: ignore[call-overload, arg-type]
+        rank, axis = int(case.pop("rank", 2)), case.get("axis")  # type: ignore[call-overload]
+        shapes = _shapes(variables, _along(rule), rank, axis, extent)  # type: ignore[call-overload, arg-type]
         env = {n: _variable(n, shapes[n], rule.domain.get(n, ""), dtype, open_shape) for n in variables}
         left, right = build(rule.left, {**env, **case}), build(rule.right, {**env, **case})
         yield Instance(tuple(env.values()), tuple(variables), left, right)
@@ -68,13 +69,19 @@ def free_attributes(rule: Rule) -> set[str]:
     return {a.name for p in walk(rule.left) for a in p.attrs.values() if isinstance(a, Pattern)}
 
 
+def _along(rule: Rule) -> set[str]:
+    """The names of what stands under an op along an axis."""
+    operands = [v for p in walk(rule.left) if "axis" in p.attrs for v in p.inputs]
+    return {q.name for v in operands for q in walk(v) if q.op is None}
+
+
 def _shapes(
-    names: Sequence[str], rank: int, axis: tuple[int, ...] | None, extent: int
+    names: Sequence[str], along: set[str], rank: int, axis: tuple[int, ...] | None, extent: int
 ) -> dict[str, tuple[int, ...]]:
     """Square, so that a wrong axis still fits; further variables broadcast (scalars beside a reduction)."""
-    first, *others = names
     shape = tuple(extent if k in (axis or ()) else 4 for k in range(rank))
-    return {first: shape, **dict.fromkeys(others, (4,) if axis is None else ())}
+    other = (4,) if axis is None else ()
+    return {name: shape if k == 0 or name in along else other for k, name in enumerate(names)}
 
 
 def _variable(name: str, shape: tuple[int, ...], domain: str, dtype: str, open_shape: bool) -> Variable:

@@ -24,6 +24,7 @@ from symgraph.ops import (
     matrices,
     nn,
     norms,
+    odds,
     pad,
     passing,
     pool,
@@ -44,7 +45,7 @@ from symgraph.ops import (
 
 FAMILIES = (
     activations, axes, broadcast, complexes, conv, creation, cumulative, differences, einsum, elementwise, expm,
-    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, pad, passing, pool,
+    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad, passing, pool,
     products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking, transcendental,
 )
 

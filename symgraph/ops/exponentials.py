@@ -18,7 +18,7 @@ import numpy as np
 
 from symgraph import expression
 from symgraph.coercion import convert, normalize_axis
-from symgraph.expression import const, select
+from symgraph.expression import Expr, const, select
 from symgraph.graph import Variable
 from symgraph.kinds import composite, elementwise
 from symgraph.op import GradResult, attach
@@ -53,13 +53,18 @@ def _exact_exp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(np.subtract(x, y, dtype="longdouble")))
 
 
+def rounded_difference(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    """x - y, and what its rounding lost."""
+    d = x - y
+    back = d - x
+    return d, (x - (d - back)) - (y + back)
+
+
 @elementwise(grad=lambda g, x, y, out: [g * out, -(g * out)], reference=_exact_exp)
 def exp_difference(x: Any, y: Any) -> Any:
     """exp(x - y), with what the subtraction rounds off put back; of so large a difference that this is 1 or more the
     exponential is 0 or infinity, and nothing is put back."""
-    d = x - y
-    back = d - x
-    lost = (x - (d - back)) - (y + back)
+    d, lost = rounded_difference(x, y)
     return expression.exp(d) * (1 + select(expression.absolute(lost) < 1, lost, const(0, d.dtype)))
 
 
@@ -291,13 +296,13 @@ def _log_softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
     return np.asarray(y - _log_total_numpy(y, axis))
 
 
-def _log_softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
+def log_softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     """g - p*sum(g) = g*(1 - p) - p*(the sum of the others), which does not cancel where p is near 1."""
     others = _sum_of_others(g, x, axis)
     return [sub(mul(g, complement_op(x, axis=axis)), mul(softmax_op(x, axis=axis), others))]
 
 
-@composite(name="log_softmax", grad=_log_softmax_grad, reference=_log_softmax_numpy)
+@composite(name="log_softmax", grad=log_softmax_grad, reference=_log_softmax_numpy)
 def log_softmax_op(x: Variable, axis: Axes) -> Variable:
     """x - log(sum(exp(x)))."""
     if is_empty(x, axis):

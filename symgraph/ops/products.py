@@ -24,7 +24,7 @@ from symgraph.ops.transcendental import hypot, log, share, shifted_root
 __all__: list[str] = []
 
 
-def _is_normal(x: Expr) -> Expr:
+def is_normal(x: Expr) -> Expr:
     size = expression.absolute(x)
     return (size >= float(np.finfo(x.dtype).tiny)) & (size < math.inf)
 
@@ -52,7 +52,7 @@ def _log_apart(xs: Sequence[Variable], below: Sequence[bool]) -> Variable:
 def log_or(p: Any, apart: Any) -> Any:
     """log(p), which is ``apart``, unless that is inf, where p is no normal number."""
     usual = expression.log(p)
-    return expression.rare(~_is_normal(p), select(expression.eq(apart, math.inf), usual, apart), usual)
+    return expression.rare(~is_normal(p), select(expression.eq(apart, math.inf), usual, apart), usual)
 
 
 def _log_product_grad(g: Any, *rest: Any, below: tuple[bool, ...]) -> GradResult:

@@ -42,6 +42,21 @@ log2 = _of("log2", "The logarithm of x to base 2.", lambda g, x, y: [g / (x * LN
 log10 = _of("log10", "The logarithm of x to base 10.", lambda g, x, y: [g / (x * LN10)])
 sqrt = _of("sqrt", "The square root of x, NaN below 0; its gradient at 0 is inf.", lambda g, x, y: [g * (0.5 / y)])
 
+
+@elementwise(grad=lambda g, x, s, y: [g * s, g * x])
+def exponent_of_power(x: Any, s: Any) -> Any:
+    """x*s, the exponent of exp(x)**s: 0 where one of them is 0, whatever the other is."""
+    return select(expression.eq(x, 0) | expression.eq(s, 0), expression.const(0, x.dtype), x * s)
+
+
+@elementwise(grad=lambda g, x, s, y: [g * (y * s), g * (y * x)])
+def exp_product(x: Any, s: Any) -> Any:
+    """exp(x)**s = exp(x*s), with what the product rounds off put back."""
+    product = exponent_of_power(x, s)
+    lost = expression.fma(x, s, -product)
+    return expression.exp(product) * (1 + select(expression.absolute(lost) < 1, lost, expression.const(0, x.dtype)))
+
+
 # ------------------------------------------------------------------------------------------------ circular functions
 
 

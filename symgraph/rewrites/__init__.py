@@ -11,6 +11,7 @@ from symgraph.rewrites import (
     logarithms,
     matrices,
     norms,
+    odds,
     powers,
     selections,
     special,
@@ -21,6 +22,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "powers",
-    "selections", "special", "specialize", "squares", "stabilize", "views",
+    "canonicalize", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "odds",
+    "powers", "selections", "special", "specialize", "squares", "stabilize", "views",
 ]  # fmt: skip

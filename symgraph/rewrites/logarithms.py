@@ -25,7 +25,8 @@ from symgraph.rewrites.signs import is_nonnegative, is_positive_constant
 from symgraph.rewrites.views import VIEWS, bare, beside_reduction, placed, views_of
 
 EXPONENTIALS = frozenset(
-    {"exp", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2", "erfc", "exp_difference"}
+    {"exp", "exp_difference", "exp_product", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2",
+     "erfc"}
 )
 """Ops whose values span all magnitudes while their logarithms are ordinary numbers, and known without them."""
 
@@ -55,6 +56,8 @@ def log_of(v: Variable, owner: Owner, depth: int = 4) -> Variable | None:
             return _log_of_exponential(node, "log")
         case "mul" | "true_div":
             return _log_of_product(v, owner, depth)
+        case "prod":
+            return _log_of_prod(node, owner, depth)
         case "sum" | "cast":
             found = repaired(_log(v), owner, pairs_only=True)
             return _log_of_weighted_sum([Factor(v, False)], owner, False) if found is None else found
@@ -109,6 +112,19 @@ def _log_of_product(v: Variable, owner: Owner, depth: int) -> Variable | None:
     terms = [make("log", f.value) if u is None else u for f, u in zip(given, logs, strict=True)]
     signed = [make("neg", u) if f.below else u for f, u in zip(given, terms, strict=True) if not _is_one(f.value)]
     return functools.reduce(functools.partial(make, "add"), signed)
+
+
+def _log_of_prod(node: Apply, owner: Owner, depth: int) -> Variable | None:
+    """The sum of the logarithms of the elements that are multiplied along axes, if they are known."""
+    (x,) = node.inputs
+    found = log_of(x, owner, depth - 1) if is_nonnegative(x, owner) else None
+    return None if found is None else make("sum", found, **node.attrs)
+
+
+@rewriter("stabilize", "log_prod")
+def log_of_prod_in_parts(node: Apply, owner: Owner) -> Variable | None:
+    """Elements such as sigmoids underflow one by one where their logarithms are ordinary numbers."""
+    return _log_of_prod(node, owner, 4)
 
 
 def _is_one(v: Variable) -> bool:

@@ -8,7 +8,22 @@ import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply, constant
 from symgraph.match import Owner, make
-from symgraph.pattern import Pattern, cos, cosh, coshm1, log, log_prod, prod, sin, sqr, sqrt, xlogx
+from symgraph.pattern import (
+    Pattern,
+    cos,
+    cosh,
+    coshm1,
+    exp,
+    exp_product,
+    exponent_of_power,
+    log,
+    log_prod,
+    prod,
+    sin,
+    sqr,
+    sqrt,
+    xlogx,
+)
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
@@ -138,6 +153,29 @@ def log_of_integer_power(node: Apply, owner: Owner) -> Variable | None:
     if not (even or odd) or n.ndim or node.outputs[0].type != x.type:
         return None
     return make("mul", make("log", make("abs", x) if even else x), power.inputs[1])
+
+
+@rule("stabilize")
+def power_of_exp(x: Pattern, s: Pattern) -> Pair:
+    """exp(x) overflows or underflows where a power of it, exp(x*s), does not."""
+    return exp(x) ** s, exp_product(x, s)
+
+
+@rule("stabilize")
+def log_of_power_of_exp(x: Pattern, s: Pattern) -> Pair:
+    """exp(x)**s overflows or underflows where its logarithm is an ordinary number."""
+    return log(exp_product(x, s)), exponent_of_power(x, s)
+
+
+@rewriter("stabilize", "exponent_of_power", "exp_product")
+def power_of_exp_by_constant(node: Apply, owner: Owner) -> Variable | None:
+    """The exponent of exp(x)**3 is 3*x; exp(x)**4 is exp(4*x), exactly."""
+    x, s = node.inputs
+    if not isinstance(s, Constant) or not s.data.size or not (np.isfinite(s.data) & (s.data != 0)).all():
+        return None
+    if node.op.name == "exponent_of_power":
+        return make("mul", s, x)
+    return make("exp", make("mul", s, x)) if s.ndim == 0 and _is_power_of_two(s.data) else None
 
 
 @rule("stabilize")

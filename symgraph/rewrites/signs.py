@@ -10,9 +10,9 @@ from symgraph.types import UNSIGNED, is_float
 
 _NONNEGATIVE = frozenset({
     "sqr", "exp", "exp2", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "cosh", "sech", "sech2",
-    "erfc", "erfcx", "norm", "exp_difference", "hypot", "shifted_root", "root_of_squares",
+    "erfc", "erfcx", "norm", "exp_difference", "exp_product", "hypot", "shifted_root", "root_of_squares",
 })  # fmt: skip
-_KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "max", "min", "maximum", "cast", "sqrt"})
+_KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "prod", "max", "min", "maximum", "cast", "sqrt"})
 _VIEWS = frozenset({"dimshuffle", "reshape", "gather", "slice", "broadcast_to", "broadcast_like"})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply
 from symgraph.kinds import Elementwise
-from symgraph.match import Owner
+from symgraph.match import Owner, make
 from symgraph.ops.shape import shape_of
 from symgraph.rewrite import repaired, rewriter
 
@@ -18,27 +18,41 @@ VIEWS = ("gather", "slice", "dimshuffle", "reshape", "broadcast_to", "broadcast_
 
 @rewriter("stabilize")
 def elementwise_through_view(node: Apply, owner: Owner) -> Variable | None:
-    """log(softmax(x)[i, y]) is log(softmax(x))[i, y]: an op on chosen elements is the same op before the choice, which
-    is done where that makes it stable."""
-    slot = _only_operand(node)
-    if slot is None:
+    """log(softmax(x)[i, y]) is log(softmax(x))[i, y], and so is a ratio of two that are chosen alike: an op on chosen
+    elements is the same op before the choice, which is done where that makes it stable."""
+    slots = _operands(node)
+    viewed = [_negated_views(node.inputs[k], owner) for k in slots]
+    if not viewed or any(not chain or owner(base) is None for chain, base in viewed):
         return None
-    chain, base = views_of(node.inputs[slot], owner)
-    if not chain or owner(base) is None:
+    if any(not _are_alike(viewed[0], other) for other in viewed[1:]):
         return None
-    before = [base if k == slot else v for k, v in enumerate(node.inputs)]
-    found = repaired(_on(node, before), owner)
-    if found is None:
-        return None
-    return placed(found, chain)
+    bases = dict(zip(slots, [base for _, base in viewed], strict=True))
+    found = repaired(_on(node, [bases.get(k, v) for k, v in enumerate(node.inputs)]), owner)
+    return None if found is None else placed(found, viewed[0][0])
+
+
+def _operands(node: Apply) -> list[int]:
+    """The operands of an elementwise op that are no constant scalars."""
+    if not isinstance(node.op, Elementwise):
+        return []
+    return [k for k, v in enumerate(node.inputs) if not (isinstance(v, Constant) and v.ndim == 0)]
+
+
+def _are_alike(first: tuple[list[Apply], Variable], second: tuple[list[Apply], Variable]) -> bool:
+    """Whether two are views by the same ops of two of one rank; if any reshapes, of one shape."""
+    (chain, base), (other, beside) = first, second
+    if len(chain) != len(other) or base.ndim != beside.ndim:
+        return False
+    pairs = list(zip(chain, other, strict=True))
+    same = all((a.op, a.inputs[1:], a.attrs) == (b.op, b.inputs[1:], b.attrs) for a, b in pairs)
+    reshaped = any(view.op.name == "reshape" for view in chain)
+    return same and (not reshaped or (base.type == beside.type and None not in base.type.shape))
 
 
 def _only_operand(node: Apply) -> int | None:
     """The one operand of an elementwise op that is no constant scalar."""
-    if not isinstance(node.op, Elementwise):
-        return None
-    open_ = [k for k, v in enumerate(node.inputs) if not (isinstance(v, Constant) and v.ndim == 0)]
-    return open_[0] if len(open_) == 1 else None
+    slots = _operands(node)
+    return slots[0] if len(slots) == 1 else None
 
 
 def views_of(v: Variable, owner: Owner) -> tuple[list[Apply], Variable]:
@@ -48,6 +62,15 @@ def views_of(v: Variable, owner: Owner) -> tuple[list[Apply], Variable]:
         chain.append(node)
         v = node.inputs[0]
     return chain, v
+
+
+def _negated_views(v: Variable, owner: Owner) -> tuple[list[Apply], Variable]:
+    """The views of ``v``; the negation of chosen elements is chosen from what is negated."""
+    made = owner(v)
+    if made is None or made.op.name != "neg":
+        return views_of(v, owner)
+    chain, base = views_of(made.inputs[0], owner)
+    return chain, make("neg", base) if chain else base
 
 
 def placed(v: Variable, chain: Sequence[Apply]) -> Variable:

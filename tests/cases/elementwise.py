@@ -72,6 +72,10 @@ def special_pairs(rng: np.random.Generator, dtype: str) -> Arrays:
     return [x[:, None], x[None, :]]
 
 
+def _exponent(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return np.where((x == 0) | (s == 0), 0, x * s)
+
+
 def exact(f: Callable[..., Any]) -> Callable[..., Any]:
     """``f`` of the arrays in float64 (integers as they are)."""
 
@@ -330,6 +334,15 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
         case(T.logit, floats((0.05, 0.4), (0.6, 0.95)), by_mpmath(lambda x: mpmath.log(x / (1 - x))), (0,)),
         case(T.logit, floats((0.49, 0.51)), by_mpmath(lambda x: mpmath.log(x / (1 - x)))),
         case(T.logit, special_values, lambda x: np.log(x / (1 - x))),
+    ],
+    "exponent_of_power": [
+        case(T.exponent_of_power, pairs(OFF_ZERO, OFF_ZERO), np.multiply, (0, 1)),
+        case(T.exponent_of_power, special_pairs, _exponent),
+    ],
+    "exp_product": [
+        case(T.exp_product, pairs(OFF_ZERO, OFF_ZERO), lambda x, s: np.exp(np.longdouble(x) * s), (0, 1)),
+        case(T.exp_product, pairs([(-20, 20)], OFF_ZERO), lambda x, s: np.exp(np.longdouble(x) * s)),
+        case(T.exp_product, special_pairs, lambda x, s: np.exp(_exponent(x, s))),
     ],
     "hypot": [
         case(T.hypot, pairs(OFF_ZERO, OFF_ZERO), np.hypot, (0, 1)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -12,7 +13,7 @@ from scipy import special
 from symgraph.graph import Variable, constant
 from symgraph.op import OPS
 from symgraph.ops.elementwise import sub
-from symgraph.ops.exponentials import complement_op, exp_difference, log_softmax, logsumexp, peak, softmax
+from symgraph.ops.exponentials import exp_difference, log_softmax, logsumexp, peak, softmax
 from symgraph.ops.nn import (
     batch_norm_test,
     batch_norm_train,
@@ -22,6 +23,7 @@ from symgraph.ops.nn import (
     layer_norm,
     sigmoid_binary_crossentropy,
 )
+from symgraph.ops.odds import exp_of_gaps
 from tests.cases import Arrays, Case
 from tests.cases.shape import Draw, drawn, normal
 
@@ -69,6 +71,22 @@ def logarithms(row: list[Any]) -> list[Any]:
     """log(softmax(x))."""
     first, rest = parts_of_log(row)
     return [v - first - rest for v in row]
+
+
+def log_others(row: list[Any]) -> list[Any]:
+    """log(sum(exp(x))) of all others."""
+    lists = [[v for j, v in enumerate(row) if j != k] for k in range(len(row))]
+    return [sum(parts_of_log(r)) if r else -mpmath.inf for r in lists]
+
+
+def odds(row: list[Any]) -> list[Any]:
+    """log(p / (1 - p)) with p = softmax(x)."""
+    return [v - other for v, other in zip(row, log_others(row), strict=True)]
+
+
+def log_complements(row: list[Any]) -> list[Any]:
+    """log(1 - softmax(x))."""
+    return [-mpmath.log1p(mpmath.exp(v)) if v < mpmath.inf else -v for v in odds(row)]
 
 
 def log_of_sum(row: list[Any]) -> list[Any]:
@@ -134,6 +152,18 @@ def indices(rng: np.random.Generator, dtype: str) -> Arrays:
 # ------------------------------------------------------------------------------------------------ families
 
 
+def near_zero(cases: list[Case]) -> list[Case]:
+    """The cases with errors counted in the last place of the largest element: what passes 0 is a difference there; with
+    slopes of the last alone, for those beside nothing are NaN."""
+    *others, last = cases
+    return [*[replace(c, normwise=True, differentiable=()) for c in others], replace(last, normwise=True)]
+
+
+def by_axis(op: str) -> Callable[..., Variable]:
+    """A composite of softmax's kin, which takes all of its axes as a tuple."""
+    return lambda x, axis=-1: OPS[op](x, axis=tuple(a % x.ndim for a in np.atleast_1d(axis).tolist()))  # type: ignore
+
+
 def family(build: Callable[..., Any], function: Callable[[list[Any]], list[Any]], ulp: float = 4.0) -> list[Case]:
     """One function of rows, along several axes and at several magnitudes."""
     return [
@@ -174,6 +204,20 @@ def _weighted_oracle(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return special.logsumexp(x.astype("float64"), 1, w.astype("float64"), True) + np.log(3 / 0.7)
 
 
+def _ratios(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """softmax(x) / softmax(y) of rows."""
+    return np.asarray(np.exp(rowwise_wide(x) - rowwise_wide(y)))
+
+
+def rowwise_wide(x: np.ndarray) -> np.ndarray:
+    """log(softmax(x)) of rows, in long double."""
+    return x - np.asarray(np.logaddexp.reduce(x.astype("longdouble"), 1, keepdims=True))
+
+
+def _gaps(rng: np.random.Generator, dtype: str) -> Arrays:
+    return [*(rng.normal(size=(4, 5)).astype(dtype) for _ in range(4)), rng.uniform(0.5, 2, (4, 1)).astype(dtype)]
+
+
 CASES: dict[str, list[Case]] = {
     "exp_difference": [
         Case(exp_difference, drawn("nm", "m"), lambda x, y: np.exp(np.longdouble(x) - np.longdouble(y)), (0, 1)),
@@ -185,9 +229,21 @@ CASES: dict[str, list[Case]] = {
         Case(lambda x: peak(x, axis=(1,)), lambda rng, d: [np.zeros((2, 0), d)], lambda x: np.zeros((2, 1))),
     ],
     "softmax": family(softmax, probabilities),
-    "softmax_complement": family(
-        lambda x, axis=-1: complement_op(x, axis=tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())), others
+    "softmax_complement": family(by_axis("softmax_complement"), others),
+    "softmax_log_odds": near_zero(
+        [*family(by_axis("softmax_log_odds"), odds),
+         Case(by_axis("softmax_log_odds"), lambda rng, d: [rng.normal(size=(4, 5)).astype(d)], rowwise(odds, -1), (0,))]
     ),
+    "log_softmax_complement": family(by_axis("log_softmax_complement"), log_complements),
+    "softmax_ratio": [
+        Case(lambda x, y: OPS["softmax_ratio"](x, y, axis=(1,)), drawn("nm", "nm"), _ratios, (0, 1), 8.0),  # type: ignore
+        Case(lambda x, y: OPS["softmax_ratio"](x, y, axis=(0,)), drawn("nm", "nm"), lambda x, y: _ratios(x.T, y.T).T),  # type: ignore
+        Case(lambda x, y: OPS["softmax_ratio"](x, y, axis=(1,)), rows("nm", "nm", scale=1e3), _ratios),  # type: ignore
+    ],
+    "exp_of_gaps": [
+        Case(exp_of_gaps, _gaps, lambda x, a, y, b, s: s * np.exp(np.longdouble(x) - a - (np.longdouble(y) - b)),
+             (0, 1, 2, 3, 4)),
+    ],
     "log_softmax": family(log_softmax, logarithms),
     "log_weighted_sum_exp": [
         Case(lambda x, w: _log_of_weighted_sum(x, w, False), _weighted, lambda *a: _weighted_oracle(*a)[:, 0], (0, 1)),

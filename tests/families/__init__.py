@@ -46,7 +46,18 @@ class Family:
 
 def families() -> dict[str, Family]:
     """All of them by name."""
-    from tests.families import differences, exponentials, hyperbolic, logistic, powers, rows, several, special
+    from tests.families import (
+        composed,
+        differences,
+        exponentials,
+        hyperbolic,
+        logistic,
+        powers,
+        rows,
+        several,
+        shares,
+        special,
+    )
 
-    modules = (logistic, hyperbolic, exponentials, powers, special, several, differences, rows)
+    modules = (logistic, hyperbolic, exponentials, powers, special, several, differences, rows, shares, composed)
     return {name: family for module in modules for name, family in module.FAMILIES.items()}
