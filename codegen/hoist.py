@@ -64,9 +64,13 @@ class _Hoist:
         found.search(s.body, (), False)
         before: list[Statement] = []
         reads: dict[Expr, Expr] = {}
+        made: dict[object, str] = {}
         for e, tile in found.terms.items():
-            statements, reads[e] = _kept(e, tile, "h" + next(self.names), next(self.names))
-            before += statements
+            form = _form(e, tile)
+            if form not in made:
+                made[form] = "h" + next(self.names)
+                before += _kept(e, tile, made[form], next(self.names))
+            reads[e] = _read(e, tile, made[form])
         if not reads:
             return (), s
         body = map_body(s.body, lambda exprs: expression.substitute(exprs, reads.get))
@@ -111,13 +115,27 @@ class _Found:
             stack += new
 
 
-def _kept(e: Expr, tile: Sequence[Loop], name: str, suffix: str) -> tuple[Body, Expr]:
-    """The statements that compute ``e`` for each turn of ``tile``, and the term that reads it."""
+def _form(e: Expr, tile: Sequence[Loop]) -> object:
+    """What is the same for terms that differ in the names of the rows and lanes alone."""
+    numbered = {i.index: expression.axis(f"#{k}") for k, i in enumerate(tile)}
+    return expression.rename([e], numbered)[0], tuple((i.kind, i.extent) for i in tile)
+
+
+def _kept(e: Expr, tile: Sequence[Loop], name: str, suffix: str) -> Body:
+    """The statements that compute ``e`` for each turn of ``tile``."""
     if not tile:
-        return (Let(name, e),), expression.axis(name, e.dtype)
-    at = tuple(expression.axis(i.index) for i in tile)
-    body: Body = (Store(name, at, e),)
+        return (Let(name, e),)
+    body: Body = (Store(name, _place(tile), e),)
     for i in reversed(tile):
         body = (replace(i, body=body),)
     storage = Buffer(name, e.dtype, tuple(i.extent for i in tile), "register")
-    return (Alloc(storage), *copy(body, suffix)), expression.load(name, at, e.dtype)
+    return (Alloc(storage), *copy(body, suffix))
+
+
+def _read(e: Expr, tile: Sequence[Loop], name: str) -> Expr:
+    """The term that reads what ``_kept`` computed."""
+    return expression.load(name, _place(tile), e.dtype) if tile else expression.axis(name, e.dtype)
+
+
+def _place(tile: Sequence[Loop]) -> tuple[Expr, ...]:
+    return tuple(expression.axis(i.index) for i in tile)

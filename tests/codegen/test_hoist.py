@@ -50,6 +50,18 @@ def test_what_depends_on_the_row_is_computed_once_a_row():
     assert store.expr is element("a", i * 64 + j) * expression.axis(let.name, F)
 
 
+def test_what_two_statements_of_a_tile_repeat_is_computed_once():
+    def lanes(name, out):
+        at = expression.axis(name)
+        value = element("a", j * 16 + at) * expression.apply("exp", element("b", at) * element("b", at))
+        return Loop(name, 8, "vector", (Store("out", (j * 16 + at + out,), value),))
+
+    made = kernel(Loop("j", 16, "serial", (lanes("v", 0), lanes("w", 256))))
+    (alloc,) = of(made, Alloc)
+    reads = [e.args for s in of(made, Store)[1:] for e in expression.toposort([s.expr]) if e.value == alloc.buffer.name]
+    assert reads == [(expression.axis("v"),), (expression.axis("w"),)]
+
+
 def test_what_depends_on_the_column_stays():
     same = row(column(expression.apply("exp", element("a", i * 64 + j) * element("b", i))))
     assert kernel(same).body == (same,)
