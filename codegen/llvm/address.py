@@ -2,13 +2,15 @@
 
 The address of an element is ``offset + sum(factor * atom) + step * lane``. The part without the lane and the offset is
 one pointer, shared and hoisted; the offset becomes the displacement of the machine's address. A step of 1 is a vector
-access, of 0 a scalar one, all else a gather or scatter.
+access, of -1 a reversed one, of 0 a scalar one. Any other is done lane by lane, all at constant distances from that
+pointer: the instructions for gather and scatter take two to three times as long. They are for masks, and for lanes at
+places that are computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from codegen.affine import flat_form
@@ -151,8 +153,9 @@ class Accesses(Terms):
         mask = None if a.inside or a.buffer.space == "register" else self.here.mask
         if a.is_uniform:
             return Value(_decoded(w, a.buffer, w.value(self.scalar_load(a, mask, w)), 0))
-        if a.buffer.space == "register" and a.step != 1:
-            return Value(self.gather_registers(a, w), self.lanes)
+        apart = a.is_affine and a.step != 1
+        if apart and (a.buffer.space == "register" or (mask is None and a.step != -1)):
+            return Value(self.gather_lanes(a, w), self.lanes)
         kind = shaped(stored(a.buffer.dtype), self.lanes)
         return Value(_decoded(w, a.buffer, self.vector_load(a, mask, kind, w), self.lanes), self.lanes)
 
@@ -168,6 +171,9 @@ class Accesses(Terms):
 
     def vector_load(self, a: Address, mask: Value | None, kind: str, w: Writer) -> str:
         align, name = SIZES[a.buffer.dtype], mangled(stored(a.buffer.dtype), self.lanes)
+        if a.is_affine and a.step == -1:
+            turned = mask and Value(self.backwards(mask.text, "i1", w), self.lanes)
+            return self.backwards(self.vector_load(self.turned(a), turned, kind, w), stored(a.buffer.dtype), w)
         lanes = shaped("i1", self.lanes)
         active = mask.text if mask else "splat (i1 true)"
         if a.step != 1 or not a.is_affine:
@@ -179,18 +185,28 @@ class Accesses(Terms):
         operands = [(f"ptr align {align}", self.pointer(a, w)), (lanes, active), (kind, "zeroinitializer")]
         return w.call(f"llvm.masked.load.{name}.p0", kind, operands)
 
-    def gather_registers(self, a: Address, w: Writer) -> str:
-        """Lane by lane: the address of a machine register cannot be taken."""
+    def turned(self, a: Address) -> Address:
+        """The lanes of an access in reverse order."""
+        return replace(a, offset=a.offset + (self.lanes - 1) * a.step, step=-a.step)
+
+    def backwards(self, text: str, kind: str, w: Writer) -> str:
+        """A vector with its lanes in reverse order."""
+        typ, order = shaped(kind, self.lanes), lane_numbers(self.lanes, -1, "i32", self.lanes - 1)
+        return w.value(f"shufflevector {typ} {text}, {typ} poison, <{self.lanes} x i32> {order}")
+
+    def gather_lanes(self, a: Address, w: Writer) -> str:
+        """Lane by lane; the address of a machine register could not be taken either."""
         typ = shaped(element(a.buffer.dtype), self.lanes)
         result = "poison"
-        for n, pointer in enumerate(self.register_pointers(a, w)):
+        for n, pointer in enumerate(self.lane_pointers(a, w)):
             x = w.value(f"load {stored(a.buffer.dtype)}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
             one = _decoded(w, a.buffer, x, 0)
             result = w.value(f"insertelement {typ} {result}, {element(a.buffer.dtype)} {one}, i64 {n}")
         return result
 
-    def register_pointers(self, a: Address, w: Writer) -> list[str]:
-        kind, pointer = stored(a.buffer.dtype), self.storage[a.buffer.name].pointer
+    def lane_pointers(self, a: Address, w: Writer) -> list[str]:
+        kind = stored(a.buffer.dtype)
+        pointer = self.base_pointer(a, kind)
         places = [a.offset + n * a.step for n in range(self.lanes)]
         return [w.value(f"getelementptr {kind}, ptr {pointer}, i64 {p}") for p in places]
 
@@ -218,7 +234,13 @@ class Accesses(Terms):
         w, align, lanes = self.here.writer, SIZES[a.buffer.dtype], shaped("i1", self.lanes)
         kind, name = shaped(stored(a.buffer.dtype), self.lanes), mangled(stored(a.buffer.dtype), self.lanes)
         active = (lanes, mask.text if mask else "splat (i1 true)")
-        if a.step != 1 or not a.is_affine:
+        if a.is_affine and a.step == -1:
+            turned = mask and Value(self.backwards(mask.text, "i1", w), self.lanes)
+            self.store_vector(self.turned(a), self.backwards(text, stored(a.buffer.dtype), w), turned)
+        elif a.is_affine and a.step != 1 and mask is None:
+            for n, pointer in enumerate(self.lane_pointers(a, w)):
+                self.store_one(a, pointer, text, n)
+        elif a.step != 1 or not a.is_affine:
             every = (f"{shaped('ptr', self.lanes)} align {align}", self.pointers(a, w))
             w.call(f"llvm.masked.scatter.{name}.v{self.lanes}p0", "void", [(kind, text), every, active])
         elif mask is None:
@@ -237,7 +259,7 @@ class Accesses(Terms):
                 text = w.value(f"select {shaped('i1', self.lanes)} {mask.text}, {kind} {text}, {kind} {old}")
             w.line(f"store {kind} {text}, ptr {pointer}, align {SIZES[a.buffer.dtype]}")
             return
-        for n, pointer in enumerate(self.register_pointers(a, w)):
+        for n, pointer in enumerate(self.lane_pointers(a, w)):
             self.store_lane(a, pointer, text, mask, n)
 
     def store_lane(self, a: Address, pointer: str, text: str, mask: Value | None, n: int) -> None:

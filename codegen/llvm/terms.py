@@ -305,9 +305,9 @@ def is_lane(e: Expr) -> bool:
     return e.prim == "axis" and str(e.value).startswith(LANE)
 
 
-def lane_numbers(lanes: int, step: int, kind: str) -> str:
-    """The constant <0, step, 2*step, ...>."""
-    return "<" + ", ".join(f"{kind} {n * step}" for n in range(lanes)) + ">"
+def lane_numbers(lanes: int, step: int, kind: str, first: int = 0) -> str:
+    """The constant <first, first + step, first + 2*step, ...>."""
+    return "<" + ", ".join(f"{kind} {first + n * step}" for n in range(lanes)) + ">"
 
 
 def broadcast(w: Writer, kind: str, text: str, lanes: int) -> str:

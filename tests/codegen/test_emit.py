@@ -344,6 +344,17 @@ def test_a_map_is_written_in_vectors():
     assert "load <16 x float>" in text and "store <16 x float>" in text and "masked" not in text
 
 
+@pytest.mark.parametrize("step", [-1, -2, 3])
+@pytest.mark.parametrize("cond", [None, v < 11])
+def test_lanes_at_a_constant_distance_need_neither_gather_nor_scatter(step, cond):
+    place = v * step + (15 * -step if step < 0 else 0)
+    moved = (Store("o", (place,), element("a", v)), Store("p", (v,), element("a", place)))
+    body = moved if cond is None else (If(cond, moved),)
+    kernel = Kernel("k", tuple(Buffer(n, F, (48,)) for n in "opa"), (Loop("v", 16, "vector", body),))
+    assert_agree(kernel)
+    assert bool(re.search("gather|scatter", emit(kernel))) == (cond is not None and step != -1)
+
+
 def test_parameters_do_not_overlap_in_tasks_either():
     text = emit(mapped())
     assert text.count("noalias") == 6 and "call void @sg_parallel(ptr @mapped.0.task" in text
