@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from math import prod
+from math import gcd, prod
 
 from codegen.affine import linear, loads_in
 from codegen.guards import guards_of
@@ -28,6 +28,8 @@ LONGEST_PERIOD = 8  # vectors side by side
 CODE, MOST_CODE = 1 << 21, 0.06  # multiply-adds that compiling a tile is worth, and the share that it may be at most
 GUARDED = 4  # vectors side by side where each tile asks whether it is whole
 LATENCY = 8  # independent accumulators that keep the adders busy
+WAY, WAYS = 4096, 8  # bytes after which lines fall into the same set of the nearest cache, and how many it holds
+CROWDED = 3  # cost of an element that has left it again beside one that stayed
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,22 @@ class Nest:
         return loads + [s.at[0] for s in walk(self.core) if isinstance(s, Store | Accumulate) and s.at]
 
     @lazy
+    def inner_loads(self) -> list[Expr]:
+        """What is read in the innermost sequential loop."""
+        return [e for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
+
+    @lazy
     def inner_accesses(self) -> list[Expr]:
-        """The flat indices read in the innermost sequential loop."""
-        return [e.args[0] for s in self.steps for e in loads_in(exprs_of(s)) if e.args]
+        """Their flat indices."""
+        return [e.args[0] for e in self.inner_loads]
+
+    @lazy
+    def apart(self) -> list[dict[str, int]]:
+        """For each of ``inner_loads`` and each loop, how far apart in the sets of the nearest cache its turns read."""
+        names = [n for n, _ in (*self.axes, *self.sequential)]
+        steps = [{n: linear(e.args[0]).stride(n) for n in names} for e in self.inner_loads]
+        sizes = [SIZES[e.dtype] for e in self.inner_loads]
+        return [{n: gcd(s * size, WAY) for n, s in by.items() if s} for by, size in zip(steps, sizes, strict=True)]
 
     @lazy
     def outer_accesses(self) -> list[Expr]:
@@ -259,7 +274,7 @@ def _outer_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: 
     for vectors in range(1, min(4, -(-extent // width)) + 1):
         for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
-            cost = _tile_cost(rows, nest, paid, name, vectors, False) + once
+            cost = _tile_cost(rows, nest, paid, name, tiles[name], False) + once
             yield cost / (lanes * _scalar_cost(nest)), _planned(plain, nest.order, tiles)
 
 
@@ -288,7 +303,7 @@ def _lane_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: i
         for rows in _row_tiles(nest, machine, name, vectors):
             tiles = {a: Tile(r) for a, r in rows.items()}
             made = _planned(plain, nest.order, tiles)
-            cost = _tile_cost(rows, nest, paid, name, vectors, True) * merge / (lanes * _scalar_cost(nest))
+            cost = _tile_cost(rows, nest, paid, name, Tile(vectors, width), True) * merge / (lanes * _scalar_cost(nest))
             yield cost, Plan(made.order, tiles, {name: Deal(vectors, width)}, plain.work)
 
 
@@ -321,15 +336,18 @@ def _rows(axis: tuple[str, int] | None) -> Sequence[int]:
 
 
 def _tile_cost(
-    rows: Mapping[str, int], nest: Nest, prices: Sequence[float], vector: str, vectors: int, deep: bool
+    rows: Mapping[str, int], nest: Nest, prices: Sequence[float], vector: str, tile: Tile, deep: bool
 ) -> float:
     """What a multiply-add of a vector costs: its own time, its share of loads, the wait of too few accumulators.
 
     ``deep``: the vector axis is sequential, so that its vectors are not part of the result.
     """
+    vectors, loads = tile.rows, 0.0
     adds = prod(rows.values()) * vectors
-    loads = 0.0
-    for price, names in zip(prices, nest.touched, strict=True):
+    turns = {**rows, vector: tile.step}
+    for price, names, apart in zip(prices, nest.touched, nest.apart, strict=True):
+        if any(turns.get(a, 1) * distance > WAYS * WAY for a, distance in apart.items()):
+            price *= CROWDED
         loads += price * prod(r for a, r in rows.items() if a in names) * (vectors if vector in names or deep else 1)
     waits = 0.0 if nest.heavy else max(0, LATENCY - adds) / (4 * LATENCY)
     return (FUSED + LOAD * loads / adds + waits) * _waste(rows, nest)

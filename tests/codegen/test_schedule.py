@@ -14,7 +14,7 @@ from codegen.checker import check
 from codegen.cuts import cut
 from codegen.group import Stage
 from codegen.interpret import run
-from codegen.kernel import Accumulate, Loop, exprs_of, show, walk
+from codegen.kernel import Accumulate, Alloc, Loop, exprs_of, show, walk
 from codegen.llvm.backend import machine
 from codegen.llvm.target import host
 from codegen.schedule import schedule
@@ -292,3 +292,15 @@ def test_threads_own_columns_of_a_matrix_that_is_larger_than_its_factors():
     for kernel in (update, product):
         first = next(s for s in walk(kernel) if isinstance(s, Loop))
         assert first.kind == "parallel" and first.index.startswith("i1")
+
+
+@pytest.mark.parametrize(("inner", "crowded"), [(1024, True), (2048, True), (1040, False)])
+def test_rows_that_meet_in_the_sets_of_a_cache_are_as_few_as_it_holds(inner, crowded):
+    d = Drawn()
+    i, j, r = map(axis, "ijr")
+    value = load(d.operand("float32", (168, inner)), (i, r), "float32") * load(
+        d.operand("float32", (inner, 8)), (r, j), "float32"
+    )
+    d.stages.append(Stage(("y",), Compute((("i", 168), ("j", 8)), (value,), (("r", inner),), SUM)))
+    tiles = [s.buffer.shape for s in walk(schedule(d.kernel(), Machine(64, 32))) if isinstance(s, Alloc)]
+    assert (max(shape[0] for shape in tiles) <= 8) == crowded
