@@ -20,6 +20,7 @@ from symgraph.lazy import lazy
 from symgraph.types import SIZES
 
 GATHER = 1.3  # cost of a strided or gathered lane beside a scalar access
+TRANSPOSED = 4.0  # cost of a vector of a square that is read or written along its rows
 BROADCAST = 0.9  # cost of an element for all lanes beside a vector: both are a load, but it never crosses a cache line
 FUSED, LOAD = 0.5, 0.5  # cost of a multiply-add and of a load: two of each start in a cycle
 ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14)
@@ -267,6 +268,7 @@ def _outer_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: 
         cost = (1 + sum(paid)) / (lanes * (1 + len(paid)))
         vectors = max(_period(nest, name, width), GUARDED if guards_of(nest.core, name) else 1)
         yield cost, _planned(plain, order, {name: Tile(vectors, width)})
+        yield from _squares(nest, plain, name, width, paid)
         return
     paid = prices(nest.inner_accesses, name, width)
     share = prod(n for _, n in nest.sequential)
@@ -276,6 +278,23 @@ def _outer_vector(nest: Nest, machine: Machine, plain: Plan, name: str, extent: 
             tiles = {**{a: Tile(r) for a, r in rows.items()}, name: Tile(vectors, width)}
             cost = _tile_cost(rows, nest, paid, name, tiles[name], False) + once
             yield cost / (lanes * _scalar_cost(nest)), _planned(plain, nest.order, tiles)
+
+
+def _squares(
+    nest: Nest, plain: Plan, name: str, width: int, paid: Sequence[float]
+) -> Iterator[tuple[float, Plan]]:  # fmt: skip
+    """Vectors along ``name`` in as many rows as they have lanes: what is strided across them lies along the rows."""
+    if is_heavy([e for s in walk(nest.core) for e in exprs_of(s)]) or guards_of(nest.core, name):
+        return
+    forms = [linear(i) for i in nest.accesses]
+    for other, extent in nest.axes:
+        across = [f.stride(other) == 1 and f.stride(name) not in (None, -1, 0, 1) for f in forms]
+        if other == name or extent < width or not any(across) or guards_of(nest.core, other):
+            continue
+        moved = sum(TRANSPOSED if turned else price for turned, price in zip(across, paid, strict=True))
+        order = _with_last(_with_last(plain.order, other), name)
+        tiles = {name: Tile(1, width), other: Tile(width)}
+        yield (1 + moved) / (width * use(dict(nest.axes)[name], width) * (1 + len(paid))), _planned(plain, order, tiles)
 
 
 def _period(nest: Nest, name: str, width: int) -> int:

@@ -31,6 +31,7 @@ from codegen.kernel import (
     Statement,
     Store,
     allocs,
+    block_of,
     exprs_of,
     show_statement,
     walk,
@@ -38,6 +39,7 @@ from codegen.kernel import (
 )
 from codegen.llvm.address import Accesses, Address
 from codegen.llvm.spell import element, shaped, stored
+from codegen.llvm.squares import Squares, squares
 from codegen.llvm.terms import Scope, Storage, Value
 from codegen.llvm.unseen import unseen
 from codegen.numerics import EXPANSIONS
@@ -226,7 +228,7 @@ def _slot(context: str, n: int) -> str:
     return f"getelementptr i64, ptr {context}, i64 {n}"
 
 
-class _Function(Accesses):
+class _Function(Squares):
     """A function under construction: its statements."""
 
     def __init__(self, owner: _Kernel, stored: frozenset[str]) -> None:
@@ -243,8 +245,19 @@ class _Function(Accesses):
         return f"v{self.count}"
 
     def body(self, body: Body) -> None:
-        for s in body:
-            self.statement(s)
+        for part in squares(body):
+            if len(part) == 1 or not self.is_written(part):
+                for s in part:
+                    self.statement(s)
+
+    def is_written(self, rows: Body) -> bool:
+        """Whether the rows of a square are written together."""
+        stores = [s for row in rows for s in block_of(row) if isinstance(s, Store)]
+        self.lanes = len(rows)
+        self.lane_axis(self.lanes)
+        written = self.square(stores)
+        self.lanes = 0
+        return written
 
     def statement(self, s: Statement) -> None:
         match s:

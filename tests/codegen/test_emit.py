@@ -355,6 +355,27 @@ def test_lanes_at_a_constant_distance_need_neither_gather_nor_scatter(step, cond
     assert bool(re.search("gather|scatter", emit(kernel))) == (cond is not None and step != -1)
 
 
+ROW, LANE = expression.axis("u"), v
+SQUARES = {
+    "read": (LANE + ROW * 16, element("a", LANE * 40 + ROW) * element("p", ROW * 16 + LANE)),
+    "written": (LANE * 20 + ROW + 1, element("a", ROW * 16 + LANE) + element("p", LANE * 40 + ROW + 3)),
+    "read where it is written": (LANE * 20 + ROW, element("o", LANE * 20 + ROW) + element("a", ROW * 30 + LANE)),
+    "read behind what is written": (LANE * 20 + ROW + 1, element("o", LANE * 20 + ROW) + element("a", LANE)),
+    "rows apart": (LANE * 40 + ROW * 2, element("a", LANE * 40 + ROW * 2)),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_a_square_is_what_its_rows_are(name, lanes):
+    place, value = SQUARES[name]
+    row = Loop("v", lanes, "vector", (Store("o", (place,), value),))
+    kernel = Kernel("k", tuple(Buffer(n, F, (700,)) for n in "oap"), (Loop("u", lanes, "unroll", (row,)),))
+    assert_agree(kernel, inputs(kernel, 3))
+    transposes = {"read": 1, "written": 2}.get(name, 0)
+    assert emit(kernel).count("shufflevector") == transposes * lanes * (lanes.bit_length() - 1)
+
+
 def test_parameters_do_not_overlap_in_tasks_either():
     text = emit(mapped())
     assert text.count("noalias") == 6 and "call void @sg_parallel(ptr @mapped.0.task" in text

@@ -304,3 +304,16 @@ def test_rows_that_meet_in_the_sets_of_a_cache_are_as_few_as_it_holds(inner, cro
     d.stages.append(Stage(("y",), Compute((("i", 168), ("j", 8)), (value,), (("r", inner),), SUM)))
     tiles = [s.buffer.shape for s in walk(schedule(d.kernel(), Machine(64, 32))) if isinstance(s, Alloc)]
     assert (max(shape[0] for shape in tiles) <= 8) == crowded
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0)])
+def test_axes_in_another_order_go_through_squares_of_any_remainder(dtype, order):
+    d = Drawn()
+    shape = (19, 2, 35)
+    axes = [(f"i{k}", n) for k, n in enumerate(shape)]
+    places = [axis(f"i{k}") for k in order]
+    value = load(d.operand(dtype, [shape[k] for k in order]), places, dtype)
+    other = load(d.operand(dtype, shape), [axis(n) for n, _ in axes], dtype)
+    d.stages.append(Stage(("y",), Compute(tuple(axes), (value | other if dtype == "bool" else value + other,))))
+    check_schedules(d)
