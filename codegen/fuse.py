@@ -21,7 +21,7 @@ from symgraph.expression import INDEX, Expr
 from symgraph.formula import SUM, Compute
 from symgraph.graph import Apply, Constant, Variable, toposort
 from symgraph.types import SIZES
-from symgraph.varying import VaryingError, as_varying, capacity
+from symgraph.varying import Length, VaryingError, as_varying, capacity
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
 TILE = 12  # results for which one tile of a contraction reads an operand's element once
@@ -67,6 +67,7 @@ class _Inliner:
         self.fused = fused
         self.bodies: dict[Variable, Compute] = {}
         self.viewed: set[str] = set()
+        self.lengths = {str(v.name): name for v, name in fused.names.items() if isinstance(v, Length)}
         self.readers: dict[Variable, list[Apply]] = {}
         for node in toposort(outputs):
             for v in dict.fromkeys(node.op.operands(node)):
@@ -120,7 +121,11 @@ class _Inliner:
         """``formula`` reading memory only."""
 
         def place(e: Expr) -> Expr | None:
-            return self._element(operands[int(e.value)], e.args) if e.prim == "load" else None  # type: ignore
+            if e.prim != "load":
+                return None
+            if isinstance(e.value, str):
+                return expression.load(self.lengths[e.value], (), INDEX)
+            return self._element(operands[int(e.value)], e.args)  # type: ignore[arg-type]
 
         exprs = expression.substitute([*formula.exprs, *(formula.at or ())], place)
         count = len(formula.exprs)
@@ -189,7 +194,8 @@ class _Inliner:
         if prod(n for _, n in axes) <= prod(static_shape(v)):
             return 1
         operands = node.op.operands(node)
-        loads = [e for e in loads_in((*formula.exprs, *(formula.at or ()))) if operands[int(e.value)] is v]  # type: ignore
+        read = loads_in((*formula.exprs, *(formula.at or ())))
+        loads = [e for e in read if isinstance(e.value, int) and operands[e.value] is v]
         if formula.combiner is not SUM or not all(walks(e, [a for a in axes if a[0] in e.names]) for e in loads):
             return inf
         return max((prod(n for a, n in axes if a not in e.names) for e in loads), default=1)

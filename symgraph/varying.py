@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NoReturn, cast
 
+from symgraph.expression import INDEX, Expr, const, load
 from symgraph.graph import Constant, Variable, toposort
 from symgraph.types import TensorType
 
@@ -84,14 +85,25 @@ def capacity(n: int) -> int:
     return n if extent is None else extent.capacity
 
 
+def fixed(n: int | None) -> int | None:
+    """An extent that is a number; None for one that varies, or is not known."""
+    return None if as_varying(n) else n
+
+
+def term(n: int) -> Expr:
+    """An extent in a formula: a constant, or a load of the length by its name."""
+    extent = as_varying(n)
+    return const(n, INDEX) if extent is None else load(str(extent.length.name), (), INDEX)
+
+
 Product = tuple[int, tuple[Varying, ...]]
 """A number of elements: a factor and the extents that vary, by number."""
 
 
 def product(shape: Sequence[int]) -> Product:
     """How many elements a shape has."""
-    fixed = prod(n for n in shape if as_varying(n) is None)
-    return fixed, tuple(sorted(filter(None, map(as_varying, shape)), key=lambda n: n.number))
+    known = prod(n for n in shape if as_varying(n) is None)
+    return known, tuple(sorted(filter(None, map(as_varying, shape)), key=lambda n: n.number))
 
 
 def product_of(v: Variable) -> Product | None:

@@ -68,6 +68,13 @@ EXACT = {
     "taken": C[WHERE],
     "gradient of what is taken": sg.grad((C[WHERE] * V).sum(), C),
     "added at places": sg.inc_subtensor(X[:, 2], V) + sg.inc_subtensor(C[WHERE], V)[3],
+    "taken of any number": X[sg.constant([0, -1, 0])] + V[WHERE % V.shape[0]].sum(),
+    "taken by labels": X[sg.arange(X.shape[0]), WHERE],
+    "chosen for each": sg.take_along_axis(X, WHERE[:, None], 1),
+    "embedding": sg.grad((X[WHERE % X.shape[0]] * Y).sum(), X),
+    "gradient of labels": sg.grad((X[sg.arange(X.shape[0]), WHERE] * V).sum(), X),
+    "gradient of running sums": sg.grad((V.cumsum() * V).sum(), V),
+    "searched": sg.searchsorted(C.cumsum() * 0 + sg.arange(COLUMNS), V) + sg.searchsorted(V * 0, V),
     "running sums": X.cumsum(axis=0) + V.cumsum()[:, None],
     "running sums of rows": X.cumsum(axis=1),
     "gradient of a sum": sg.grad((X @ W).sum(), X),
@@ -90,6 +97,8 @@ ROUNDED = {
     "exp": sg.exp(V) + sg.sin(X[:, 0]),
     "perceptron": sg.nn.softmax(sg.tanh(X @ W) @ W.T),
     "cost": sg.nn.softplus(-V * (X @ W)[:, 0]).mean(),
+    "cost of labels": sg.nn.categorical_crossentropy(sg.nn.softmax(X), WHERE).mean(),
+    "gradient of a cost of labels": sg.grad(-sg.log(sg.nn.softmax(X))[sg.arange(X.shape[0]), WHERE].mean(), X),
     "gradient": sg.grad(sg.nn.categorical_crossentropy(sg.nn.softmax(X * C), sg.nn.softmax(Y)).mean(), C),
 }
 EACH = {

@@ -25,6 +25,7 @@ from symgraph.ops.extents import size
 from symgraph.ops.shape import flatten, shape_of
 from symgraph.origin import here_excerpt
 from symgraph.types import UNSIGNED, TensorType, canonical, is_inexact, is_integer
+from symgraph.varying import term
 
 __all__ = ["cumsum", "cumprod", "bincount"]
 
@@ -66,7 +67,7 @@ def _reverse(x: Operand, axis: int) -> Compute:
     """x from its last element along ``axis`` to its first."""
 
     def element(*at: Expr) -> Expr:
-        return x[tuple(x.shape[k] - 1 - i if k == axis else i for k, i in enumerate(at))]
+        return x[tuple(term(x.shape[k]) - 1 - i if k == axis else i for k, i in enumerate(at))]
 
     return compute(x.shape, element)
 

@@ -22,6 +22,7 @@ from symgraph.ops.shape import extents, permute, reshaped, shape_of
 from symgraph.ops.slicing import check_index, named, valid_range
 from symgraph.origin import here_excerpt
 from symgraph.types import Shape, TensorType, broadcast_shapes
+from symgraph.varying import fixed, term
 
 __all__: list[str] = []
 
@@ -52,12 +53,12 @@ def _is_widening(index: Variable) -> bool:
 
 
 def _is_inside(index: Variable, n: int | None) -> bool:
-    found = value_range(index)
+    found, n = value_range(index), fixed(n)
     return found is not None and n is not None and -n <= found[0] and found[1] < n
 
 
 def _check_range(x: Variable, index: Variable, axis: int) -> None:
-    n, found = x.type.shape[axis], value_range(index)
+    n, found = fixed(x.type.shape[axis]), value_range(index)
     if isinstance(index, Constant) and index.data.size and n is not None and found is not None:
         for i in found:
             check_index(i, n, axis, x)
@@ -103,8 +104,8 @@ def _broadcast_load(index: Operand, out: Sequence[Expr]) -> Expr:
 def _wrapped(i: Expr, index: Variable, n: int) -> Expr:
     found = value_range(index)
     if found is None or found[0] < 0:
-        i = select(i < 0, i + n, i)
-    return i if _is_inside(index, n) else maximum(minimum(i, n - 1), 0)
+        i = select(i < 0, i + term(n), i)
+    return i if _is_inside(index, n) else maximum(minimum(i, term(n) - 1), 0)
 
 
 def _at(places: dict[int, Expr], rest: Sequence[Expr], rank: int) -> tuple[Expr, ...]:

@@ -30,6 +30,7 @@ from symgraph.ops.shape import extents, flatten, permute, reshaped, shape_of
 from symgraph.ops.slicing import indexed
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType
+from symgraph.varying import term
 
 __all__: list[str] = []
 
@@ -183,43 +184,38 @@ def extent(y: Variable, along: int, owner: Owner) -> Variable | None:
 # position[i] is the number of selected places before i: which element of the value belongs there.
 
 
-def _nearest(position: Operand, i: Expr, count: Operand) -> Expr:
+def _nearest(position: Operand, i: Expr, n: int) -> Expr:
     """The element for place i, brought into range: of places not selected it does not matter."""
-    return maximum(minimum(position[i,], count[()] - 1), 0)
+    return maximum(minimum(position[i,], term(n) - 1), 0)
 
 
-def _spread_type(
-    y: Variable, position: Variable, mask: Variable, count: Variable, axis: int, checked: bool
-) -> TensorType:
+def _spread_type(y: Variable, position: Variable, mask: Variable, axis: int, checked: bool) -> TensorType:
     return TensorType(y.dtype, (*y.type.shape[:axis], position.type.shape[0], *y.type.shape[axis + 1 :]))
 
 
-def _spread_numpy(
-    y: np.ndarray, position: np.ndarray, mask: np.ndarray, count: np.ndarray, axis: int, checked: bool
-) -> np.ndarray:
+def _spread_numpy(y: np.ndarray, position: np.ndarray, mask: np.ndarray, axis: int, checked: bool) -> np.ndarray:
     wide: np.ndarray = np.concatenate([y, np.zeros((*y.shape[:axis], 1, *y.shape[axis + 1 :]), y.dtype)], axis)
     found: np.ndarray = np.take(wide, np.clip(position, 0, max(y.shape[axis] - 1, 0)), axis)
     return found
 
 
-def _spread(y: Operand, position: Operand, mask: Operand, count: Operand, axis: int, checked: bool) -> Compute:
-    """y, an element for each place of a mask: that whose number is the place's position; ``count`` is its extent."""
+def _spread(y: Operand, position: Operand, mask: Operand, axis: int, checked: bool) -> Compute:
+    """y, an element for each place of a mask: that whose number is the place's position."""
+    n = y.shape[axis]
 
     def element(*out: Expr) -> Expr:
-        if y.shape[axis] == 0:
+        if n == 0:
             return const(0, y.dtype)
-        return y[(*out[:axis], _nearest(position, out[axis], count), *out[axis + 1 :])]
+        return y[(*out[:axis], _nearest(position, out[axis], n), *out[axis + 1 :])]
 
     return compute((*y.shape[:axis], position.shape[0], *y.shape[axis + 1 :]), element)
 
 
-def _counted(
-    y: Variable, position: Variable, mask: Variable, n: Variable, axis: int, checked: bool
-) -> list[Precondition]:
+def _counted(y: Variable, position: Variable, mask: Variable, axis: int, checked: bool) -> list[Precondition]:
     if not checked:
         return []
-    selected = OPS["sum"](ew.cast(mask, "int64"))  # type: ignore[operator]
-    ok = ew.or_(ew.eq(n, selected), ew.eq(n, 1))
+    n, count = shape_of(y, axis), OPS["sum"](ew.cast(mask, "int64"))  # type: ignore[operator]
+    ok = ew.or_(ew.eq(n, count), ew.eq(n, 1))
     return [Precondition(ok, f"the value has {_shown(n)} elements along axis {axis}, the mask selects another number",
                          "give one for each that is selected, or a single one", ShapeError)]  # fmt: skip
 
@@ -230,14 +226,12 @@ def _shown(n: Variable) -> str:
 
 _spread_op = Structured(
     "spread", _spread, infer=_spread_type, reference=_spread_numpy, preconditions=_counted, doc=_spread.__doc__,
-    grad=lambda g, y, position, *rest, axis, checked: [collect(y, g, position, axis), None, None, None],
+    grad=lambda g, y, position, *rest, axis, checked: [collect(y, g, position, axis)],
 )  # fmt: skip
 _spread_op.register()
 
 
-def _collect_numpy(
-    start: np.ndarray, g: np.ndarray, position: np.ndarray, count: np.ndarray, axis: int
-) -> np.ndarray:
+def _collect_numpy(start: np.ndarray, g: np.ndarray, position: np.ndarray, axis: int) -> np.ndarray:
     out = start.copy()
     if out.shape[axis]:
         at = np.clip(position, 0, out.shape[axis] - 1)
@@ -249,24 +243,24 @@ class _Collect(Structured):
     into = 0
 
 
-def _collect(start: Operand, g: Operand, position: Operand, count: Operand, axis: int) -> Compute:
+def _collect(start: Operand, g: Operand, position: Operand, axis: int) -> Compute:
     """start, each element of g added to the one whose number is its place's position: what ``spread`` undoes."""
+    n = start.shape[axis]
 
     def element(*out: Expr) -> tuple[tuple[Expr, ...], Expr]:
-        return (*out[:axis], _nearest(position, out[axis], count), *out[axis + 1 :]), g[out]
+        return (*out[:axis], _nearest(position, out[axis], n), *out[axis + 1 :]), g[out]
 
-    return scatter(g.shape if start.shape[axis] != 0 else (0,) * len(g.shape), element, into=0, combiner=SUM)
+    return scatter((0,) * len(g.shape) if n == 0 else g.shape, element, into=0, combiner=SUM)
 
 
 def _collect_grad(
-    g: Variable, start: Variable, summed: Variable, position: Variable, count: Variable, out: Variable, axis: int
+    g: Variable, start: Variable, summed: Variable, position: Variable, out: Variable, axis: int
 ) -> list[Variable | None]:
-    everywhere = broadcast_like(constant(True), position)
-    return [g, _spread_op(g, position, everywhere, count, axis=axis, checked=False), None, None]
+    return [g, _spread_op(g, position, broadcast_like(constant(True), position), axis=axis, checked=False)]
 
 
 _collect_op = _Collect(
-    "collect", _collect, infer=lambda start, *rest, axis: start.type, reference=_collect_numpy,
+    "collect", _collect, infer=lambda start, g, position, axis: start.type, reference=_collect_numpy,
     grad=_collect_grad, doc=_collect.__doc__,
 )  # fmt: skip
 _collect_op.register()
@@ -274,7 +268,7 @@ _collect_op.register()
 
 def collect(y: Variable, g: Variable, position: Variable, axis: int) -> Variable:
     """The elements of ``g`` summed by position, as an array like ``y``."""
-    return _collect_op(broadcast_like(constant(0, y.dtype), y), g, position, shape_of(y, axis), axis=axis)
+    return _collect_op(broadcast_like(constant(0, y.dtype), y), g, position, axis=axis)
 
 # ------------------------------------------------------------------------------------------------ writing
 
@@ -311,7 +305,7 @@ def _in_place(y: Variable, x: Variable, mask: Variable, axis: int, checked: bool
         return permute(y, (*range(axis), *(None,) * mask.ndim, *range(axis + 1, y.ndim))) if y.ndim else y
     flat = flatten(mask)
     position = ew.sub(cumsum(flat), 1)
-    spread = _spread_op(y, position, flat, shape_of(y, axis), axis=axis, checked=checked)
+    spread = _spread_op(y, position, flat, axis=axis, checked=checked)
     sizes = extents(spread)
     return reshaped(spread, (*sizes[:axis], *extents(mask), *sizes[axis + 1 :]))
 

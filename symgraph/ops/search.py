@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.coercion import as_variable, common_dtype, convert, size_variable
+from symgraph.coercion import as_variable, common_dtype, convert
 from symgraph.errors import ShapeError, layout
 from symgraph.expression import INDEX, Expr, const, isnan, maximum, minimum, select
 from symgraph.formula import MAX, Compute, Operand, compute, scatter
@@ -24,6 +24,7 @@ from symgraph.ops.extents import Size, product, size
 from symgraph.ops.shape import extents, flatten
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, is_float
+from symgraph.varying import capacity, term
 
 __all__ = ["searchsorted", "nonzero", "where"]
 
@@ -45,11 +46,11 @@ def _search(x: Operand, v: Operand, right: bool) -> Compute:
 
     def element(*at: Expr) -> Expr:
         value, found = v[at], const(0, INDEX)
-        for k in reversed(range(n.bit_length())):
+        for k in reversed(range(capacity(n).bit_length())):
             further = found + (1 << k)
-            other = x[maximum(minimum(further - 1, n - 1), 0),]
+            other = x[maximum(minimum(further, term(n)) - 1, 0),]
             is_before = ~_before(value, other) if right else _before(other, value)
-            found = select((further < n + 1) & is_before, further, found)
+            found = select((further < term(n) + 1) & is_before, further, found)
         return found
 
     return compute(v.shape, element)
@@ -101,7 +102,7 @@ def count(mask: Variable) -> Size:
     return size(OPS["sum"](convert(mask, "int64")))  # type: ignore[operator]
 
 
-def _places_numpy(start: np.ndarray, mask: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _places_numpy(start: np.ndarray, mask: np.ndarray, total: np.ndarray) -> np.ndarray:
     out = start.copy()
     found = np.flatnonzero(mask)[: out.size]
     out[: found.size] = found
@@ -112,27 +113,28 @@ class _Places(Structured):
     into = 0
 
 
-def _place(start: Operand, mask: Operand, total: Operand, count: Operand) -> Compute:
+def _place(start: Operand, mask: Operand, total: Operand) -> Compute:
     """Where a mask holds, each place at its number; ``total`` says how many there are up to each."""
+    (n,) = start.shape
 
     def element(i: Expr) -> tuple[tuple[Expr, ...], Expr]:
-        number = maximum(minimum(total[i,], count[()]) - 1, 0)
+        number = maximum(minimum(total[i,], term(n)) - 1, 0)
         return (number,), select(mask[i,], i, const(0, INDEX))
 
-    return scatter(mask.shape if start.shape[0] != 0 else (0,), element, into=0, combiner=MAX)
+    return scatter((0,) if n == 0 else mask.shape, element, into=0, combiner=MAX)
 
 
 _places_op = _Places(
     "places", _place, infer=lambda start, *rest: start.type, reference=_places_numpy,
-    grad=lambda g, *rest: [None] * 4, doc=_place.__doc__,
+    grad=lambda g, *rest: [None] * 3, doc=_place.__doc__,
 )  # fmt: skip
 _places_op.register()
 
 
 def places(mask: Variable) -> Variable:
     """The flat places where a bool array holds, ascending."""
-    flat, number = flatten(mask), count(mask)
-    return _places_op(zeros((number,), "int64"), flat, cumsum(flat), size_variable(number))
+    flat = flatten(mask)
+    return _places_op(zeros((count(mask),), "int64"), flat, cumsum(flat))
 
 
 def nonzero(x: Any) -> tuple[Variable, ...]:

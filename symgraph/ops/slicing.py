@@ -27,6 +27,7 @@ from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, s
 from symgraph.ops.shape import extents, shape_of
 from symgraph.origin import here_excerpt
 from symgraph.types import Shape, TensorType
+from symgraph.varying import fixed
 
 __all__: list[str] = []
 
@@ -101,12 +102,13 @@ def _start_precondition(x: Variable, start: Variable, axis: int, checked: bool) 
 
 def named(axis: int, x: Variable) -> str:
     """An axis for a message, with its extent where it is known."""
-    n = x.type.shape[axis]
+    n = fixed(x.type.shape[axis])
     return f"axis {axis}" if n is None else f"axis {axis}, which has extent {n}"
 
 
 def valid_range(n: int | None) -> str:
     """The indices that an axis of ``n`` elements has, for a message."""
+    n = fixed(n)
     if n == 0:
         return "there is no valid index: the axis is empty"
     return "valid are -n to n - 1, where n is its extent" if n is None else f"valid are {-n} to {n - 1}"

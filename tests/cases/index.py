@@ -174,7 +174,7 @@ CASES: dict[str, list[Case]] = {
              lambda i: np.argsort(-i, kind="stable")[:, :3]),
     ],
     "spread": [
-        Case(lambda x, i: OPS["spread"](x, i, i > 0, x.shape[1], axis=1, checked=False),
+        Case(lambda x, i: OPS["spread"](x, i, i > 0, axis=1, checked=False),
              with_integers((2, 3, 2), integers=((-2, 5, (6,)),)),
              lambda x, i: x[:, np.clip(i, 0, 2)], (0,), ulp=16),
         Case(lambda x, y: set_subtensor(x[x > 0], y), normal((3, 4), ()), lambda x, y: np.where(x > 0, y, x), (0, 1),
@@ -183,8 +183,8 @@ CASES: dict[str, list[Case]] = {
              lambda x, y, m: x + y * (m > 0), (0, 1), ulp=64),
     ],
     "collect": [
-        Case(lambda x, g, i: OPS["collect"](x, g, i, x.shape[0], axis=0),
-             with_integers((3, 2), (6, 2), integers=((-2, 5, (6,)),)), collected, (0, 1), ulp=64),
+        Case(lambda x, g, i: OPS["collect"](x, g, i, axis=0), with_integers((3, 2), (6, 2), integers=((-2, 5, (6,)),)),
+             lambda x, g, i: collected(x, g, i), (0, 1), ulp=64),
     ],
     "put": [
         Case(lambda x, y, i: set_subtensor(x[i], y), with_integers((6, 2), (4, 2), integers=((-6, 6, (4,)),)),

@@ -212,9 +212,7 @@ STRUCTURE: dict[str, list[Call]] = {
         lambda z, w: np.array([w[0], z[1], w[1]]), (3,), (2,),
     ),
     "collect": [Call(
-        lambda z, w: OPS["collect"](
-            z, w, np.array([0, 1, 1, 0]) + sg.zeros_like(w.real, "int64"), z.shape[0], axis=0
-        ),
+        lambda z, w: OPS["collect"](z, w, np.array([0, 1, 1, 0]) + sg.zeros_like(w.real, "int64"), axis=0),
         lambda z, w: z + [w[0] + w[3], w[1] + w[2]], fixed((2,), (4,)), 16.0, magnitudes(lambda z, w: z + w.sum()),
     )],
     "diagonal": linear(lambda z: z.diagonal(1), lambda z: z.diagonal(1), (3, 4)),
