@@ -16,41 +16,64 @@ from symgraph.ops import elementwise as ew
 from symgraph.ops.axes import moveaxis
 from symgraph.ops.creation import arange
 from symgraph.ops.cumulative import cumsum
-from symgraph.ops.extents import sub
-from symgraph.ops.join import flip
 from symgraph.ops.search import places, searchsorted
 from symgraph.ops.shape import extents, flatten, reshaped
-from symgraph.ops.slicing import take_slice
 from symgraph.ops.taking import take, take_along_axis
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, is_float
+from symgraph.varying import fixed
 
 __all__ = ["sort", "argsort", "topk", "argtopk", "topk_and_argtopk", "unique"]
 
+BLOCK = 16
+"""Elements of which the extreme is taken before the largest of all are looked for."""
 
-def _ranked(x: Variable) -> list[TensorType]:
-    return [TensorType("int64", x.type.shape)] * 2
+
+def _numbers(x: Variable) -> list[TensorType]:
+    return [TensorType("int64", x.type.shape)]
 
 
-@host(name="argsort", infer=_ranked)
+@host(name="argsort", infer=_numbers)
 def _argsort(x: np.ndarray) -> Any:
-    """Which element stands at each place of the sorted last axis, and the place of each element; stable."""
-    order = np.argsort(x, -1, kind="stable")
+    """Which element stands at each place of the sorted last axis; stable."""
+    return _order_of_words(x) if x.dtype.itemsize == 4 and x.shape[-1] else np.argsort(x, -1, kind="stable")
+
+
+def _order_of_words(x: np.ndarray) -> np.ndarray:
+    """The stable order of elements of 32 bits: sorted as integers of 64, with the place below the value.
+
+    The bits of a float, those behind the sign turned around below 0, ascend as floats do; all NaN are one, and so are
+    both zeros.
+    """
+    if x.dtype.kind == "f":
+        bits = np.where(np.isnan(x), np.float32(np.nan), x + 0).view("int32")
+        bits ^= (bits >> 31) & 0x7FFFFFFF
+        x = bits
+    least = 1 << 31 if x.dtype.kind == "u" else 0
+    words = (x.astype("int64") - least) << 32
+    words |= np.arange(x.shape[-1])
+    words.sort(-1)
+    return np.asarray(words & 0xFFFFFFFF)
+
+
+@host(name="inverse_permutation", infer=_numbers)
+def _rank(order: np.ndarray) -> Any:
+    """The place of each element in such an order."""
     rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.broadcast_to(np.arange(x.shape[-1]), x.shape), -1)
-    return order, rank
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(order.shape[-1]), order.shape), -1)
+    return rank
 
 
 def _sort_grad(given: Sequence[Variable | None], inputs: Sequence[Variable], outputs: Sequence[Variable]) -> GradResult:
     (g,), (x,) = given, inputs
     assert g is not None
-    return [take_along_axis(g, _argsort(x)[1], -1)]
+    return [take_along_axis(g, _rank(_argsort(x)[0])[0], -1)]
 
 
 @host(name="sort", infer=lambda x: [x.type], grad=_sort_grad)
 def _sort(x: np.ndarray) -> Any:
     """The elements of each last axis in ascending order, NaN last."""
-    return np.sort(x, -1, kind="stable")
+    return np.sort(x, -1)
 
 
 def _last(x: Any, axis: int | None, name: str) -> tuple[Variable, int]:
@@ -109,6 +132,44 @@ def argsort(x: Any, axis: int | None = -1) -> Variable:
 # ------------------------------------------------------------------------------------------------ the largest
 
 
+def _check_count(x: Variable, k: int, axis: int, n: object) -> None:
+    if isinstance(n, int) and abs(k) > n:
+        raise ShapeError(
+            layout(f"topk({label(x)}, {k}): there are {n} elements along axis {axis}", [describe(x)], here_excerpt(),
+                   f"ask for {n} at most")
+        )  # fmt: skip
+
+
+def _top_type(x: Variable, k: int) -> list[TensorType]:
+    _check_count(x, k, x.ndim - 1, fixed(x.type.shape[-1]))
+    return [TensorType("int64", (*x.type.shape[:-1], abs(k)))]
+
+
+@host(name="argtopk", infer=_top_type)
+def _argtopk(x: np.ndarray, k: int) -> Any:
+    """The places of the k largest elements of each last axis, or the -k smallest, the first of equal ones first.
+
+    As many blocks as are asked for have an extreme that is at least the least extreme of these: so have all elements
+    that can be meant, and the others are not sorted.
+    """
+    n, count = x.shape[-1], abs(k)
+    rows = x.reshape(-1, n)
+    if count * BLOCK > n or not rows.size or not count:
+        candidates = np.ones(rows.shape, bool)
+    else:
+        blocks = rows[:, : n // BLOCK * BLOCK].reshape(len(rows), -1, BLOCK)
+        ends = blocks.max(2) if k > 0 else np.fmin.reduce(blocks, 2)
+        bound = np.partition(ends, -k if k > 0 else count - 1, 1)[:, -k if k > 0 else count - 1, None]
+        candidates = ~(rows < bound if k > 0 else rows > bound)
+    at = np.flatnonzero(candidates)[:: -1 if k > 0 else 1]
+    row, place = at // n, at % n
+    order = np.lexsort((rows[row, place], row))[:: -1 if k > 0 else 1]
+    many = np.bincount(row, minlength=len(rows))[:: -1 if k > 0 else 1]
+    firsts = np.cumsum(many) - many
+    found = place[order][firsts[:, None] + np.arange(count)]
+    return found[:: -1 if k > 0 else 1].reshape(*x.shape[:-1], count)
+
+
 def topk_and_argtopk(x: Any, k: int, axis: int | None = -1) -> tuple[Variable, Variable]:
     """The ``k`` largest elements along an axis, the largest first, and their places.
 
@@ -129,7 +190,7 @@ def topk_and_argtopk(x: Any, k: int, axis: int | None = -1) -> tuple[Variable, V
     AxisError
         If ``axis`` is out of range.
     ShapeError
-        If there are fewer elements, when built if that is known, else when called (IndexOutOfRange if there are none).
+        If there are fewer elements, when built if that is known, else when called.
     ValueError
         If ``k`` is no integer.
     """
@@ -148,18 +209,8 @@ def argtopk(x: Any, k: int, axis: int | None = -1) -> Variable:
     if isinstance(k, bool) or not isinstance(k, int | np.integer):
         raise ValueError(f"topk: k is {k!r}; it must be an integer")
     v, along = _last(x, axis, "topk")
-    n = extents(v)[-1]
-    if isinstance(n, int) and abs(k) > n:
-        raise ShapeError(
-            layout(f"topk({label(as_variable(x))}, {k}): there are {n} elements along axis {along}",
-                   [describe(as_variable(x))], here_excerpt(), f"ask for {n} at most")
-        )  # fmt: skip
-    axis, last = v.ndim - 1, sub(n, 1)
-    if k <= 0:
-        return moveaxis(take_slice(_argsort(v)[0], 0, -k, 1, axis, checked=k < 0), -1, along)
-    # backwards from the end, so that of equal elements the first stays first
-    order = _argsort(flip(v, -1))[0]
-    return moveaxis(ew.sub(last, take_slice(order, last, k, -1, axis, checked=True)), -1, along)
+    _check_count(as_variable(x), int(k), along, extents(v)[-1])
+    return moveaxis(_argtopk(v, k=int(k))[0], -1, along)
 
 
 # ------------------------------------------------------------------------------------------------ distinct values
@@ -187,7 +238,7 @@ def unique(
     v = as_variable(x)
     flat = flatten(v)
     n = extents(flat)[0]
-    order, rank = _argsort(flat)
+    order = _argsort(flat)[0]
     ordered = _sort(flat)[0]
     is_new = _differs(ordered, take(ordered, ew.maximum(ew.sub(arange(n), 1), 0)))
     first = places(ew.or_(is_new, ew.eq(arange(n), 0)))
@@ -196,7 +247,7 @@ def unique(
         found.append(take(order, first))
     if return_inverse:
         number = cumsum(ew.cast(is_new, "int64"))
-        found.append(reshaped(take(number, rank), extents(v)))
+        found.append(reshaped(take(number, _rank(order)[0]), extents(v)))
     if return_counts:
         found.append(ew.sub(searchsorted(ordered, found[0], "right"), first))
     return found if len(found) > 1 else found[0]

@@ -135,6 +135,30 @@ def test_there_are_no_more_largest_elements_than_elements(k, backend):
     np.testing.assert_array_equal(largest, np.array([3.0, 1.0, 5.0, 4.0, 2.0])[want])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "uint32", "int64", "uint8", "bool"])
+def test_orders_are_stable_and_the_largest_are_those_of_the_order(dtype):
+    """Ties, both zeros, infinities and NaN, in rows of few and of many blocks."""
+    random = np.random.default_rng(5)
+    x = sg.tensor("x", dtype, (None, None))
+    f = sg.function([x], [sg.argsort(x), sg.sort(x), sg.argtopk(x, 3), sg.argtopk(x, -3)])
+    for rows, n in [(1, 3), (4, 47), (3, 48), (5, 200), (2, 1000)]:
+        for values in (random.integers(0, 5, (rows, n)), random.standard_normal((rows, n)) * 100):
+            a = values.astype(dtype)
+            if a.dtype.kind == "f":
+                special = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0], dtype)
+                a = np.where(random.random(a.shape) < 0.1, random.choice(special, a.shape), a)
+            elif a.dtype.kind == "u":
+                a[:, 1] = np.iinfo(dtype).max
+            order = np.argsort(a, -1, kind="stable")
+            # the last of those that are equal comes first from behind
+            backwards = n - 1 - np.argsort(a[:, ::-1], -1, kind="stable")[:, ::-1]
+            found = f(a)
+            np.testing.assert_array_equal(found[0], order)
+            np.testing.assert_array_equal(found[1], np.take_along_axis(a, order, -1))
+            np.testing.assert_array_equal(found[2], backwards[:, :3])
+            np.testing.assert_array_equal(found[3], order[:, :3])
+
+
 def test_what_cannot_be_sorted_or_searched_says_so():
     x = sg.tensor("x", shape=(2, 3))
     with pytest.raises(sg.ShapeError, match="there are 3 elements along axis 1"):
