@@ -39,6 +39,8 @@ class CacheWarning(UserWarning):
 
 
 _warned: set[str] = set()
+_room: dict[tuple[Path, int], int] = {}
+"""Bytes that this process may still write to a folder of a limit before it looks what is in it."""
 
 
 def _warn_once(subject: str, message: str) -> None:
@@ -103,7 +105,7 @@ class Cache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_private(self.folder):
                 _write(self._path(key), _header(key, payload) + payload)
-                self._evict()
+                self._evict(_HEADER.size + len(payload))
 
     def info(self) -> tuple[int, int]:
         """How many files of ours there are, and their bytes."""
@@ -136,15 +138,23 @@ class Cache:
         assert _KEY.fullmatch(key), key
         return self.folder / f"{key}.{self._kind}"
 
-    def _evict(self) -> None:
-        """Remove what was used longest ago until the rest fits; what a crash left behind ages like an entry."""
-        files = _files(self.folder)
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self.limit:
-                return
-            _remove(path)
-            total -= size
+    def _evict(self, written: int) -> None:
+        """Remove what was used longest ago until the rest fits; what a crash left behind ages like an entry.
+
+        A folder may hold many thousands of files, so it is looked through when a quarter of the room that was found is
+        taken: the rest is for other processes.
+        """
+        room = _room.get((self.folder, self.limit), 0) - written
+        if room < 0:
+            files = _files(self.folder)
+            total = sum(size for _, size, _ in files)
+            for _, size, path in sorted(files):
+                if total <= self.limit:
+                    break
+                _remove(path)
+                total -= size
+            room = (self.limit - total) // 4
+        _room[self.folder, self.limit] = room
 
 
 def _header(key: str, payload: bytes) -> bytes:

@@ -296,11 +296,17 @@ def _store(array: Array, at: tuple[int, ...], value: object) -> None:
 
 def _places(array: Array, at: tuple[Array, ...], mask: Array | None, lanes: int) -> tuple[Array, ...]:
     """The indices of the active lanes, each checked."""
-    where = tuple(np.broadcast_to(i, lanes) if mask is None else np.broadcast_to(i, lanes)[mask] for i in at)
-    for i, n in zip(where, array.shape, strict=True):
-        if i.size and (i.min() < 0 or i.max() >= n):
-            raise KernelError(f"lanes at {i.tolist()} on an axis of {n}")
+    where = tuple(_lanes(i, lanes) if mask is None else _lanes(i, lanes)[mask] for i in at)
+    try:
+        if where and where[0].size:
+            np.ravel_multi_index(where, array.shape)
+    except ValueError:
+        raise KernelError(f"lanes at {tuple(i.tolist() for i in where)} outside of {array.shape}") from None
     return where
+
+
+def _lanes(x: object, lanes: int) -> Array:
+    return x if isinstance(x, np.ndarray) and x.ndim else np.full(lanes, x)
 
 
 def _load_lanes(array: Array, at: tuple[Array, ...], mask: Array | None, lanes: int) -> Array:
@@ -315,7 +321,7 @@ def _load_lanes(array: Array, at: tuple[Array, ...], mask: Array | None, lanes: 
 def _store_lanes(array: Array, at: tuple[Array, ...], value: Array, mask: Array | None, lanes: int) -> None:
     where = _places(array, at, mask, lanes)
     if not at:
-        active = np.broadcast_to(value, lanes)[slice(None) if mask is None else mask]
+        active = _lanes(value, lanes)[slice(None) if mask is None else mask]
         array[()] = active[-1] if active.size else array[()]
     else:
         array[where] = value if mask is None or np.ndim(value) == 0 else value[mask]
@@ -328,7 +334,7 @@ def _accumulate_lanes(
     """All lanes at once where their elements differ, else one after the other."""
     where = _places(arrays[0], at, mask, lanes)
     active = np.arange(lanes) if mask is None else np.flatnonzero(mask)
-    terms = tuple(np.broadcast_to(v, lanes)[active] for v in values)
+    terms = tuple(_lanes(v, lanes)[active] for v in values)
     if at and len(set(zip(*(i.tolist() for i in where), strict=True))) == len(active):
         for a, new in zip(arrays, _step(combiner, tuple(a[where] for a in arrays), terms), strict=True):
             a[where] = new
@@ -341,17 +347,17 @@ def _accumulate_lanes(
 
 
 def _step(combiner: Combiner, old: tuple[Array, ...], terms: tuple[Array, ...]) -> tuple[Array, ...]:
-    dtypes = tuple(np.asarray(x).dtype.name for x in old), tuple(np.asarray(x).dtype.name for x in terms)
+    dtypes = [tuple(np.asarray(x).dtype for x in xs) for xs in (old, terms)]  # an index is a Python integer
     return _step_function(combiner, *dtypes)(old, terms)
 
 
 @lru_cache(maxsize=512)
 def _step_function(
-    combiner: Combiner, old: tuple[str, ...], terms: tuple[str, ...]
+    combiner: Combiner, old: tuple[np.dtype, ...], terms: tuple[np.dtype, ...]
 ) -> Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]:
     """``combiner.step`` as a Python function."""
-    accumulators = tuple(expression.axis(f"a{n}", d) for n, d in enumerate(old))
-    elements = tuple(expression.axis(f"x{n}", d) for n, d in enumerate(terms))
+    accumulators = tuple(expression.axis(f"a{n}", d.name) for n, d in enumerate(old))
+    elements = tuple(expression.axis(f"x{n}", d.name) for n, d in enumerate(terms))
     results = combiner.step(accumulators, elements)
     writer = _Writer(Kernel("step", (), ()))
     writer.lines.clear()

@@ -155,6 +155,8 @@ def _split(a: np.ndarray) -> np.ndarray:
 def _round_odd_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a + b rounded to odd, so that a second rounding is innocuous."""
     s, e = _two_sum(np.asarray(a), np.asarray(b))
+    if not e.any():
+        return np.asarray(s)
     bits = np.asarray(s).view("int64")
     inexact = (e != 0) & np.isfinite(s) & (bits & 1 == 0)
     away = (e > 0) == (s > 0)

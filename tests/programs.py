@@ -51,6 +51,15 @@ def native(outputs: Sequence[Variable], values: Values) -> list[np.ndarray]:
     return LlvmExecutable(task, signature, host(), Cache("off"))(arrays, task.shared)
 
 
+def both(outputs: Sequence[Variable], values: Values) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(what the interpreter makes of a program, what its machine code does)."""
+    task, signature, arrays = task_of(outputs, values)
+    executable = LlvmExecutable(task, signature, host(), Cache("off"))
+    # the interpreter first: it raises where machine code would write outside its buffers
+    slow = run_program(executable.program, arrays, [s.get_value() for s in task.shared])
+    return slow, executable(arrays, task.shared)
+
+
 def interpreted(
     outputs: Sequence[Variable], values: Values, machine_: Machine | None = None, schedule: Schedule = schedule
 ) -> list[np.ndarray]:

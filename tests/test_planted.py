@@ -201,7 +201,7 @@ def test_a_formula_that_reads_beyond_its_operand_is_found_out() -> None:
     def op(x: Any) -> Any:
         return compute(x.shape, lambda i, j: x[i, j + 1])
 
-    with pytest.raises(KernelError, match="outside|on an axis"):
+    with pytest.raises(KernelError, match="outside"):
         compiled(Case(op, floats(-3, 3), lambda x: x))
 
 

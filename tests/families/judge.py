@@ -37,9 +37,9 @@ class Miss:
 def misses(family: Family, dtype: str, rank: int, spellings: Sequence[str] | None = None) -> list[Miss]:
     """Every value and slope that is wrong, over all spellings and points."""
     names = list(family.spellings if spellings is None else spellings)
-    rows = family.rows
-    found = (_run_rows if rows else _run_elements)(family, names, dtype, rank)
-    return [m for name, results in zip(names, found, strict=True) for m in _compare(family, name, results, dtype)]
+    found = (_run_rows if family.rows else _run_elements)(family, names, dtype, rank)
+    truths = [(point, *truth(family, point, dtype)) for point in _points(family, dtype)]
+    return [m for name, results in zip(names, found, strict=True) for m in _compare(family, name, results, truths)]
 
 
 # ------------------------------------------------------------------------------------------------ running
@@ -95,9 +95,8 @@ def _points(family: Family, dtype: str) -> list[Any]:
 # ------------------------------------------------------------------------------------------------ comparing
 
 
-def _compare(family: Family, name: str, results: list[np.ndarray], dtype: str) -> Iterator[Miss]:
-    for k, point in enumerate(_points(family, dtype)):
-        value, slopes, value_slack, slope_slack = truth(family, point, dtype)
+def _compare(family: Family, name: str, results: list[np.ndarray], truths: Sequence[Any]) -> Iterator[Miss]:
+    for k, (point, value, slopes, value_slack, slope_slack) in enumerate(truths):
         found = [results[0][k], *[r[k] for r in results[1:]]]
         if family.rows:
             yield from _wrong(name, point, "value", found[0], value, value_slack, ULP)
@@ -118,6 +117,9 @@ def _wrong(name: str, point: Any, what: str, found: Any, expected: Any, slack: A
 
 def is_close(found: Any, truth: Any, slack: Any, ulp: float) -> bool:
     """Within ``ulp`` units in the last place, or ``slack``; below the least normal number, units of that."""
+    with np.errstate(over="ignore"):
+        if found == found.dtype.type(truth):  # the nearest number there is
+            return True
     info = np.finfo(found.dtype)
     largest = mpmath.mpf(float(info.max))
     if mpmath.isnan(truth):
@@ -144,7 +146,8 @@ def _exact(
 
         value = family_value(x) if rows else family_value(*x)
         slopes = [_difference(first, x, k) for k in range(len(x))]
-        curves = [[_difference(_Slope(first, j), x, k) for k in range(len(x))] for j in range(len(x))] if bent else []
+        bends = {(j, k): _difference(_Slope(first, j), x, k) for j in range(len(x)) for k in range(j + 1) if bent}
+        curves = [[bends[max(j, k), min(j, k)] for k in range(len(x))] for j in range(len(x))] if bent else []
     return value, slopes, curves
 
 
