@@ -102,6 +102,11 @@ class Rule:
         """How much a node must be for a pair to match; 0 for a rewriter."""
         return sum(1 + len(p.inputs) for p in walk(self.left))
 
+    @property
+    def forgets(self) -> bool:
+        """Whether an operand of a pair is not among those of its right side, which it may have stretched."""
+        return not {p.name for p in walk(self.left) if p.op is None} <= {p.name for p in walk(self.right)}
+
     def apply(self, node: Apply, owner: Owner = owner_of) -> Replacement | None:
         """What takes the place of the outputs of ``node``, or None if the rule does not concern it."""
         if self.rewrite is None:
@@ -227,6 +232,8 @@ def _fits(pair: Rule, new: Variable, old: Variable) -> bool:
     """Whether ``new`` may stand for ``old``: not if another operand may have stretched ``old``."""
     if new.dtype != old.dtype or (new.ndim != old.ndim and new.owner is not None):
         raise _wrong_type(pair.name, new.type, old.type)
+    if pair.forgets and None in new.type.shape + old.type.shape:
+        return False
     return new.ndim == old.ndim and is_as_precise(new.type, old.type)
 
 

@@ -111,12 +111,25 @@ def test_the_judge_can_tell(name: str) -> None:
     agree(Drawn({x: np.array(numbers, dtype)}, [y], [name]), lambda: [formula(x)])
 
 
+def test_the_judge_knows_which_inputs_a_result_has() -> None:
+    x, z = sg.dvector("x"), sg.dvector("z")
+
+    def made() -> list[Variable]:
+        return [sg.argmin(sg.sin(x) * x**-1, 0), z + 1]  # at 0 the limit is 1
+
+    with scratch_rules(without=PHASES):
+        drawn = Drawn({x: np.array([-0.0, 0.4]), z: np.array([np.nan])}, made(), [])
+    agree(drawn, made)
+
+
 ASKED: dict[str, tuple[Callable[[Variable], Variable], float, list[float], list[float]]] = {
     "an overflow where there must be one": (lambda x: 1 / x, 1e-45, [np.inf], [-np.inf, 1e30, np.nan]),
     "the remainder by what is below the range": (
         lambda x: x % (sg.exp(x) - 1 - x), 1e-30, [0.0, np.nan], [np.inf, 1.0, -1.0]),
     "the root of what is beyond the range": (
         lambda x: sg.sqrt((sg.exp(2 * x) - 1) / (2 * sg.exp(x))), 98.0, [np.inf, 1.34869e21], [-np.inf, 1e30, 0.0]),
+    "nothing times what may be repaired": (
+        lambda x: sg.exp(-x) ** 2 * sg.exp(x) ** 2, 60.0, [1.0, 0.0, np.nan], [np.inf, -1.0, 2.0]),
     "nothing where a sum is that of 1 and what is nothing beside it": (
         lambda x: sg.log(1 - 1 / sg.stack([sg.ones_like(x), sg.exp(-x)]).sum(0)), 1e30, [-1e30, -np.inf], []),
     "what is in the range but for what it is not made of": (

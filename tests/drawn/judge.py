@@ -8,6 +8,7 @@ exact. Where a change turns a number into an infinity or NaN or flips a bool, th
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symgraph.graph import Apply, Variable, toposort
+from symgraph.graph import Apply, Variable, leaves, toposort
 from symgraph.reference import evaluate_node, value_of
 from symgraph.types import is_float
 from symgraph.view import exactly
@@ -36,6 +37,8 @@ PAIRS = {"add", "sub"}
 """Those of two operands."""
 MARGIN = 16.0
 """The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
+LIMITS = 0.7, 1e30, -1e30
+"""Numbers that what is NaN might be instead."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _reach(a: np.ndarray, moved: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _run(
-    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None, without_nan: bool = False
+    outputs: Sequence[Variable], values: Mapping[Variable, np.ndarray], seed: int | None, limit: float = math.nan
 ) -> list[np.ndarray]:
     memo = {v: a if seed is None else _moved(a, 1.0, seed) for v, a in values.items()}
     for node in toposort(outputs, memo):
@@ -92,7 +95,7 @@ def _run(
         size = None if seed is None else _size(node, arrays)
         for v, a in zip(node.outputs, evaluate_node(node, arrays, memo), strict=True):
             moved = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed, size)
-            memo[v] = _without_nan(moved) if without_nan else moved
+            memo[v] = _without_nan(moved, limit)
     return [value_of(v, memo) for v in outputs]
 
 
@@ -155,7 +158,8 @@ def no_repair(
 
     A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit. What is between may be out of
     range: x % (exp(x) - 1 - x) at 1e-30 is x % 0 in float32, where 5e-61 is 0, and it may be repaired until it is
-    infinite: sqrt((exp(2*x) - 1) / (2*exp(x))) at 98 is that of inf, not of inf / inf.
+    infinite: sqrt((exp(2*x) - 1) / (2*exp(x))) at 98 is that of inf, not of inf / inf. Or what is beyond the range is
+    repaired, and what is below it is 0: exp(-x)**2*exp(x)**2 at 400 is 0 times a number, not times infinity.
     """
     bad, before = at, None
     for bits in BITS:
@@ -168,9 +172,9 @@ def no_repair(
             tells = truth != truth if found.dtype.kind == "f" else True
             far = _further(e.value, truth, reach) if e.value.shape == at.shape else reach
             bad = bad & ~_near(found, truth, far) & ~(limit & tells)
-            for mended in ({}, real):
+            for within in (_in_range({}), _in_range(real), _not_below):
                 if bad.any():
-                    bad &= ~_near(found, *real_answer(output, values, bits, _in_range(mended)))
+                    bad &= ~_near(found, *real_answer(output, values, bits, within))
             if before is not None:  # a difference of equal values is what the last bits say, in any precision
                 settled = abs(truth - before) <= abs(truth) * 1e-30
                 bad &= (truth == before) | ((truth != truth) & (before != before)) | settled
@@ -186,21 +190,25 @@ def _near(found: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.ndarray
 
 
 def _limits(e: Expected, output: Variable, values: Mapping[Variable, np.ndarray]) -> np.ndarray:
-    """Where a NaN is none that came in, but made from infinities or at a singularity; or is what a bool tells of."""
+    """Where a NaN is none that came in, but made from infinities or at a singularity; or is what a bool or an
+    index tells of: with some number instead of NaN it is another."""
+    floats = [a for v, a in values.items() if v in leaves([output]) and a.dtype.kind == "f"]
     if e.value.dtype.kind != "f":
-        came_in = {v: _without_nan(a) for v, a in values.items()}
-        if any((came_in[v] != a).any() for v, a in values.items()):
+        if any(np.isnan(a).any() for a in floats):
             return np.zeros(e.value.shape, bool)
-        (without,) = _run([output], values, None, without_nan=True)
-        return np.asarray(without != e.value) if without.shape == e.value.shape else np.ones(e.value.shape, bool)
-    infinite = any(np.isinf(a).any() for a in values.values() if a.dtype.kind == "f")
-    (without,) = _run([output], {v: _without_nan(a) for v, a in values.items()}, None)
+        told = np.zeros(e.value.shape, bool)
+        for limit in LIMITS:
+            (without,) = _run([output], values, None, limit)
+            told |= without != e.value if without.shape == e.value.shape else True
+        return told
+    infinite = any(np.isinf(a).any() for a in floats)
+    (without,) = _run([output], {v: _without_nan(a, LIMITS[0]) for v, a in values.items()}, None)
     same = without.shape == e.value.shape
     return np.asarray(np.isnan(e.value) & ((same and np.isnan(without)) | infinite))
 
 
-def _without_nan(a: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(a), a.dtype.type(0.7), a) if a.dtype.kind == "f" else a
+def _without_nan(a: np.ndarray, instead: float) -> np.ndarray:
+    return np.where(np.isnan(a), a.dtype.type(instead), a) if a.dtype.kind == "f" else a
 
 
 def _further(a: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.ndarray:
@@ -238,6 +246,15 @@ def _recorded(found: dict[Variable, np.ndarray]) -> exactly.Rounded:
     return within
 
 
+def _not_below(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers below the range of their dtype as 0 or a subnormal; others as they are, in its range or beyond."""
+    if not is_float(v.dtype):
+        return a
+    least, normal = (mpmath.mpf(float(x)) for x in (np.finfo(v.dtype).smallest_subnormal, np.finfo(v.dtype).tiny))
+    rounded = np.frompyfunc(lambda x: mpmath.nint(x / least) * least if abs(x) < normal else x, 1, 1)
+    return np.asarray(rounded(a), "object")
+
+
 def _in_range(real: Mapping[Variable, np.ndarray]) -> exactly.Rounded:
     """Numbers as their dtype has them but for its precision: 0, a subnormal, or infinite out of its range. NaN, which
     numbers out of range make, is what is ``real`` instead, for variables that are there."""
@@ -245,17 +262,15 @@ def _in_range(real: Mapping[Variable, np.ndarray]) -> exactly.Rounded:
     def within(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
         if not is_float(v.dtype):
             return a
-        info = np.finfo(v.dtype)
-        least, normal, largest = (mpmath.mpf(float(x)) for x in (info.smallest_subnormal, info.tiny, info.max))
+        largest = mpmath.mpf(float(np.finfo(v.dtype).max))
 
         def one(x: Any, y: Any) -> Any:
             x = y if mpmath.isnan(x) else x
-            if abs(x) < normal:
-                return mpmath.nint(x / least) * least
             return x * mpmath.inf if abs(x) > largest else x
 
         fits = v in real and real[v].shape == a.shape
-        return np.asarray(np.frompyfunc(one, 2, 1)(a, real[v] if fits else a), "object")
+        found = np.asarray(np.frompyfunc(one, 2, 1)(a, real[v] if fits else a), "object")
+        return _not_below(found, v, arrays)
 
     return within
 

@@ -156,6 +156,15 @@ def test_a_stretch_that_gives_the_shape_stays() -> None:
     assert (value == [2, 2, 2]).all()
 
 
+def test_a_choice_without_difference_has_the_shape_of_its_condition() -> None:
+    c = sg.tensor("c", "bool", (None, None))
+    for y in (sg.tensor("y", "float64", (1, 1)), sg.tensor("y", "float64", (None, None))):
+        values = {c: np.ones((2, 3), bool), y: np.ones((1, 1))}
+        written = sg.switch(c, y, y)
+        assert evaluate([canonical(written)], values)[0].shape == (2, 3)
+        assert evaluate([sg.grad((written**2).sum(), y)], values)[0] == 12
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint64", "int8", "int64"])
 def test_absolute_values_of_integers_are_as_written(dtype):
     """A negated unsigned integer wraps, and so may a signed square."""

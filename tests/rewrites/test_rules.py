@@ -43,9 +43,8 @@ PLAIN = [
     INPUTS[0] ** 1, INPUTS[0] ** 4, sg.abs(-INPUTS[0]), sg.sin(-INPUTS[0]), sg.log_sigmoid(INPUTS[0]),
     sg.maximum(INPUTS[0].shape[0], 0), sg.switch(INPUTS[0].shape[0] < 0, 1.0, INPUTS[0]),
     sg.switch(True, sg.exp(INPUTS[0]), INPUTS[1]).shape[0],
-    POOLED, sg.grad(sg.sqr(POOLED).sum(), IMAGE), sqrt_step(INPUTS[0], INPUTS[1], 1.0),
-    shifted_root(INPUTS[0], 0.0),
-    sg.linalg.inv(INPUTS[0]) @ INPUTS[1], sg.log(sg.linalg.det(INPUTS[0])),
+    POOLED, sg.grad(sg.sqr(POOLED).sum(), IMAGE), sg.switch(IMAGE > 0, IMAGE, IMAGE), shifted_root(INPUTS[0], 0.0),
+    sqrt_step(INPUTS[0], INPUTS[1], 1.0), sg.linalg.inv(INPUTS[0]) @ INPUTS[1], sg.log(sg.linalg.det(INPUTS[0])),
 ]  # fmt: skip
 
 

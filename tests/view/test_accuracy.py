@@ -10,6 +10,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import ArgumentError, BackendError
+from symgraph.primitives import PRIMS
 from symgraph.view import exactly
 from symgraph.view.accuracy import digits_right
 
@@ -87,6 +88,11 @@ def test_without_mpmath_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpmath", None)
     with pytest.raises(BackendError, match="pip install mpmath"):
         sg.accuracy(sg.scalar("x"), {"x": 1.0})
+
+
+def test_every_primitive_of_real_numbers_has_its_exact_meaning():
+    of_bits_and_integers = {"bitcast", "shl", "shr", "quot", "rem", "within"}
+    assert PRIMS.keys() - exactly.PRIMS.keys() == of_bits_and_integers
 
 
 @pytest.mark.parametrize("bits", [300, 3000])
