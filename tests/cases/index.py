@@ -152,8 +152,6 @@ CASES: dict[str, list[Case]] = {
         Case(lambda x, i: searchsorted(x, i, "right", sorter=argsort(x)),
              with_integers((9,), integers=((-2, 3, (5, 2)),)), lambda x, i: np.searchsorted(np.sort(x), i, "right")),
         Case(lambda x: searchsorted(sort(sqrt(x)), sqrt(x)), normal((8,)), roots_found),
-        Case(lambda x: stack(nonzero(x > 0)), normal((3, 2, 4)), lambda x: np.stack(np.nonzero(x > 0))),
-        Case(lambda i: nonzero(i)[0], with_integers(integers=((0, 2, (9,)),)), lambda i: np.nonzero(i)[0]),
     ],
     "sort": [
         Case(sort, drawn("mn", low=0), np.sort, (0,)),
@@ -170,8 +168,18 @@ CASES: dict[str, list[Case]] = {
     "argsort": [
         Case(lambda x: argsort(x, 0), drawn("ab", low=0), lambda x: np.argsort(x, 0, kind="stable")),
         Case(argsort, with_integers(integers=((0, 3, (2, 7)),)), lambda i: np.argsort(i, kind="stable")),
+    ],
+    "argtopk": [
         Case(lambda i: argtopk(i, 3), with_integers(integers=((0, 3, (2, 7)),)),
              lambda i: np.argsort(-i, kind="stable")[:, :3]),
+    ],
+    "inverse_permutation": [
+        Case(lambda i: OPS["inverse_permutation"](argsort(i))[0], with_integers(integers=((0, 3, (2, 7)),)),
+             lambda i: np.argsort(np.argsort(i, kind="stable"))),
+    ],
+    "places": [
+        Case(lambda x: stack(nonzero(x > 0)), normal((3, 2, 4)), lambda x: np.stack(np.nonzero(x > 0))),
+        Case(lambda i: nonzero(i)[0], with_integers(integers=((0, 2, (9,)),)), lambda i: np.nonzero(i)[0]),
     ],
     "spread": [
         Case(lambda x, i: OPS["spread"](x, i, i > 0, axis=1, checked=False),
