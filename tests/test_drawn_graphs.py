@@ -96,6 +96,8 @@ TOLD: dict[str, tuple[Callable[[Variable], Variable], list[float], str]] = {
     "the exponent of an exponential may be one": (lambda x: sg.exp(sg.exp(sg.exp(x))), [20.0, 1.0], "float64"),
     "what is left of 1 may take more bits than there are": (
         lambda x: sg.log(1 - ((sg.exp(x) - 1) / (sg.exp(x) + 1)) ** 2) ** 2, [-1e30, -1e9, 2.0], "float64"),
+    "what is nothing beside 1 may be something alone": (
+        lambda x: (lambda t: (sg.exp(t) - sg.exp(-t)) / 2 / t)(sg.erfc(x)), [1e4, 1.0], "float32"),
     "what is below the range is 0": (lambda x: x % (sg.exp(x) - 1 - x), [1e-30, -1e-30, 1.0], "float32"),
     "what is beyond the range is infinite": (
         lambda x: sg.sqrt((sg.exp(2 * x) - 1) / (2 * sg.exp(x))), [98.0, 400.0, 1.0], "float32"),

@@ -35,6 +35,8 @@ SUMS = {
 """Ops that add up their operands, or products of them."""
 PAIRS = {"add", "sub"}
 """Those of two operands."""
+TRANSCENDENTAL = {"exp", "exp2", "cos", "cosh", "tanh", "erf", "erfc", "sigmoid"}
+"""Ops that make no fraction of a number other than 0 (but exp2): what looks like one is rounded to it."""
 MARGIN = 16.0
 """The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
 LIMITS = 0.7, 1e30, -1e30
@@ -314,10 +316,10 @@ def _moves(values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rou
     kinds = {a.dtype for a in values.values() if a.dtype.kind == "f"}
     step = 4 * mpmath.mpf(max(float(np.finfo(d).eps) for d in kinds)) if kinds else mpmath.mpf(0)
 
-    def one(x: Any) -> Any:
+    def one(x: Any, *made_of: Any) -> Any:
         if not isinstance(x, mpmath.mpf) or not mpmath.isfinite(x) or not x:
             return x
-        return x * (1 + step * random.Random(hash(abs(x)) + seed).uniform(-1, 1))
+        return x * (1 + step * random.Random(hash((abs(x), *made_of)) + seed).uniform(-1, 1))
 
     def moved(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
         if a.dtype != object:
@@ -325,8 +327,14 @@ def _moves(values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rou
         numbers = [b for b in arrays if b.dtype == object]
         exact = _may_be_exact(v, arrays)
         if all(_fits(b, a) for b in numbers):  # place by place: t / (1 + t) is not exact because another 1 + t is 1
-            each = np.frompyfunc(lambda x, e, *own: x if e and abs(x) in map(abs, own) else one(x), 2 + len(numbers), 1)
-            return within(np.asarray(each(a, exact, *numbers)), v, arrays)
+            lost = v.owner is not None and v.owner.op.name in TRANSCENDENTAL
+
+            def alone(x: Any, e: Any, *own: Any) -> Any:
+                if e and abs(x) in map(abs, own):
+                    return x
+                return one(x, *own) if lost and _is_fraction(x) else one(x)  # exp(1e-999) is not exp(-1e-999)
+
+            return within(np.asarray(np.frompyfunc(alone, 2 + len(numbers), 1)(a, exact, *numbers)), v, arrays)
         given = {abs(x) for b in numbers for x in b.flat}
         each = np.frompyfunc(lambda x, e: x if e and abs(x) in given else one(x), 2, 1)
         return within(np.asarray(each(a, exact)), v, arrays)
@@ -342,6 +350,11 @@ def _may_be_exact(v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
     kinds = [u.dtype for u in v.owner.inputs]
     ones = [(a != 0).astype(k) if a.dtype == object else a for a, k in zip(arrays, kinds, strict=True)]
     return np.asarray(_terms(v.owner, ones) <= 1)
+
+
+def _is_fraction(x: Any) -> bool:
+    """Whether a number takes so few bits that it is not what rounding makes of most."""
+    return isinstance(x, mpmath.mpf) and x.man.bit_length() <= 64
 
 
 def _fits(b: np.ndarray, a: np.ndarray) -> bool:
