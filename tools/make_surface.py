@@ -74,6 +74,7 @@ SAMPLES: dict[str, Sequence[Any]] = {
         "uniform": "low high", "normal": "avg std", "exponential": "scale", "truncated_normal": "avg std",
         "gamma": "shape scale", "beta": "a b", "poisson": "lam", "bernoulli": "p",
     }.items()},
+    "stream.choice": ((3,), 4), "stream.permutation": ((3,), 4), "stream.integers": ((3,), 0, 4),
     "categorical_crossentropy": (X, matrix("y")), **dict.fromkeys(["real", "imag", "conj", "angle"], (Z,)),
     "batch_norm_updates": (X, X[0], X[1], sg.shared(0.0), sg.shared(1.0)),
 }  # fmt: skip

@@ -18,28 +18,32 @@ Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3"
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import reduce, wraps
+from inspect import signature
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from symgraph import expression
 from symgraph.coercion import as_variable, convert, extent_of
-from symgraph.errors import DTypeError, ShapeError, layout
+from symgraph.errors import ArgumentError, DTypeError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, cast, const, eq, select
 from symgraph.formula import Compute, Operand, compute, row_major
 from symgraph.graph import Variable, constant, describe
 from symgraph.kinds import structured
 from symgraph.ops.broadcast import broadcast_to
-from symgraph.ops.elementwise import le, left_shift, lt, mul, or_, right_shift
+from symgraph.ops.elementwise import add, le, left_shift, lt, mul, or_, right_shift
 from symgraph.ops.extents import sizes_of, variables
 from symgraph.ops.passing import disconnected_grad
+from symgraph.ops.shape import extents
 from symgraph.ops.transcendental import cos, log1p, sqrt
 from symgraph.origin import here_excerpt
 from symgraph.types import TensorType, canonical, is_float
 
 __all__: list[str] = []
 
+P = ParamSpec("P")
 Words = tuple[Expr, Expr, Expr, Expr]
 
 WORD, PRODUCT = "uint32", "uint64"
@@ -205,11 +209,6 @@ def everywhere(parameter: Any, sizes: Sequence[Variable]) -> Variable:
     return broadcast_to(disconnected_grad(convert(as_variable(parameter), "float64")), tuple(sizes))
 
 
-def listed(size: Any) -> Sequence[Any]:
-    """A size as a sequence."""
-    return size if isinstance(size, tuple | list) else (size,)
-
-
 def float_dtype(name: str, dtype: Any) -> str:
     """A dtype, if it is one of floats."""
     kind = canonical(dtype)
@@ -235,13 +234,51 @@ def check_scale(name: str, value: Any) -> None:
 
 
 def draw_sizes(name: str, size: Any, *parameters: Any) -> list[Variable]:
-    """The extents as variables; a parameter may not add axes, else elements would share a sample."""
+    """The extents as variables; those of the parameters broadcast together where no size is given."""
+    arrays = [convert(v, "float64") for v in map(as_variable, parameters) if v.ndim]
+    if size is None:
+        return variables(extents(reduce(add, arrays)) if arrays else ())
     sizes = variables(sizes_of(size, name))
-    for p in parameters:
-        if isinstance(p, Variable | np.ndarray) and p.ndim > len(sizes):
-            v = as_variable(p)
+    for v in arrays:
+        if v.ndim > len(sizes):
             raise ShapeError(
-                layout(f"{name}: a parameter has {p.ndim} axes, size has {len(sizes)}", [describe(v)], here_excerpt(),
-                       "give the shape of the result as size, e.g. size=p.shape")
+                layout(f"{name}: a parameter has {v.ndim} axes, size has {len(sizes)}", [describe(v)], here_excerpt(),
+                       "leave size out: it is that of the parameters then; or give the shape of the result")
             )  # fmt: skip
     return sizes
+
+
+def at_most(parameter: Any, sizes: Sequence[Variable]) -> Any:
+    """A parameter that broadcasts to ``sizes``: one that made a draw larger would let elements share a sample."""
+    if isinstance(parameter, int | float):
+        return parameter
+    v = as_variable(parameter)
+    return broadcast_to(v, tuple(sizes)) if v.ndim else v
+
+
+def required(name: str, parameter: str, value: Any) -> Any:
+    """A parameter without a default that would be of use; who leaves it out most often gave it as the size."""
+    if value is None:
+        raise ArgumentError(
+            layout(f"{name}: {parameter} is not given; the first argument is the size", [], here_excerpt(),
+                   f"name it: {name}({parameter}=10)")
+        )  # fmt: skip
+    return value
+
+
+def size_first(method: Callable[P, Variable]) -> Callable[P, Variable]:
+    """A draw whose first argument is its size: a bare number with more after it is a parameter in NumPy's order."""
+    name, first = method.__name__, list(signature(method).parameters)[2]
+
+    @wraps(method)
+    def draw(*args: P.args, **named: P.kwargs) -> Variable:
+        if len(args) > 2 and not isinstance(args[1], Sequence | np.ndarray | Variable | None):
+            raise ArgumentError(
+                layout(f"{name}: the first argument is the size; {args[1]!r} is a number, and more follow", [],
+                       here_excerpt(),
+                       f"name the parameters: {name}({first}={args[1]!r}, ...); or give a size in parentheses: "
+                       f"{name}(({args[1]!r},), ...)")
+            )  # fmt: skip
+        return method(*args, **named)
+
+    return draw

@@ -288,6 +288,81 @@ def test_choices_have_their_probabilities():
 # ------------------------------------------------------------------------------------------------ arguments
 
 
+ROWS = np.arange(1, 7).reshape(3, 2) / 10
+DRAWS_BY_PARAMETERS = {
+    "uniform": ((3, 2), lambda s, v, **k: s.uniform(low=v, high=v[:, :1] + 2, **k)),
+    "normal": ((3, 2), lambda s, v, **k: s.normal(avg=v[:, :1], std=v[0], **k)),
+    "bernoulli": ((3, 2), lambda s, v, **k: s.bernoulli(p=v, **k)),
+    "binomial": ((3, 2), lambda s, v, **k: s.binomial(n=4, p=v, **k)),
+    "integers": ((3, 2), lambda s, v, **k: s.integers(high=(v * 100).astype("int64"), **k)),
+    "exponential": ((3, 2), lambda s, v, **k: s.exponential(scale=v, **k)),
+    "truncated_normal": ((3, 2), lambda s, v, **k: s.truncated_normal(avg=v, **k)),
+    "gamma": ((3, 2), lambda s, v, **k: s.gamma(shape=v[:, :1], scale=v, **k)),
+    "beta": ((3, 2), lambda s, v, **k: s.beta(a=v, b=v[0], **k)),
+    "poisson": ((3, 2), lambda s, v, **k: s.poisson(lam=v * 10, **k)),
+    "multinomial": ((3,), lambda s, v, **k: s.multinomial(pvals=v, n=5, **k)),
+}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("name", DRAWS_BY_PARAMETERS)
+def test_without_a_size_it_is_that_of_the_parameters(name, backend):
+    size, draw = DRAWS_BY_PARAMETERS[name]
+    v = sg.dmatrix("v")
+    f = sg.function([v], [draw(RandomStream(1), v), draw(RandomStream(1), v, size=size)], backend=backend)
+    inferred, given = f(ROWS)
+    assert inferred.shape == (3, 2)
+    np.testing.assert_array_equal(inferred, given)
+
+
+def test_without_a_size_each_row_is_a_draw_of_its_own():
+    p = sg.dmatrix("p")
+    x = evaluate([RandomStream(1).multinomial(pvals=p)], {p: np.full((1000, 4), 0.25)})[0]
+    assert x.shape == (1000, 4) and (x.sum(-1) == 1).all()
+    assert stats.chisquare(x.sum(0)).pvalue > 1e-3
+
+
+def test_a_parameter_does_not_stretch_a_draw():
+    v = sg.tensor("v", "float64", (3, 2))
+    for name, (size, draw) in DRAWS_BY_PARAMETERS.items():
+        for few in ((1,) * len(size), size[1:]):
+            with pytest.raises(ShapeError, match=f"{name}: a parameter has|does not broadcast to"):
+                draw(RandomStream(1), v, size=few)
+
+
+@pytest.mark.parametrize(
+    ("draw", "what"),
+    [
+        (
+            lambda s: s.normal(0, 1),
+            r"normal: the first argument is the size; 0 is a number(.|\n)*normal\(avg=0, \.\.\.\)",
+        ),
+        (lambda s: s.uniform(0, 1, (3,)), r"uniform\(low=0, \.\.\.\); or give a size in parentheses: uniform\(\(0,\)"),
+        (lambda s: s.choice(10, 3), r"choice\(a=10, \.\.\.\)"),
+        (lambda s: s.integers(0, 10), r"integers\(low=0, \.\.\.\)"),
+        (lambda s: s.permutation(10), r"permutation: n is not given; (.|\n)*permutation\(n=10\)"),
+        (lambda s: s.choice(10), r"choice: a is not given"),
+        (lambda s: s.integers(10), r"integers: high is not given"),
+    ],
+)
+def test_the_order_of_numpy_is_refused(draw, what):
+    with pytest.raises(sg.ArgumentError, match=what):
+        draw(RandomStream(1))
+
+
+def test_a_number_alone_is_a_size():
+    stream = RandomStream(1)
+    draws = [stream.choice(5, a=4), stream.choice(5, a=[1.0, 2.0]), stream.binomial(size=5, p=0.3), stream.uniform(5)]
+    assert [v.type.shape for v in draws] == [(5,)] * len(draws)
+
+
+def test_one_draw_is_that_of_no_axes():
+    stream = RandomStream(1)
+    assert [v.type.shape for v in (stream.permutation(n=10), stream.choice(a=10), stream.integers(high=3))] == [
+        (10,), (), (),
+    ]  # fmt: skip
+
+
 def test_a_size_may_be_the_shape_of_a_variable():
     x = sg.matrix("x", dtype="float32")
     y = RandomStream(1).uniform(x.shape, dtype="float32")
