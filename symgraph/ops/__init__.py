@@ -5,6 +5,7 @@ from symgraph.ops import (
     axes,
     broadcast,
     complexes,
+    compound,
     conv,
     creation,
     cumulative,
@@ -44,9 +45,10 @@ from symgraph.ops import (
 )
 
 FAMILIES = (
-    activations, axes, broadcast, complexes, conv, creation, cumulative, differences, einsum, elementwise, expm,
-    exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad, passing, pool,
-    products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking, transcendental,
+    activations, axes, broadcast, complexes, compound, conv, creation, cumulative, differences, einsum, elementwise,
+    expm, exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad, passing,
+    pool, products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking,
+    transcendental,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

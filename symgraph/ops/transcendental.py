@@ -264,6 +264,21 @@ def log1mexp(x: Any) -> Any:
     return select(x > -LN2, expression.log(-expression.expm1(x)), expression.log1p(-expression.exp(x)))
 
 
+def _log1mexp_of_exp_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    """t / (exp(t) - 1) with t = exp(x): 1 where t underflows, 0 where it overflows."""
+    t = exp(x)
+    return [g * switch(eq(t, 0), 1, switch(t > 1000, 0, t / expm1(t)))]
+
+
+@elementwise(grad=_log1mexp_of_exp_grad)
+def log1mexp_of_exp(x: Any) -> Any:
+    """log(1 - exp(-exp(x))), the logarithm of the inverse of the complementary log-log link; x where exp(x) underflows.
+    """
+    t = expression.exp(x)
+    small = select(x < _rounded_off(x.dtype), x, expression.log(-expression.expm1(-t)))
+    return select(t > LN2, expression.log1p(-expression.exp(-t)), small)
+
+
 # ------------------------------------------------------------------------------------------------ x log y
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symgraph.rewrites import (
     canonicalize,
+    compound,
     differences,
     fast,
     hyperbolic,
@@ -22,6 +23,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices", "norms", "odds",
-    "powers", "selections", "special", "specialize", "squares", "stabilize", "views",
+    "canonicalize", "compound", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices",
+    "norms", "odds", "powers", "selections", "special", "specialize", "squares", "stabilize", "views",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from symgraph.pattern import (
     expm1,
     log,
     log1mexp,
+    log1mexp_of_exp,
     log1p,
     log_softmax,
     logaddexp,
@@ -165,6 +166,12 @@ def log1mexp_from_parts(x: Pattern) -> Pair:
 def log1mexp_from_log1p(x: Pattern) -> Pair:
     """log1p(-exp(x)) loses its digits for x near 0; log1mexp picks the right form."""
     return log1p(-exp(x)), log1mexp(x)
+
+
+@rule("stabilize")
+def log1mexp_of_exponential(x: Pattern) -> Pair:
+    """exp(x) underflows for very negative x, and log(1 - exp(-exp(x))) is -inf, where it is x."""
+    return log1mexp(-exp(x)), log1mexp_of_exp(x)
 
 
 @rule("stabilize")

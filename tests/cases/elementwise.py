@@ -335,6 +335,11 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
         case(T.logit, floats((0.49, 0.51)), by_mpmath(lambda x: mpmath.log(x / (1 - x)))),
         case(T.logit, special_values, lambda x: np.log(x / (1 - x))),
     ],
+    "log1mexp_of_exp": [
+        case(T.log1mexp_of_exp, floats((-3.0, -0.5), (-0.2, 2.0), (-30, -20)),
+             by_mpmath(lambda x: mpmath.log(-mpmath.expm1(-mpmath.exp(x)))), (0,)),
+        case(T.log1mexp_of_exp, special_values, lambda x: np.where(x == -np.inf, x, np.log1p(-np.exp(-np.exp(x))))),
+    ],
     "exponent_of_power": [
         case(T.exponent_of_power, pairs(OFF_ZERO, OFF_ZERO), np.multiply, (0, 1)),
         case(T.exponent_of_power, special_pairs, _exponent),
