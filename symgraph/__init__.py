@@ -24,6 +24,7 @@ from symgraph.errors import (
     GradientError,
     IndexOutOfRange,
     LinAlgError,
+    NumericalError,
     ShapeError,
     SymbolicTruthError,
     SymgraphError,
@@ -84,8 +85,8 @@ __all__ = [
     "save", "load", "pprint", "debugprint", "draw", "explain", "accuracy", "verify_grad",
     # errors
     "SymgraphError", "AllocationError", "ArgumentError", "AxisError", "BackendError", "DataError", "DTypeError",
-    "GradientError", "IndexOutOfRange", "LinAlgError", "ShapeError", "SymbolicTruthError", "UnusedInputError",
-    "UpdateError",
+    "GradientError", "IndexOutOfRange", "LinAlgError", "NumericalError", "ShapeError", "SymbolicTruthError",
+    "UnusedInputError", "UpdateError",
     # elementwise
     "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity", "lt", "le", "gt",
     "ge", "eq", "neq", "isnan", "isinf", "isclose", "and_", "or_", "xor", "invert", "left_shift", "right_shift",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 FLOATS = ("float16", "float32", "float64")
 EXTENTS = ("run-time", "fixed")
+SWITCHES = ("fast_math", "check_nan", "check_reference")
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -43,6 +44,12 @@ class Settings:
     fast_math : bool
         Whether a program compiled now may take ``x * 0`` and ``x - x`` for 0 and ``x / x`` for 1, which hides NaNs and
         infinities.
+    check_nan : bool
+        Whether calls of functions made now raise a NumericalError where a result or a new value holds NaN. It names the
+        op that made it, the user's line and the operands; the updates are undone.
+    check_reference : bool
+        Whether calls of functions made now compute every op alone as well, and raise a NumericalError where it does not
+        give what NumPy gives. Slow: for finding mistakes of the compiler, or of an op of one's own.
     """
 
     floatX: str = "float64"
@@ -52,14 +59,17 @@ class Settings:
     device: str = "0"
     extents: str = "run-time"
     fast_math: bool = False
+    check_nan: bool = False
+    check_reference: bool = False
 
     def __post_init__(self) -> None:
         if self.floatX not in FLOATS:
             raise ValueError(f"floatX is {self.floatX!r}; it must be one of {', '.join(FLOATS)}")
         if self.extents not in EXTENTS:
             raise ValueError(f"extents is {self.extents!r}; it must be one of {', '.join(EXTENTS)}")
-        if not isinstance(self.fast_math, bool):
-            raise ValueError(f"fast_math is {self.fast_math!r}; it must be True or False")
+        for name in SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be True or False")
         if not isinstance(self.threads, int) or self.threads < 0:
             raise ValueError(f"threads is {self.threads!r}; it must be 0 (all processors) or more")
 
@@ -73,7 +83,7 @@ def _changed(now: Settings, changes: Mapping[str, str | int]) -> Settings:
 
 
 def _parse(name: str, text: str, source: str) -> str | int:
-    if name == "fast_math" and text.lower() in SWITCH:
+    if name in SWITCHES and text.lower() in SWITCH:
         return SWITCH[text.lower()]
     if name != "threads":
         return text

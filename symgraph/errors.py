@@ -41,6 +41,10 @@ class AllocationError(SymgraphError, MemoryError):
     """Results, or values on the way to them, that the system has no memory for; found while running."""
 
 
+class NumericalError(SymgraphError, FloatingPointError):
+    """A NaN, or a value that its reference does not give, found by a checked call."""
+
+
 class GradientError(SymgraphError, ValueError):
     """A derivative that does not exist: disconnected, undefined, or by an integer."""
 

@@ -24,6 +24,7 @@ from symgraph import config
 from symgraph.arguments import In, Tensors, as_inputs, convert_argument, nowhere
 from symgraph.backend import PRECISIONS, Executable, Signature, Task, find_backend, tensor_of
 from symgraph.boundary import apart_arguments, apart_task
+from symgraph.checking import Checks
 from symgraph.dependence import dependence
 from symgraph.errors import AllocationError, ArgumentError, ShapeError, SymgraphError, UnusedInputError, layout
 from symgraph.graph import Constant, Variable, describe, in_code, label, leaves, substitute, toposort
@@ -136,7 +137,9 @@ def function(
     updated = tuple(zip(targets, results[len(flat) :], strict=True))
     whole = Task(tuple(variables), tuple(shared), tuple(shown), updated, name or "f", precision, borrowed)
     task = _folded(apart_task(whole))
-    return Function(task, declared, form, backend or config.settings().backend, allow_input_downcast, profile)
+    now = config.settings()
+    checks = Checks(backend or now.backend, now.check_nan, now.check_reference)
+    return Function(task, declared, form, backend or now.backend, allow_input_downcast, profile, checks)
 
 
 # ------------------------------------------------------------------------------------------------ building
@@ -208,12 +211,14 @@ class Function:
     """
 
     def __init__(
-        self, task: Task, declared: Sequence[In], form: Form, backend: str, downcast: bool, profile: bool
-    ) -> None:
+        self, task: Task, declared: Sequence[In], form: Form, backend: str, downcast: bool, profile: bool,
+        checks: Checks | None = None,
+    ) -> None:  # fmt: skip
         self.task, self.declared, self.form = task, tuple(declared), form
         self.backend, self.downcast = backend, downcast
         self.name = task.name
         self.usage = Usage() if profile else None
+        self.checks = checks if checks is not None and (checks.nan or checks.reference) else None
         self.programs: dict[Any, Executable] = {}
         self._positions = {i.name: k for k, i in enumerate(declared) if i.name}
         self._names = Counter(i.name for i in declared)
@@ -250,6 +255,9 @@ class Function:
         """The program of a call and what it gives: one for its very shapes, where there is no memory for a larger, or
         an error is to name them."""
         key = self._key(arrays)
+        if self.checks:
+            executable = self._own_program(key, arrays)
+            return executable, self.checks.run(executable, arrays, self.task.shared)
         executable = self._program(key, arrays)
         if self._reuse.is_common(executable):
             with contextlib.suppress(SymgraphError):
@@ -259,7 +267,7 @@ class Function:
 
     def _make_native(self, executable: Executable) -> None:
         """Let calls for this program be calls of its machine code: it passes on to the others what is not for it."""
-        if not self.form.is_native or len(self._takers) > len(self.declared):
+        if self.checks or not self.form.is_native or len(self._takers) > len(self.declared):
             return
         with _compiling:
             if executable in self._native:
@@ -418,14 +426,18 @@ class Function:
 
     def copy(self) -> Function:
         """The same function with programs and counters of its own; shared variables stay shared."""
-        return Function(self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None)
+        return Function(*self._parts())
 
     def __repr__(self) -> str:
         inside = ", ".join(i.label for i in self.declared)
         return f"<Function {self.name}({inside}), {len(self.programs)} compiled>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Function, (self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None)
+        return Function, self._parts()
+
+    def _parts(self) -> tuple[Any, ...]:
+        checks = self.checks and Checks(self.backend, self.checks.nan, self.checks.reference)
+        return self.task, self.declared, self.form, self.backend, self.downcast, self.usage is not None, checks
 
 
 def _extents(key: Key) -> Shapes:
