@@ -163,6 +163,56 @@ def test_what_is_considered_constant_gets_no_gradient(backend):
         sg.grad(y + 1, x, consider_constant=[y])
 
 
+RANDOM = np.random.default_rng(0)
+W3, V3 = sg.shared(RANDOM.normal(size=(3, 4)), name="W3"), sg.shared(RANDOM.normal(size=3), name="V3")
+STACK, FILTERS = sg.shared(RANDOM.normal(size=(5, 3, 2))), sg.shared(RANDOM.normal(size=(2, 1, 2, 1)))
+BRANCHES = {
+    "inverse": lambda x: 1 / x, "logarithm": sg.log, "root": sg.sqrt,
+    "ratio": lambda x: x / x.sum(axis=1, keepdims=True),
+}  # fmt: skip
+BEHIND = {
+    "product": lambda f: f @ W3, "by a vector": lambda f: f @ V3, "two layers": lambda f: sg.tanh(f @ W3) @ W3.T,
+    "relu and bias": lambda f: sg.nn.relu(f @ W3 + V3[0]), "stack": lambda f: sg.batched_dot(f[:, None], STACK)[:, 0],
+    "convolution": lambda f: sg.nn.conv2d(f[:, None, :, None], FILTERS)[:, :, :, 0],
+    "slice": lambda f: f[:, 1:], "joined": lambda f: sg.concatenate([f, V3[None] * f], axis=1),
+    "padded": lambda f: sg.pad(f, ((0, 0), (1, 1))), "running sum": lambda f: f.cumsum(axis=1),
+    "running product": lambda f: f.cumprod(axis=1), "rolled": lambda f: sg.roll(f, 1, axis=1) @ W3,
+    "moved": lambda f: sg.pad(f[:, 1:], ((0, 0), (1, 0)))[:, ::-1] + f,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+@pytest.mark.parametrize("shape", [(None, None), (5, 3)])
+def test_rows_that_a_switch_does_not_take_stay_outside_of_whatever_is_between(branch, shape, backend):
+    """The gradients are those of a formula whose rows left out are numbers without danger from the start."""
+    x = sg.tensor("x", "float64", shape)
+    at = np.random.default_rng(1).uniform(0.5, 2, (5, 3))
+    taken = np.array([True, False, True, True, False])
+    at[~taken] = 0
+
+    def gradients(behind, f):
+        y = behind(f)
+        cost = sg.sqr(sg.switch(taken.reshape((5,) + (1,) * (y.ndim - 1)), y, 0)).sum()
+        return sg.grad(cost, [x, W3, V3, STACK, FILTERS], disconnected_inputs="ignore")
+
+    safe = sg.switch(taken[:, None], x, 1.0)
+    each = [g for behind in BEHIND.values() for v in (x, safe) for g in gradients(behind, BRANCHES[branch](v))]
+    found = iter(sg.function([x], each)(at))
+    for name in BEHIND:
+        as_written, wanted = ([next(found) for _ in range(5)] for _ in range(2))
+        for a, b in zip(as_written, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13, err_msg=name)  # sums of some ten products near 1
+
+
+def test_columns_that_a_switch_does_not_take_stay_outside_of_a_product(backend):
+    x, w = sg.dmatrix("x"), sg.dmatrix("w")
+    cost = sg.switch(np.array([True, False]), sg.exp(x) @ (1 / w), 0).sum()
+    at, by = np.ones((3, 2)), np.array([[1.0, 0.0], [2.0, 0.0]])
+    by_x, by_w = sg.function([x, w], sg.grad(cost, [x, w]))(at, by)
+    np.testing.assert_allclose(by_x, np.e * np.array([[1, 0.5]] * 3), rtol=1e-15)
+    np.testing.assert_allclose(by_w, -3 * np.e * np.array([[1, 0], [0.25, 0]]), rtol=1e-15)
+
+
 def test_known_gradients_start_the_walk(backend):
     x = sg.dvector("x")
     h, k = sg.exp(x), x * 3.0
