@@ -100,5 +100,6 @@ def test_the_environment_has_a_word_for_it(name, monkeypatch):
     monkeypatch.setenv(f"SYMGRAPH_{name.upper()}", "1")
     monkeypatch.setattr(sg.config, "_defaults", [])
     assert getattr(sg.config.settings(), name) is True
-    with pytest.raises(ValueError, match=f"{name} is 'yes'; it must be True or False"), sg.config.using(**{name: "yes"}):
+    message = f"{name} is 'yes'; it must be True or False"
+    with pytest.raises(ValueError, match=message), sg.config.using(**{name: "yes"}):
         pass

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = """
     errors lazy config types expression primitives formula origin graph shared_variable parts dependence varying
     variables pattern op coercion derivative kinds host ops complexes reference shapes prelude match rewrite rewrites
-    custom batch masks gradient backend numpy_backend boundary arguments results updates reuse checking function optim streams
-    random initializers checkpoint printing show view testing nn linalg command __main__
+    custom batch masks gradient backend numpy_backend boundary arguments results updates reuse checking function
+    optim streams random initializers checkpoint printing show view testing nn linalg command __main__
 """.split()
 OPTIONAL = {"llvmlite", "cupy", "networkx", "sklearn", "matplotlib", "rich", "scipy", "mpmath"}
 
