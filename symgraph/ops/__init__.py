@@ -42,13 +42,14 @@ from symgraph.ops import (
     square,
     taking,
     transcendental,
+    weighted,
 )
 
 FAMILIES = (
     activations, axes, broadcast, complexes, compound, conv, creation, cumulative, differences, einsum, elementwise,
     expm, exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad, passing,
     pool, products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking,
-    transcendental,
+    transcendental, weighted,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -41,7 +41,7 @@ from symgraph.ops.elementwise import (
 from symgraph.ops.reduce import floating, kept, sum
 from symgraph.ops.reduce import max as max_
 from symgraph.ops.shape import permute
-from symgraph.ops.transcendental import exp, log, log1p
+from symgraph.ops.transcendental import exp, log1p
 
 __all__ = ["logsumexp"]
 
@@ -60,12 +60,17 @@ def rounded_difference(x: Expr, y: Expr) -> tuple[Expr, Expr]:
     return d, (x - (d - back)) - (y + back)
 
 
+def mended_exp(d: Expr, lost: Expr) -> Expr:
+    """1 + lost, by which exp(d) is mended; 1 where d is so large that this is 1 or more."""
+    return 1 + select(expression.absolute(lost) < 1, lost, const(0, d.dtype))
+
+
 @elementwise(grad=lambda g, x, y, out: [g * out, -(g * out)], reference=_exact_exp)
 def exp_difference(x: Any, y: Any) -> Any:
     """exp(x - y), with what the subtraction rounds off put back; of so large a difference that this is 1 or more the
     exponential is 0 or infinity, and nothing is put back."""
     d, lost = rounded_difference(x, y)
-    return expression.exp(d) * (1 + select(expression.absolute(lost) < 1, lost, const(0, d.dtype)))
+    return expression.exp(d) * mended_exp(d, lost)
 
 
 def is_empty(x: Variable, axis: Axes) -> bool:
@@ -176,34 +181,6 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 attach("logsumexp", logsumexp)
 
-def _weighted_grad(
-    g: Any, x: Any, w: Any, above: Any, below: Any, y: Any, axis: Axes, keepdims: bool
-) -> GradResult:
-    e = exp_difference(wide(x), wide(peak(x, axis=axis)))
-    weighted = mul(w, e)
-    share = true_div(kept(g, axis, keepdims), sum(weighted, axis, keepdims=True))
-    return [convert(mul(weighted, share), x.dtype), mul(e, share), true_div(g, above), neg(true_div(g, below))]
-
-
-def _weighted_numpy(
-    x: np.ndarray, w: np.ndarray, above: np.ndarray, below: np.ndarray, axis: Axes, keepdims: bool
-) -> Any:
-    y, best = _shifted(x, axis)
-    total = np.log(np.sum(w * np.exp(y), axis=axis, keepdims=True) * above / below) + best
-    return total if keepdims else np.squeeze(total, axis)
-
-
-@composite(name="log_weighted_sum_exp", grad=_weighted_grad, reference=_weighted_numpy)
-def log_weighted_sum_exp(x: Variable, w: Variable, above: Variable, below: Variable, axis: Axes, keepdims: bool) -> Any:
-    """log(above*sum(w*exp(x))/below), the maximum taken out first; the mean is divided before its logarithm, and right
-    where it is near 1."""
-    if is_empty(x, axis):
-        return convert(log(sum(mul(w, exp(x)), axis, keepdims=keepdims)), x.dtype)
-    best = peak(x, axis=axis)
-    total = sum(mul(w, exp_difference(wide(x), wide(best))), axis, keepdims=True)
-    found: Variable = add(convert(log(true_div(mul(above, total), below)), x.dtype), best)
-    return found if keepdims else permute(found, tuple(k for k in range(found.ndim) if k not in axis))
-
 
 # ------------------------------------------------------------------------------------------------ softmax
 
@@ -214,20 +191,23 @@ def _softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 
 
 def _softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
-    """y*(g - sum(g*y)), with g counted from where y is greatest: then the sum has no term that cancels.
+    """y*(g - sum(g*y)), with g counted from where y is greatest: then the sum has no term that cancels."""
+    return [mul(g, y) if is_empty(x, axis) else mul(y, counted_from_top(g, x, y, axis))]
+
+
+def counted_from_top(g: Any, size: Any, y: Any, axis: Axes) -> Variable:
+    """g - sum(g*y) where the sum of y is 1, with g counted from where ``size`` is greatest.
 
     The sum of y is 1, so it does not matter what is taken from g. What has no part in the sum does not spoil it: beside
     an infinite x, whose y is NaN, the others have a slope.
     """
-    if is_empty(x, axis):
-        return [mul(g, y)]
-    top = eq(x, max_(x, axis, keepdims=True))
+    top = eq(size, max_(size, axis, keepdims=True))
     count = sum(top, axis, dtype=g.dtype, keepdims=True)
     d = sub(g, true_div(sum(switch(top, g, 0), axis, keepdims=True), count))
-    return [mul(y, sub(d, sum(switch(eq(d, 0), 0, mul(d, y)), axis, keepdims=True)))]
+    return sub(d, sum(switch(eq(d, 0), 0, mul(d, y)), axis, keepdims=True))  # type: ignore[no-any-return]
 
 
-def _sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:
+def sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:
     """For each element the sum of the terms of all others: that of the largest is not found by subtracting it."""
     if is_empty(x, axis):
         return terms
@@ -298,7 +278,7 @@ def _log_softmax_numpy(x: np.ndarray, axis: Axes) -> np.ndarray:
 
 def log_softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     """g - p*sum(g) = g*(1 - p) - p*(the sum of the others), which does not cancel where p is near 1."""
-    others = _sum_of_others(g, x, axis)
+    others = sum_of_others(g, x, axis)
     return [sub(mul(g, complement_op(x, axis=axis)), mul(softmax_op(x, axis=axis), others))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symgraph.rewrites import (
+    bases,
     canonicalize,
     compound,
     differences,
@@ -14,6 +15,7 @@ from symgraph.rewrites import (
     norms,
     odds,
     powers,
+    ratios,
     selections,
     special,
     specialize,
@@ -23,6 +25,6 @@ from symgraph.rewrites import (
 )
 
 __all__ = [
-    "canonicalize", "compound", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices",
-    "norms", "odds", "powers", "selections", "special", "specialize", "squares", "stabilize", "views",
+    "bases", "canonicalize", "compound", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices",
+    "norms", "odds", "powers", "ratios", "selections", "special", "specialize", "squares", "stabilize", "views",
 ]  # fmt: skip

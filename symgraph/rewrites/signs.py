@@ -12,7 +12,9 @@ _NONNEGATIVE = frozenset({
     "sqr", "exp", "exp2", "abs", "sigmoid", "softmax", "softmax_complement", "softplus", "cosh", "sech", "sech2",
     "erfc", "erfcx", "norm", "exp_difference", "exp_product", "hypot", "shifted_root", "root_of_squares",
 })  # fmt: skip
-_KEEPS_SIGN = frozenset({"add", "mul", "true_div", "sum", "prod", "max", "min", "maximum", "cast", "sqrt"})
+_KEEPS_SIGN = frozenset({
+    "add", "mul", "true_div", "sum", "prod", "max", "min", "maximum", "cast", "sqrt", "dot", "batched_dot", "switch",
+})  # fmt: skip
 _VIEWS = frozenset({"dimshuffle", "reshape", "gather", "slice", "broadcast_to", "broadcast_like"})
 
 
@@ -27,9 +29,11 @@ def is_nonnegative(v: Variable, owner: Owner, depth: int = 4) -> bool:
         return True
     if node.op.name == "pow" and is_positive_constant(node.inputs[0]) and is_float(v.dtype):
         return True
-    data = node.inputs[:1] if node.op.name in _VIEWS else node.inputs
-    keeps = node.op.name in _VIEWS or (node.op.name in _KEEPS_SIGN and is_float(v.dtype))
-    return keeps and depth > 0 and all(is_nonnegative(u, owner, depth - 1) for u in data)
+    if node.op.name in _VIEWS:
+        return is_nonnegative(node.inputs[0], owner, depth)
+    parts = node.inputs[1:] if node.op.name == "switch" else node.inputs
+    keeps = node.op.name in _KEEPS_SIGN and is_float(v.dtype)
+    return keeps and depth > 0 and all(is_nonnegative(u, owner, depth - 1) for u in parts)
 
 
 def is_positive_constant(v: Variable) -> bool:

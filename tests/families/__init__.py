@@ -57,7 +57,10 @@ def families() -> dict[str, Family]:
         several,
         shares,
         special,
+        weighted,
     )
 
-    modules = (logistic, hyperbolic, exponentials, powers, special, several, differences, rows, shares, composed)
+    modules = (
+        logistic, hyperbolic, exponentials, powers, special, several, differences, rows, shares, composed, weighted,
+    )  # fmt: skip
     return {name: family for module in modules for name, family in module.FAMILIES.items()}
