@@ -9,10 +9,15 @@ from Chebyshev interpolation in 60 digits and is improved by Lawson's reweighted
 rounded one after the other, lowest power first, and the ones still free are refitted after each rounding, so that they
 make up for it. The error is reported for the rounded coefficients, as a power of two.
 
+A quotient p/q, q(0) = 1, comes from the linear problem |weight * (function * q - p)/q0|, q0 the last q, solved again
+and again; then q is rounded, and p is the polynomial for function * q. Its table has the coefficients of p, then those
+of q without the first.
+
 References
 ----------
-Lawson (1961), thesis, University of California; Brisebarre, Muller, Tisserand (2006), "Computing machine-efficient
-polynomial approximations", ACM TOMS 32(2).
+Lawson (1961), thesis, University of California; Sanathanan, Koerner (1963), "Transfer function synthesis as a ratio of
+two complex polynomials", IEEE Trans. Autom. Control 8; Brisebarre, Muller, Tisserand (2006), "Computing
+machine-efficient polynomial approximations", ACM TOMS 32(2).
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +40,7 @@ MODULES = Path(__file__).parent.parent / "codegen" / "numerics"
 
 @dataclass(frozen=True)
 class Fit:
-    """p(x), ``len(degrees)`` of them by dtype, for ``function`` on [low, high]."""
+    """p(x), ``len(degrees)`` of them by dtype, for ``function`` on [low, high]; over q(x) of degree ``under``."""
 
     name: str
     function: Function
@@ -43,6 +48,14 @@ class Fit:
     high: float
     degrees: dict[str, int]
     weight: Function = lambda x: mp.mpf(1)
+    under: int = 0
+
+    def over(self, q: list[Real]) -> Fit:
+        """The fit of p where q is known."""
+        function, weight = self.function, self.weight
+        return replace(
+            self, function=lambda x: function(x) * horner(q, x), weight=lambda x: weight(x) / horner(q, x), under=0
+        )
 
 
 def chebyshev_points(low: Real, high: Real, count: int) -> list[Real]:
@@ -129,18 +142,44 @@ def sample(fit: Fit, count: int) -> Sample:
 
 
 def largest_error(fit: Fit, coefficients: list[Real]) -> Real:
-    """The largest weighted error of a polynomial."""
+    """The largest weighted error of a polynomial, or of a quotient."""
+    if fit.under:
+        count = len(coefficients) - fit.under
+        return largest_error(fit.over([mp.mpf(1), *coefficients[count:]]), coefficients[:count])
     return max(abs(e) for e in sample(fit, 24 * (len(coefficients) + 1)).errors(coefficients))
 
 
 def minimax(fit: Fit, degree: int, dtype: str) -> list[Real]:
     """Machine coefficients, lowest power first."""
+    if fit.under:
+        q = [round_to(c, dtype) for c in denominator(fit, degree)]
+        return [*minimax(fit.over(q), degree, dtype), *q[1:]]
     at = sample(fit, 24 * (degree + 2))
     found = interpolate(fit, degree)
     for k in range(degree + 1):
         refit(at, found, k, fit)
         found[k] = round_to(found[k], dtype)
     return found
+
+
+def denominator(fit: Fit, degree: int, rounds: int = 400) -> list[Real]:
+    """q of the quotient p/q for which the largest error is nearly least; float64 bears degrees for float32 alone."""
+    at = sample(fit, 60 * (degree + fit.under + 2))
+    x, v, w = (np.array([float(a) for a in own]) for own in (at.points, at.values, at.weights))
+    powers = x[:, None] ** np.arange(max(degree, fit.under) + 1)
+    basis = np.hstack([powers[:, : degree + 1], -v[:, None] * powers[:, 1 : fit.under + 1]])
+    weights, under, best, least = np.full(len(x), 1 / len(x)), np.ones(len(x)), np.zeros(fit.under), np.inf
+    for _ in range(rounds):
+        rows = (np.sqrt(weights) * w / under)[:, None]
+        scale = np.abs(basis * rows).max(0)
+        c = np.linalg.lstsq(basis * rows / scale, v * rows[:, 0], rcond=1e-18)[0] / scale
+        under = 1 + powers[:, 1 : fit.under + 1] @ c[degree + 1 :]
+        error = np.abs(powers[:, : degree + 1] @ c[: degree + 1] / under - v) * w
+        if error.max() < least:
+            best, least = c[degree + 1 :], error.max()
+        weights = weights * error
+        weights /= weights.sum()
+    return [mp.mpf(1), *(mp.mpf(float(c)) for c in best)]
 
 
 def refit(at: Sample, found: list[Real], k: int, fit: Fit) -> None:
@@ -163,6 +202,14 @@ def scaled_erfc(q: Real) -> Real:
     """(1 + 2a) exp(a^2) erfc(a) at a = 4 (1 + q)/(1 - q): between 1 and 1.3 for every a >= 0."""
     a = 4 * (1 + q) / (1 - q)
     return (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a)
+
+
+ROOT_PI = 1.7724539041519165  # the square root of pi, in float32
+
+
+def erfc_rest(a: Real) -> Real:
+    """(1 + sqrt(pi) a - 1/(exp(a^2) erfc(a)))/a: between 0.65 and 0 for a >= 0."""
+    return (1 + ROOT_PI * a - 1 / (mp.exp(a * a) * mp.erfc(a))) / a
 
 
 def stirling_rest(u: Real) -> Real:
@@ -213,8 +260,10 @@ FITS = [
     Fit("ERF_FAR", lambda a: mp.log(mp.erfc(a)), 1, 6, {"float32": 6, "float64": 18},
         lambda a: mp.erfc(a) / mp.erf(a)),
     # (1 + 2a) exp(a^2) erfc(a) = 1 + (1 + q) p(q), q = (a - 4)/(a + 4), a < 28
-    Fit("ERFC", lambda q: (scaled_erfc(q) - 1) / (1 + q), -1, 0.75, {"float32": 11, "float64": 21},
+    Fit("ERFC", lambda q: (scaled_erfc(q) - 1) / (1 + q), -1, 0.75, {"float64": 21},
         lambda q: (1 + q) / scaled_erfc(q)),
+    # 1/(exp(a^2) erfc(a)) = 1 + sqrt(pi) a - a p(a)/q(a), a < 10.5
+    Fit("ERFC_REST", erfc_rest, 0, 10.5, {"float32": 3}, lambda a: a * mp.exp(a * a) * mp.erfc(a), under=4),
     odd("ARCTAN", mp.atan, 1, {"float32": 7, "float64": 18}),
     odd("ARCSIN", mp.asin, 0.25, {"float32": 4, "float64": 11}),
     # log(gamma(1/u)) less the first terms of Stirling's series = u p(u), absolute

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from codegen.numerics.exponential import LOG2_E, exp_less_one, moderate_exp, remainder_of_sum
-from codegen.numerics.parts import Table, below, exact_product, format_of, nearest, polynomial, same, times_power
+from codegen.numerics.parts import Table, below, exact_product, format_of, nearest, polynomial, power_of_two, same
 from symgraph.expression import Expr, absolute, copysign, fma, select
 
 _ERF_NEAR: Table = {
@@ -30,11 +33,13 @@ _ERF_FAR: Table = {
     ),
 }  # fmt: skip
 
-_ERFC: Table = {
+_ERFC_REST: Table = {
     "float32": (
-        0.23299512, -0.37261623, 0.3879956, -0.31989884, 0.21886298, -0.12512623, 0.058783557, -0.021637384,
-        0.005454741, -0.00037069074, -0.00037783102, 0.0001221978,
+        0.64407367, 0.5595838, 0.22292577, 0.03873256, 1.2930257, 0.7895408, 0.25710258, 0.038737226,
     ),
+}  # fmt: skip
+
+_ERFC: Table = {
     "float64": (
         0.2329951186255525, -0.3726162354661152, 0.3879958875687358, -0.3198988333140093, 0.21885976727768167,
         -0.12512693228064722, 0.058796566468527975, -0.021629050908800043, 0.005431316855990242,
@@ -63,23 +68,47 @@ def erf(x: Expr) -> Expr:
 
 
 def erfc(x: Expr) -> Expr:
-    """exp(-a^2) (1 + t p(t - 1))/(1 + 2a) with a = |x| and t = 2a/(a + 4), and 2 less that for negative ``x``.
+    """exp(-a^2) (exp(a^2) erfc(a)) with a = |x|, and 2 less that for negative ``x``.
 
-    The quotient is exp(a^2) erfc(a), which varies little; a^2 is formed in two words; the result is rounded once into
-    the subnormals. At most 2 ulp. Method: Shepherd and Laframboise (1981), Math. Comp. 36; Juffa (2010),
-    https://stackoverflow.com/q/39777360 (tools/minimax.py, ERFC: 2^-28.2, 2^-56.1).
+    The second factor varies little; a^2 is formed in two words; the result is rounded once into the subnormals. At most
+    3 ulp.
     """
     f = format_of(x)
+    lift = 3 * f.mantissa  # so that the product with 2^n is normal for every a
     a = below(absolute(x), _ERFC_RANGE[x.dtype])
     square = exact_product(-a, a)
-    n, biased = nearest(square.high, LOG2_E, 2 * f.bias)
+    n, biased = nearest(square.high, LOG2_E, f.bias + lift)
     decay = exp_less_one(remainder_of_sum(square, n))
+    tail = _SCALED[x.dtype](a, decay) * power_of_two(biased, f) * 2.0**-lift
+    return select(x < 0, 2 - tail, tail)
+
+
+def _by_quotients(a: Expr, decay: Expr) -> Expr:
+    """(1 + decay)/(1 + sqrt(pi) a - a p(a)/q(a)).
+
+    sqrt(pi) a is what is left for large a, and 1 for small: errors of the quotient count at neither end
+    (tools/minimax.py, ERFC_REST: 2^-25.6).
+    """
+    table = _ERFC_REST[a.dtype]
+    rest = polynomial(a, table[:4]) / polynomial(a, (1.0, *table[4:]))
+    inverse = 1 / fma(a, math.sqrt(math.pi), fma(-a, rest, 1))
+    return fma(inverse, decay, inverse)
+
+
+def _by_polynomial(a: Expr, decay: Expr) -> Expr:
+    """(1 + decay) (1 + t p(t - 1))/(1 + 2a), t = 2a/(a + 4), the quotient right to its last bit.
+
+    Method: Shepherd and Laframboise (1981), Math. Comp. 36; Juffa (2010), https://stackoverflow.com/q/39777360
+    (tools/minimax.py, ERFC: 2^-56.1).
+    """
     t = 2 * a / (a + 4)
-    slow = fma(t, polynomial(t - 1, _ERFC[x.dtype]), 1)
+    slow = fma(t, polynomial(t - 1, _ERFC[a.dtype]), 1)
     numerator = fma(slow, decay, slow)
     divisor = fma(2, a, 1)
     inverse = 1 / divisor
     q = numerator * inverse
     rest = fma(-q, divisor, numerator) - q * fma(2, a, 1 - divisor)
-    tail = times_power(fma(rest, inverse, q), biased)
-    return select(x < 0, 2 - tail, tail)
+    return fma(rest, inverse, q)
+
+
+_SCALED: dict[str, Callable[[Expr, Expr], Expr]] = {"float32": _by_quotients, "float64": _by_polynomial}
