@@ -11,13 +11,11 @@ So what joins or pads arrays moves each of them as it lies, and computes nothing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count, pairwise
 
 from codegen.affine import linear
 from codegen.guards import guards_of
-from codegen.joint import joint_rows
-from codegen.kernel import Body, If, Kernel, Statement, Store, exprs_of, map_body, nest, unnest, walk, with_block
+from codegen.kernel import Body, If, Statement, Store, exprs_of, map_body, nest, unnest, walk
 from codegen.ranges import settled
 from codegen.unroll import copy
 from symgraph import expression
@@ -29,14 +27,11 @@ Axes = Sequence[tuple[str, int]]
 Range = tuple[int, int]  # the first index, and the one behind the last
 
 
-def cut(kernel: Kernel) -> Kernel:
-    """The kernel with its choices by place made by loops; nests of a joint kernel stay in their loop over the rows."""
-    rows = joint_rows(kernel)
-    around = kernel.body if rows is None else rows.body
+def cut(body: Body) -> Body:
+    """``body``, loops as lowered, with the choices by place of its maps made by loops."""
     names = (f"_c{n}" for n in count())
-    made = [_pieces(s) for s in around]
-    body = tuple(new for pieces in made for new in (pieces if len(pieces) == 1 else _named(pieces, names)))
-    return replace(kernel, body=body if rows is None else (with_block(rows, body),))
+    made = [_pieces(s) for s in body]
+    return tuple(new for pieces in made for new in (pieces if len(pieces) == 1 else _named(pieces, names)))
 
 
 def _named(pieces: Body, names: Iterator[str]) -> Body:
@@ -48,8 +43,13 @@ def _pieces(s: Statement) -> Body:
     axes, core = unnest((s,))
     if not axes or not all(isinstance(i, Store | If) for i in walk(core)):
         return (s,)
-    boxes = list(_boxes(axes, core, [(0, n) for _, n in axes]))
-    return tuple(_nest(axes, box, inside) for box, inside in boxes) if len(boxes) <= MOST_PIECES else (s,)
+    found = boxes(axes, core)
+    return tuple(_nest(axes, box, inside) for box, inside in found) if len(found) <= MOST_PIECES else (s,)
+
+
+def boxes(axes: Axes, core: Body) -> Sequence[tuple[Sequence[Range], Body]]:
+    """(a box of places, the core in it) for each box in which every choice of a map is one and the same."""
+    return list(_boxes(axes, core, [(0, n) for _, n in axes]))
 
 
 def _boxes(axes: Axes, core: Body, box: Sequence[Range]) -> Iterator[tuple[Sequence[Range], Body]]:

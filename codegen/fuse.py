@@ -14,7 +14,9 @@ from math import inf, prod
 import numpy as np
 
 from codegen.affine import loads_in, walks
+from codegen.cuts import MOST_PIECES, boxes
 from codegen.group import Call, Fused, Stage, cost, size, static_shape, target_axes, varies
+from codegen.kernel import Store, exprs_of
 from codegen.merge import LARGEST_GROUP, merge
 from symgraph import expression
 from symgraph.expression import INDEX, Expr
@@ -193,12 +195,26 @@ class _Inliner:
         axes = (*formula.axes, *formula.reduce)
         if prod(n for _, n in axes) <= prod(static_shape(v)):
             return 1
+        if formula.is_map and not formula.within and node.outputs[0] in self.must:
+            return self._times(node, formula, v)
         operands = node.op.operands(node)
         read = loads_in((*formula.exprs, *(formula.at or ())))
         loads = [e for e in read if isinstance(e.value, int) and operands[e.value] is v]
         if formula.combiner is not SUM or not all(walks(e, [a for a in axes if a[0] in e.names]) for e in loads):
             return inf
         return max((prod(n for a, n in axes if a not in e.names) for e in loads), default=1)
+
+
+    def _times(self, node: Apply, formula: Compute, v: Variable) -> float:
+        """For how many places a map that is stored reads each element: what is joined, only where it stands."""
+        operands = node.op.operands(node)
+        found = boxes(formula.axes, tuple(Store("", (), e) for e in formula.exprs))
+        read = [
+            prod(stop - start for start, stop in box)
+            for box, inside in found
+            if any(operands[int(e.value)] is v for s in inside for e in loads_in(exprs_of(s)))  # type: ignore[arg-type]
+        ]
+        return sum(read) / max(prod(static_shape(v)), 1) if len(found) <= MOST_PIECES else inf
 
 
 def is_uniform(v: Constant) -> bool:

@@ -66,11 +66,12 @@ SHARE = 8  # of such a kernel a nest with this part of the work finds the thread
 def schedule(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel tiled, vectorised and parallelised for a machine."""
     names = (f"_{n}" for n in count())
-    plain = cut(unroll(kernel))
+    plain = unroll(kernel)
     rows = joint_rows(plain)
     if rows:
-        body = _joint(rows, plain, machine, names)
+        body = _joint(replace(rows, body=cut(rows.body)), plain, machine, names)
     else:
+        plain = replace(plain, body=cut(plain.body))
         least = PARALLEL_WORK if work_of(plain) < PARALLEL_WORK else PARALLEL_WORK // SHARE
         plain, nests = split_nests(plain, 4 * PARALLEL_WORK, names)
         body = tuple(new for nest in nests for new in _nest(nest, machine, names, least))

@@ -131,6 +131,18 @@ def test_moving_elements_costs_nothing(x):
     assert len(g.stages) == 1
 
 
+def test_what_is_joined_is_computed_in_its_place(x):
+    parts = [sg.exp(x), sg.tanh(x)]
+    assert len(groups_of([x], sg.concatenate(parts, axis=1))) == 1
+    assert len(groups_of([x], sg.pad(sg.exp(x), 2))) == 1
+
+
+def test_what_is_joined_is_computed_once_where_a_sum_reads_it(x):
+    groups = groups_of([x], sg.concatenate([sg.exp(x), x], axis=1).sum(axis=1))
+    costly = [e for g in groups for s in g.stages for e in expression.toposort(s.compute.exprs) if e.prim == "exp"]
+    assert len(costly) == 1 and len(groups) == 2
+
+
 def test_a_reshape_is_a_view(x):
     assert not groups_of([x], x.reshape((32, 64)))
     (g,) = groups_of([x], sg.exp(x).reshape((32, 64)))
