@@ -286,15 +286,15 @@ def _squares(
     """Vectors along ``name`` in as many rows as they have lanes: what is strided across them lies along the rows."""
     if is_heavy([e for s in walk(nest.core) for e in exprs_of(s)]) or guards_of(nest.core, name):
         return
-    forms = [linear(i) for i in nest.accesses]
+    forms, own = [linear(i) for i in nest.accesses], dict(nest.axes)[name]
     for other, extent in nest.axes:
         across = [f.stride(other) == 1 and f.stride(name) not in (None, -1, 0, 1) for f in forms]
-        if other == name or extent < width or not any(across) or guards_of(nest.core, other):
+        if other == name or min(extent, own) < width or not any(across) or guards_of(nest.core, other):
             continue
         moved = sum(TRANSPOSED if turned else price for turned, price in zip(across, paid, strict=True))
         order = _with_last(_with_last(plain.order, other), name)
         tiles = {name: Tile(1, width), other: Tile(width)}
-        yield (1 + moved) / (width * use(dict(nest.axes)[name], width) * (1 + len(paid))), _planned(plain, order, tiles)
+        yield (1 + moved) / (width * use(own, width) * (1 + len(paid))), _planned(plain, order, tiles)
 
 
 def _period(nest: Nest, name: str, width: int) -> int:
