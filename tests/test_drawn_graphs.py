@@ -101,6 +101,8 @@ TOLD: dict[str, tuple[Callable[[Variable], Variable], list[float], str]] = {
     "what is below the range is 0": (lambda x: x % (sg.exp(x) - 1 - x), [1e-30, -1e-30, 1.0], "float32"),
     "what is beyond the range is infinite": (
         lambda x: sg.sqrt((sg.exp(2 * x) - 1) / (2 * sg.exp(x))), [98.0, 400.0, 1.0], "float32"),
+    "a result is known to what the last places of the inputs do to it": (
+        lambda x: sg.log(sg.exp(x).prod()), [-0.0012, 1e4, -1e4], "float32"),
     "a sum is known to its largest term": (lambda x: x.sum(), [1e-3, 1e4, 2e-3, -1e4, 6e-4] * 8, "float32"),
 }  # fmt: skip
 

@@ -161,7 +161,8 @@ def no_repair(
     A formula that is NaN where no NaN came in, as x*log(x) at 0, may be given its limit. What is between may be out of
     range: x % (exp(x) - 1 - x) at 1e-30 is x % 0 in float32, where 5e-61 is 0, and it may be repaired until it is
     infinite: sqrt((exp(2*x) - 1) / (2*exp(x))) at 98 is that of inf, not of inf / inf. Or what is beyond the range is
-    repaired, and what is below it is 0: exp(-x)**2*exp(x)**2 at 400 is 0 times a number, not times infinity.
+    repaired, and what is below it is 0: exp(-x)**2*exp(x)**2 at 400 is 0 times a number, not times infinity. Where what
+    is written is no number, a repaired one is as good as the inputs: log(exp(-1e4)*exp(1e-3)*exp(1e4)) as their sum.
     """
     bad, before = at, None
     for bits in BITS:
@@ -177,6 +178,9 @@ def no_repair(
             for within in (_in_range({}), _in_range(real), _not_below):
                 if bad.any():
                     bad &= ~_near(found, *real_answer(output, values, bits, within))
+            lost = bad & (e.value.shape == at.shape and ~np.isfinite(e.value))
+            if lost.any():
+                bad &= ~(lost & _near(found, *real_answer(output, values, bits, _recorded({}), inputs=True)))
             if before is not None:  # a difference of equal values is what the last bits say, in any precision
                 settled = abs(truth - before) <= abs(truth) * 1e-30
                 bad &= (truth == before) | ((truth != truth) & (before != before)) | settled
@@ -278,12 +282,13 @@ def _in_range(real: Mapping[Variable, np.ndarray]) -> exactly.Rounded:
 
 
 def real_answer(
-    output: Variable, values: Mapping[Variable, np.ndarray], bits: int, within: exactly.Rounded
+    output: Variable, values: Mapping[Variable, np.ndarray], bits: int, within: exactly.Rounded, inputs: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(the value in mpmath, how far rounding what is between may take it); ``within`` changes what each op makes."""
+    """(the value in mpmath, how far rounding what is between, and the ``inputs``, may take it); ``within`` changes what
+    each op makes."""
     with mpmath.workprec(bits):
         (truth,) = exactly.value([output], values, within)
-        moved = [_value_of_moved(output, values, _moves(values, seed, within)) for seed in range(RUNS // 2)]
+        moved = [_value_of_moved(output, values, seed, within, inputs) for seed in range(RUNS // 2)]
         eps = mpmath.mpf(float(np.finfo(output.dtype).eps)) if is_float(output.dtype) else 0
 
         def one(t: Any, *more: Any) -> Any:
@@ -302,24 +307,36 @@ def real_answer(
 
 
 def _value_of_moved(
-    output: Variable, values: Mapping[Variable, np.ndarray], moved: exactly.Rounded
+    output: Variable, values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rounded, inputs: bool
 ) -> np.ndarray | None:
     """The value with numbers moved; None where extents that depend on data do not fit each other any more."""
+    given = {v: _moved_input(a, seed) for v, a in values.items()} if inputs else values
+    steps = [4 * _eps(a) for a in values.values()]
     try:
-        return exactly.value([output], values, moved)[0]
+        return exactly.value([output], given, _moves(max(steps, default=0.0), seed, within))[0]
     except ValueError:
         return None
 
 
-def _moves(values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rounded) -> exactly.Rounded:
-    """``_rounded`` for mpmath numbers."""
-    kinds = {a.dtype for a in values.values() if a.dtype.kind == "f"}
-    step = 4 * mpmath.mpf(max(float(np.finfo(d).eps) for d in kinds)) if kinds else mpmath.mpf(0)
+def _eps(a: np.ndarray) -> float:
+    return float(np.finfo(a.dtype).eps) if a.dtype.kind == "f" else 0.0
 
-    def one(x: Any, *made_of: Any) -> Any:
-        if not isinstance(x, mpmath.mpf) or not mpmath.isfinite(x) or not x:
-            return x
-        return x * (1 + step * random.Random(hash((abs(x), *made_of)) + seed).uniform(-1, 1))
+
+def _moved_input(a: np.ndarray, seed: int) -> np.ndarray:
+    """Each number changed by up to one unit in its last place, equal ones alike, and opposite ones as others."""
+    if a.dtype.kind != "f":
+        return a
+    return np.asarray(np.frompyfunc(lambda x: _changed(x, _eps(a), seed, x > 0), 1, 1)(exactly.lifted(a)), "object")
+
+
+def _changed(x: Any, step: float, seed: int, *made_of: Any) -> Any:
+    if not isinstance(x, mpmath.mpf) or not mpmath.isfinite(x) or not x:
+        return x
+    return x * (1 + step * mpmath.mpf(random.Random(hash((abs(x), *made_of)) + seed).uniform(-1, 1)))
+
+
+def _moves(step: float, seed: int, within: exactly.Rounded) -> exactly.Rounded:
+    """``_rounded`` for mpmath numbers."""
 
     def moved(a: np.ndarray, v: Variable, arrays: Sequence[np.ndarray]) -> np.ndarray:
         if a.dtype != object:
@@ -332,11 +349,12 @@ def _moves(values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rou
             def alone(x: Any, e: Any, *own: Any) -> Any:
                 if e and abs(x) in map(abs, own):
                     return x
-                return one(x, *own) if lost and _is_fraction(x) else one(x)  # exp(1e-999) is not exp(-1e-999)
+                made_of = own if lost and _is_fraction(x) else ()  # exp(1e-999) is not exp(-1e-999)
+                return _changed(x, step, seed, *made_of)
 
             return within(np.asarray(np.frompyfunc(alone, 2 + len(numbers), 1)(a, exact, *numbers)), v, arrays)
         given = {abs(x) for b in numbers for x in b.flat}
-        each = np.frompyfunc(lambda x, e: x if e and abs(x) in given else one(x), 2, 1)
+        each = np.frompyfunc(lambda x, e: x if e and abs(x) in given else _changed(x, step, seed), 2, 1)
         return within(np.asarray(each(a, exact)), v, arrays)
 
     return moved
