@@ -18,7 +18,7 @@ MEMORY_PRIMS = ("load", "axis", "const", "cast")
 COSTLY = {
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "arcsin", "arccos", "arctan",
     "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "gamma", "gammaln", "digamma",
-    "floordiv", "mod",
+    "floordiv", "mod", "cbrt",
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ __all__ = [
     "add", "sub", "mul", "true_div", "int_div", "mod", "pow", "neg", "inv", "sqr", "identity", "lt", "le", "gt",
     "ge", "eq", "neq", "isnan", "isinf", "isclose", "and_", "or_", "xor", "invert", "left_shift", "right_shift",
     "abs", "absolute", "sgn", "floor", "ceil", "round", "trunc", "copysign", "maximum", "minimum", "clip", "switch",
-    "where", "cast", "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10", "sin", "cos", "tan", "arcsin",
+    "where", "cast", "exp", "log", "sqrt", "cbrt", "log1p", "expm1", "exp2", "log2", "log10", "sin", "cos", "tan", "arcsin",
     "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg",
     "sigmoid", "softplus", "log_sigmoid", "xlogx", "xlogy0", "logaddexp", "log1mexp", "erf", "erfc", "erfcx",
     "erfinv", "erfcinv", "gamma", "gammaln", "psi", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",

@@ -187,6 +187,7 @@ _row("maximum", 2, _maximum, lambda a, b, y: _share(b < a, a, b), kinds="fib", s
 _row("minimum", 2, _minimum, lambda a, b, y: _share(a < b, a, b), kinds="fib", smooth=False)
 _row("fma", 3, _fma, lambda a, b, c, y: (b, a, _one(a)))
 _row("sqrt", 1, np.sqrt, lambda x, y: (0.5 / y,))
+_row("cbrt", 1, np.cbrt, lambda x, y: (1 / (3 * y * y),))
 _row("floor", 1, np.floor, lambda x, y: (_zero(x),), smooth=False)
 _row("ceil", 1, np.ceil, lambda x, y: (_zero(x),), smooth=False)
 _row("trunc", 1, np.trunc, lambda x, y: (_zero(x),), smooth=False)

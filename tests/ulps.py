@@ -42,6 +42,8 @@ class Function:
         The same of arrays in long double, where NumPy has it.
     scale : callable
         The size of the terms where they cancel: an error is counted in ulp of the larger.
+    other : callable, optional
+        Second arguments for given first ones, of a function of two.
     """
 
     real: Callable[[Any], Any]
@@ -50,6 +52,7 @@ class Function:
     near: Sequence[float] = ()
     wide: Callable[[np.ndarray], Any] | None = None
     scale: Callable[[np.ndarray], Any] = np.zeros_like
+    other: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def _gammaln(x: Any) -> Any:
@@ -68,11 +71,23 @@ def _wide_softplus(x: np.ndarray) -> np.ndarray:
     return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
 
 
+def _exponents(x: np.ndarray) -> np.ndarray:
+    """For which powers of ``x`` are in range, most of them, and small integers and halves for some."""
+    rng, info = np.random.default_rng(len(x)), np.finfo(x.dtype)
+    with np.errstate(all="ignore"):
+        reach = np.log(float(info.max)) / np.abs(np.log(np.abs(x.astype("float64"))))
+        drawn = (rng.uniform(-1.05, 1.05, x.shape) * np.where(np.isfinite(reach), reach, 4)).astype(x.dtype)
+    few = rng.choice(np.array([-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 7], x.dtype), x.shape)
+    return np.where((rng.random(x.shape) < 0.25) | (x < 0) | ~np.isfinite(drawn), few, drawn)
+
+
 PI = float(np.pi)
 FAR = 6381956970095103 * 2.0**797
 """The float64 that is nearest to a multiple of pi/2 (Kahan)."""
 FUNCTIONS = {
     "exp": Function(mpmath.exp, 1, [(-104, 89), (-745, 710)], [0, 88.72, -103.9, 709.78, -745.1], np.exp),
+    "cbrt": Function(lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), 1, [(-1, 1)], [0.75, 1.5, 8, 0], np.cbrt),
+    "pow": Function(mpmath.power, 2, [(0, 2), (0, 40)], [1, 0.75, 1.5], np.power, other=_exponents),
     "log": Function(mpmath.log, 1, [(0, 2), (0, 1000)], [1, 0.75, 1.5], np.log),
     "log2": Function(lambda x: mpmath.log(x, 2), 1, [(0, 2), (0, 1000)], [1, 0.75, 1.5, 8], np.log2),
     "log10": Function(mpmath.log10, 1, [(0, 2), (0, 1000)], [1, 0.75, 1.5, 1000], np.log10),
@@ -115,10 +130,10 @@ def points(f: Function, dtype: str, count: int, seed: int = 0) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-def compiled(name: str, x: np.ndarray) -> np.ndarray:
+def compiled(name: str, *arrays: np.ndarray) -> np.ndarray:
     """The function as users have it."""
-    v = sg.vector("x", dtype=x.dtype.name)
-    found: np.ndarray = sg.function([v], getattr(sg, name)(v), backend="llvm")(x)
+    given = [sg.vector(f"x{k}", dtype=a.dtype.name) for k, a in enumerate(arrays)]
+    found: np.ndarray = sg.function(given, getattr(sg, name)(*given), backend="llvm")(*arrays)
     return found
 
 
@@ -147,16 +162,18 @@ def worst(name: str, dtype: str, count: int, seed: int = 0) -> tuple[float, floa
     """(the largest error in ulp, where it is)."""
     f = FUNCTIONS[name]
     x = points(f, dtype, count, seed)
+    given = [x] if f.other is None else [x, f.other(x)]
     with np.errstate(all="ignore"):
-        found, scale = compiled(name, x), np.asarray(f.scale(x.astype("float64")))
+        found, scale = compiled(name, *given), np.asarray(f.scale(x.astype("float64")))
         if f.wide is not None:
-            rough = np.asarray(f.wide(x.astype("longdouble")))
+            rough = np.asarray(f.wide(*[a.astype("longdouble") for a in given]))
             keep = np.argsort(_rough_errors(found, rough, dtype))[-CLOSEST:]
-            x, found, scale = x[keep], found[keep], scale[keep]
+            given, found, scale = [a[keep] for a in given], found[keep], scale[keep]
     with mpmath.workdps(DIGITS):
-        errors = [error(float(y), truth(f, float(v)), float(s), dtype) for v, y, s in zip(x, found, scale, strict=True)]
+        truths = [truth(f, *map(float, xs)) for xs in zip(*given, strict=True)]
+        errors = [error(float(y), t, float(s), dtype) for y, t, s in zip(found, truths, scale, strict=True)]
     k = int(np.argmax(errors))
-    return errors[k], float(x[k])
+    return errors[k], float(given[0][k])
 
 
 def _rough_errors(found: np.ndarray, rough: np.ndarray, dtype: str) -> np.ndarray:
@@ -166,10 +183,10 @@ def _rough_errors(found: np.ndarray, rough: np.ndarray, dtype: str) -> np.ndarra
     return np.where(unlike, np.inf, np.nan_to_num(errors, nan=0.0))
 
 
-def truth(f: Function, x: float) -> Any:
+def truth(f: Function, x: float, *more: float) -> Any:
     """The real value; NaN where there is none."""
     try:
-        y = f.real(mpmath.mpf(x))
+        y = f.real(mpmath.mpf(x), *map(mpmath.mpf, more))
     except (ValueError, ZeroDivisionError):
         return mpmath.nan if x else -mpmath.inf
     # erfc(1e300) has an exponent that no float holds

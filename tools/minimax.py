@@ -242,6 +242,7 @@ FITS = [
     # log(1 + f) = f + f^2 p(f) on [3/4, 3/2] - 1, relative; with s = f/(2 + f), z = s^2,
     # log(1 + f) = 2s + s z p(z)
     Fit("LOG", lambda f: (mp.log1p(f) - f) / f**2, -0.25, 0.5, {"float32": 8}, lambda f: f**2 / mp.log1p(f)),
+    Fit("CBRT", lambda f: mp.cbrt(1 + f), -0.25, 0.5, {"float32": 4, "float64": 4}, lambda f: 1 / mp.cbrt(1 + f)),
     Fit("LOG_ODD", lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, 0.04,
         {"float64": 6}, lambda z: mp.sqrt(z) ** 3 / mp.atanh(mp.sqrt(z)) / 2),
     odd("TANH", mp.tanh, 0.36, {"float32": 4, "float64": 10}),

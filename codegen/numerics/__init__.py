@@ -19,6 +19,7 @@ from codegen.numerics.hyperbolic import arccosh, arcsinh, arctanh, cosh, sinh, t
 from codegen.numerics.inverse_trigonometric import arccos, arcsin, arctan, arctan2
 from codegen.numerics.logarithm import log, log1p, log2, log10
 from codegen.numerics.power import pow
+from codegen.numerics.root import cbrt
 from codegen.numerics.trigonometric import cos, sin, tan
 from symgraph.expression import Expr, kind_of, load, substitute
 
@@ -29,7 +30,7 @@ BASIC = frozenset(
 
 EXPANSIONS: dict[str, Callable[..., Expr]] = {
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2, "log10": log10, "pow": pow,
-    "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan, "arctan2": arctan2,
+    "cbrt": cbrt, "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan, "arctan2": arctan2,
     "sinh": sinh, "cosh": cosh, "tanh": tanh, "arcsinh": arcsinh, "arccosh": arccosh, "arctanh": arctanh,
     "erf": erf, "erfc": erfc, "gamma": gamma, "gammaln": gammaln, "digamma": digamma,
     "floordiv": floordiv, "mod": mod,

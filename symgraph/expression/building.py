@@ -61,6 +61,7 @@ def _binary(name: str) -> Callable[[Operand, Operand], Expr]:
 
 
 absolute, sqrt, floor, ceil, trunc, rint = map(_unary, ("abs", "sqrt", "floor", "ceil", "trunc", "rint"))
+cbrt = _unary("cbrt")
 exp, expm1, exp2, log, log1p, log2, log10 = map(_unary, ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10"))
 sin, cos, tan, arcsin, arccos, arctan = map(_unary, ("sin", "cos", "tan", "arcsin", "arccos", "arctan"))
 sinh, cosh, tanh, arcsinh, arccosh, arctanh = map(_unary, ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"))

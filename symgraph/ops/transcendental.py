@@ -18,7 +18,7 @@ from symgraph.op import attach
 from symgraph.ops.elementwise import COMPLEX_FLOAT, FLOAT, absolute, documented, eq, isinf, maximum, sgn, sqr, switch
 
 __all__ = [
-    "exp", "log", "sqrt", "log1p", "expm1", "exp2", "log2", "log10",
+    "exp", "log", "sqrt", "cbrt", "log1p", "expm1", "exp2", "log2", "log10",
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
     "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
     "deg2rad", "rad2deg", "sigmoid", "softplus", "log_sigmoid", "xlogx", "xlogy0", "logaddexp", "log1mexp",
@@ -41,6 +41,7 @@ log1p = _of("log1p", "log(1 + x), accurate near 0.", lambda g, x, y: [g / (1 + x
 log2 = _of("log2", "The logarithm of x to base 2.", lambda g, x, y: [g / (x * LN2)])
 log10 = _of("log10", "The logarithm of x to base 10.", lambda g, x, y: [g / (x * LN10)])
 sqrt = _of("sqrt", "The square root of x, NaN below 0; its gradient at 0 is inf.", lambda g, x, y: [g * (0.5 / y)])
+cbrt = _of("cbrt", "The cube root of x, negative below 0; its gradient at 0 is inf.", lambda g, x, y: [g / (3 * y * y)])
 
 
 @elementwise(grad=lambda g, x, s, y: [g * s, g * x])

@@ -125,6 +125,7 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "neg": lambda a: -a, "abs": abs, "sqrt": mpmath.sqrt, "exp": _grows(mpmath.exp, 0 * BEYOND), "log": _log,
     "expm1": _grows(lambda x: mpmath.exp(x) - 1, -1 + 0 * BEYOND), "log1p": lambda x: _log(1 + x), "tanh": mpmath.tanh,
     "sinh": _grows(mpmath.sinh, -mpmath.inf), "cosh": _grows(mpmath.cosh, mpmath.inf),
+    "cbrt": lambda a: mpmath.sign(a) * mpmath.cbrt(abs(a)),
     "sin": mpmath.sin, "cos": mpmath.cos, "pow": mpmath.power, "erf": _no_finer(_erf, 6000),
     "erfc": _no_finer(_erfc, 6000), "maximum": lambda a, b: a if a > b or a != a else b,
     "minimum": lambda a, b: a if a < b or a != a else b, "select": _select, "rare": _select,

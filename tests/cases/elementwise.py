@@ -354,6 +354,7 @@ TRANSCENDENTAL: dict[str, list[Case]] = {
         case(T.hypot, special_pairs, lambda x, y: np.where(np.isnan(x) | np.isnan(y), np.nan, np.hypot(x, y))),
         case(T.hypot, lambda rng, d: [_ends(d, 0.7, -2.0), _ends(d, 0.6, 4.0)], np.hypot),
     ],
+    "cbrt": smooth(T.cbrt, np.cbrt, *OFF_ZERO),
     "sinh": smooth(T.sinh, np.sinh),
     "cosh": smooth(T.cosh, np.cosh),
     "tanh": smooth(T.tanh, np.tanh),

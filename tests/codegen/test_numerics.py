@@ -107,6 +107,7 @@ LN2 = float(np.log(2))
 HALF_PI = float(np.pi / 2)
 ACCURACY = {
     "exp": Accuracy(mpmath.exp, 0.9, [(-104, 89), (-745, 710)], [LN2 / 2, -LN2 / 2, 88.72, -103.9, 709.78, -745.1]),
+    "cbrt": Accuracy(lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), 0.7, near=[1, 8, 0.75, 1.5]),
     "exp2": Accuracy(lambda x: mpmath.mpf(2) ** x, 0.9, [(-150, 128), (-1075, 1024)], [0.5, -0.5, 128, 1024]),
     "expm1": Accuracy(mpmath.expm1, 1.0, [(-18, 89), (-1, 1), (-40, 710)], [0.4055, -0.2877, 17.03, 88.72, 709.78]),
     "log": Accuracy(mpmath.log, 1.0, [(0, 2), (0, 1000)], [1, 0.75, 1.5, 2.0**-126]),
