@@ -86,7 +86,8 @@ def function(
     updates : dict or list of pairs (SharedVariable, new value)
         Done together after each call: outputs and new values all see the old values.
     givens : dict or list of pairs (Variable, replacement)
-        Replacements made before compiling, e.g. ``{x: data[i*b:(i+1)*b]}``.
+        Replacements made before compiling, e.g. ``{x: data[i*b:(i+1)*b]}``. A gradient need not hold what its cost
+        computed on the way (see ``grad``), so replace inputs and shared variables there.
     name : str, optional
         For messages.
     allow_input_downcast : bool

@@ -69,6 +69,13 @@ def grad(
         If the cost is not a float, or a variable in ``wrt`` neither a float nor complex.
     GradientError
         If a variable is disconnected, or an op on the way has no gradient.
+
+    Notes
+    -----
+    The cost is repaired before it is differentiated: ``log(x + 1)`` becomes ``log1p(x)``. So its gradient need not hold
+    the variables that were computed on the way, here ``x + 1``: they can be neither replaced in it (``givens``) nor
+    differentiated by. What ``wrt``, ``known_grads`` and ``consider_constant`` name stays as it is. To replace something
+    computed in a gradient too, let it be an input of the cost, take the gradient, and replace that input.
     """
     _check_policy(disconnected_inputs, return_disconnected)
     many = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
@@ -345,9 +352,11 @@ def _check_wrt(v: Variable) -> None:
 
 def _disconnected(v: Variable, policy: str, returned: str) -> Any:
     if policy == "raise":
+        computed = "; a gradient need not hold what its cost computed: differentiate it by inputs"
+        mend = f"leave it out of wrt, or pass disconnected_inputs='ignore'{computed if v.owner is not None else ''}"
         raise GradientError(
             layout(f"grad: the cost does not depend on {label(v)}, or only through ops without a gradient",
-                   [describe(v)], here_excerpt(), "leave it out of wrt, or pass disconnected_inputs='ignore'")
+                   [describe(v)], here_excerpt(), mend)
         )  # fmt: skip
     if policy == "warn":
         warnings.warn(f"grad: the cost does not depend on {label(v)}", stacklevel=4)

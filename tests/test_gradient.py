@@ -419,3 +419,13 @@ def test_second_order_through_softmax_cross_entropy(backend):
             first, second = sg.function([z], [sg.grad(loss, z), sg.hessian(loss, z)])(a)
             np.testing.assert_allclose(first, (p - one_hot) / 2, atol=1e-15)
             np.testing.assert_allclose(second, expected, atol=1e-15)
+
+
+def test_an_input_in_the_place_of_what_is_computed_is_replaced_in_gradients_too(backend):
+    """A gradient of log(x + 1) holds no x + 1; one of log(u) holds u."""
+    x, u = sg.dscalar("x"), sg.dscalar("u")
+    cost = sg.log(u)
+    both = sg.function([x], [cost, sg.grad(cost, u)], givens={u: x + 1})
+    assert [float(v) for v in both(1e-20)] == [1e-20, 1]
+    with pytest.raises(sg.GradientError, match="need not hold what its cost computed"):
+        sg.grad(sg.grad(sg.log(x + 1), x), x + 1)
