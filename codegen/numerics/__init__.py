@@ -30,7 +30,8 @@ BASIC = frozenset(
 
 EXPANSIONS: dict[str, Callable[..., Expr]] = {
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2, "log10": log10, "pow": pow,
-    "cbrt": cbrt, "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan, "arctan2": arctan2,
+    "cbrt": cbrt, "sin": sin, "cos": cos, "tan": tan, "arcsin": arcsin, "arccos": arccos, "arctan": arctan,
+    "arctan2": arctan2,
     "sinh": sinh, "cosh": cosh, "tanh": tanh, "arcsinh": arcsinh, "arccosh": arccosh, "arctanh": arctanh,
     "erf": erf, "erfc": erfc, "gamma": gamma, "gammaln": gammaln, "digamma": digamma,
     "floordiv": floordiv, "mod": mod,
