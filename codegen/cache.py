@@ -141,7 +141,7 @@ class Cache:
     def _evict(self, written: int) -> None:
         """Remove what was used longest ago until the rest fits; what a crash left behind ages like an entry.
 
-        A folder may hold many thousands of files, so it is looked through when a quarter of the room that was found is
+        A folder may hold many thousands of files, so it is looked through when a part of the room that was found is
         taken: the rest is for other processes.
         """
         room = _room.get((self.folder, self.limit), 0) - written
@@ -153,7 +153,7 @@ class Cache:
                     break
                 _remove(path)
                 total -= size
-            room = (self.limit - total) // 4
+            room = (self.limit - total) // 16
         _room[self.folder, self.limit] = room
 
 

@@ -3,6 +3,7 @@
 The draws are the same on every run where a failure must be reproducible, and more of them in deep runs.
 """
 
+import gc
 import os
 
 import pytest
@@ -26,6 +27,12 @@ settings.register_profile(
 def pytest_configure(config: pytest.Config) -> None:
     deep = config.getoption("markexpr") == "deep"
     settings.load_profile("deep" if deep else "ci" if os.environ.get("CI") else "quick")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay as they are: the collector of garbage need not walk them again and again."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,13 @@ import symgraph as sg
 from benchmarks.peers import ours
 from benchmarks.workloads import WORKLOADS
 from codegen.llvm import target
+from codegen.llvm.backend import machine
 from codegen.llvm.emit import emit
 from codegen.program import build
 from codegen.tiles import Machine
 from symgraph.backend import Signature, Task, prepare
+from symgraph.prelude import prelude
+from symgraph.types import TensorType
 from tests.assembly import busiest_loop, multiply_adds, stack_accesses
 
 pytestmark = pytest.mark.skipif(
@@ -20,25 +23,27 @@ LARGEST = {"n": 100_000, "batches": 1}  # of sizes that only make longer loops
 BUILDERS = ours.builders("")
 
 
-def compiled(name):
-    """The program of a benchmark in the shapes that are measured."""
+def kernels(name):
+    """The scheduled kernels of a benchmark in the shapes that are measured."""
     workload = WORKLOADS[name]
     sizes = {k: min(n, LARGEST[k]) if k in LARGEST else n for k, n in workload.full.items()}
     step = BUILDERS[name](workload.problem(**sizes))
-    with sg.using(cache="off", backend="llvm"):
-        return step.call.compile(*step.arguments[0])
+    task, arrays = step.call.task, step.call.bind(*step.arguments[0])
+    types = tuple(TensorType(a.dtype.name, a.shape) for a in arrays)
+    held = tuple(TensorType(s.dtype, s.extents) for s in task.shared)
+    decided = tuple(zip(prelude(task.results).sizes, step.call.sizes(arrays), strict=True))
+    return build(prepare(task, Signature(types, held, decided)), machine(target.host())).kernels
 
 
-def on_the_stack(executable, kernels):
-    """Of each kernel that does so, the instructions by which its busiest loop reads or writes the stack."""
-    found = {k.name: stack_accesses(busiest_loop(executable.code("assembly", k.name))) for k in kernels}
-    return {name: lines for name, lines in found.items() if lines}
+def busiest(kernel):
+    """The instructions of the loop with the most multiply-adds."""
+    return busiest_loop(target.emit_assembly(emit(kernel), target.host()))
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_the_loop_with_the_most_multiply_adds_stays_in_registers(name):
-    executable = compiled(name)
-    assert not on_the_stack(executable, executable.kernels)
+    found = {k.name: stack_accesses(busiest(k)) for k in kernels(name)}
+    assert not {name: lines for name, lines in found.items() if lines}
 
 
 def test_a_tile_of_more_accumulators_than_registers_would_be_found():
@@ -46,5 +51,5 @@ def test_a_tile_of_more_accumulators_than_registers_would_be_found():
     task = Task(inputs=(a, b), shared=(), outputs=(a @ b,), updates=())
     prepared = prepare(task, Signature(inputs=(a.type, b.type), shared=()))
     (kernel,) = build(prepared, Machine(vector_bytes=64, registers=64)).kernels
-    loop = busiest_loop(target.emit_assembly(emit(kernel), target.host()))
+    loop = busiest(kernel)
     assert multiply_adds(loop) > 32 and stack_accesses(loop)
