@@ -33,6 +33,7 @@ from symgraph.pattern import (
 )
 from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
+from symgraph.rewrites.squares import as_written
 from symgraph.types import is_float
 
 Pair = tuple[Any, Any]
@@ -119,6 +120,7 @@ def _place(v: Variable, owner: Owner) -> _Place | None:
     node = seen_through(v, owner)
     if node is None or not is_float(v.dtype):
         return None
+    node = as_written(node)
     match node.op.name:
         case "sqrt" | "log" | "arctan":
             return _Place(node.op.name, 1.0, node.inputs[0])

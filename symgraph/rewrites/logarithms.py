@@ -359,7 +359,7 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
         return None
     ways = (log_of(node.inputs[0], owner), _log_of_inverse(node.inputs[0], owner))
     found = next((v for v in ways if v is not None), None)
-    return _log_of_factors(node.inputs[0], owner) if found is None else found
+    return log_of_factors(node.inputs[0], owner) if found is None else found
 
 
 def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
@@ -374,7 +374,7 @@ def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
     return None if found is None else make("switch", make("eq", y, -np.inf), -np.inf, make("neg", found))
 
 
-def _log_of_factors(v: Variable, owner: Owner) -> Variable | None:
+def log_of_factors(v: Variable, owner: Owner) -> Variable | None:
     """The logarithm of a product of two and more that are no constants, which may be out of range."""
     negative, given = factors(v, owner)
     given = [Factor(u, f.below) for f in given for u in _roots(f.value, owner)]

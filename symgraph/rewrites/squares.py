@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -11,6 +13,8 @@ from symgraph.match import Factor, Owner, added, factors, make, multiply, seen_t
 from symgraph.pattern import Pattern, hypot, shifted_root, sqr, sqrt, square_gap
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import rewriter, rule
+from symgraph.rewrites.logarithms import is_one, log_of, log_of_factors
+from symgraph.rewrites.signs import is_nonnegative, is_positive_constant
 from symgraph.rewrites.views import VIEWS
 from symgraph.types import is_float
 
@@ -29,21 +33,124 @@ def hypotenuse(x: Pattern, y: Pattern) -> Pair:
 def root_of_squares_and_number(node: Apply, owner: Owner) -> Variable | None:
     """sqrt(x² + 1) and sqrt(x² + y² + z²): the squares overflow, or all of them underflow, where their root is an
     ordinary number, and at 0 the slope is 0 * inf."""
-    made = owner(node.inputs[0])
-    terms = added(node.inputs[0], owner) if made is not None and made.op.name == "add" else []
-    roots = [_side(v, owner) for v in terms]
+    parts = _squares(node.inputs[0], owner)
+    return None if parts is None else make("shifted_root" if len(parts) == 2 else "root_of_squares", *parts)
+
+
+def _squares(v: Variable, owner: Owner, through: bool = False) -> list[Variable] | None:
+    """The sides and the number where ``v`` is a sum of squares of sides, and of a number; ``through`` a dimshuffle
+    only where the op on it has another operand, and is not done before it."""
+    made = seen_through(v, owner) if through else owner(v)
+    terms = added(v, owner) if made is not None and made.op.name == "add" else []
+    roots = [_side(u, owner) for u in terms]
     sides = [x for x in roots if x is not None]
-    others = [v for v, x in zip(terms, roots, strict=True) if x is None]
-    if not sides or len(terms) < 2 or len(others) > 1 or not all(isinstance(v, Constant) for v in others):
+    others = [u for u, x in zip(terms, roots, strict=True) if x is None]
+    if not sides or len(others) > 1 or not all(isinstance(u, Constant) for u in others):
         return None
-    rest = others[0] if others else constant(np.zeros((), sides[0].dtype))
-    return make("shifted_root" if len(sides) == 1 else "root_of_squares", *sides, rest)
+    return [*sides, others[0] if others else constant(np.zeros((), sides[0].dtype))]
 
 
 @rule("stabilize")
 def root_of_square_alone(x: Pattern) -> Pair:
     """Beside nothing a square is not needed for its root."""
     return shifted_root(x, 0.0), absolute(x)
+
+
+# ------------------------------------------------------------------------------------------------ logarithms and ratios
+
+
+@rewriter("stabilize", "log")
+def log_of_squares_and_number(node: Apply, owner: Owner) -> Variable | None:
+    """log(x² + 4): the squares overflow where their logarithm is an ordinary number."""
+    parts = _squares(node.inputs[0], owner)
+    return None if parts is None else make("log_of_squares", *parts)
+
+
+@rewriter("stabilize", "log1p")
+def log1p_of_product(node: Apply, owner: Owner) -> Variable | None:
+    """log(1 + x²/3): the square overflows where its logarithm is an ordinary number."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name not in ("sqr", "mul", "true_div", "neg") or log_of(made.outputs[0], owner):
+        return None
+    found = log_of_factors(node.inputs[0], owner)
+    product = None if found is None else found.owner
+    return None if product is None else make("log1p_product", *product.inputs, **product.attrs)
+
+
+@rewriter("stabilize", "true_div")
+def ratio_to_squares(node: Apply, owner: Owner) -> Variable | None:
+    """x / (1 + x²) is 0 where the square overflows, and the slope of 1 / (1 + x²) by way of 1 / (1 + x²)², which
+    underflows before it."""
+    parts = _squares(node.inputs[1], owner, not isinstance(node.inputs[0], Constant))
+    if parts is None or not is_nonnegative(parts[-1], owner):
+        return None
+    return make("over_squares", node.inputs[0], *parts)
+
+
+@rewriter("stabilize", "log", "sqrt")
+def function_of_ratio_to_squares(node: Apply, owner: Owner) -> Variable | None:
+    """log(1 / (1 + x²)) and sqrt(1 / (1 + x²)): the ratio underflows where these are ordinary numbers."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name != "over_squares" or not is_positive_constant(made.inputs[0]):
+        return None
+    parts = [make(node.op.name, v) for v in (made.inputs[0], _total(made.inputs[1:]))]
+    return make("sub" if node.op.name == "log" else "true_div", *parts)
+
+
+@rewriter("stabilize", "true_div")
+def inverse_of_ratio_to_squares(node: Apply, owner: Owner) -> Variable | None:
+    """1 / (1 / (1 + x²)) rounds twice."""
+    made = owner(node.inputs[1])
+    if made is None or made.op.name != "over_squares" or not (is_one(node.inputs[0]) and is_one(made.inputs[0])):
+        return None
+    return _total(made.inputs[1:])
+
+
+def _total(parts: Sequence[Variable]) -> Variable:
+    """The sum of the squares of sides and of the number after them."""
+    return functools.reduce(functools.partial(make, "add"), [*[make("sqr", x) for x in parts[:-1]], parts[-1]])
+
+
+@rewriter("stabilize", "mul")
+def product_with_ratio_to_squares(node: Apply, owner: Owner) -> Variable | None:
+    """x * (1 / (1 + x²)) is rounded twice, and its second factor underflows; x / (1 + x²) is rounded once."""
+    for u, v in (node.inputs, node.inputs[::-1]):
+        made = owner(v)
+        if made is not None and made.op.name == "over_squares" and is_one(made.inputs[0]):
+            return make("over_squares", u, *made.inputs[1:])
+    return None
+
+
+@rewriter("stabilize", "log")
+def log_of_root_of_squares(node: Apply, owner: Owner) -> Variable | None:
+    """The rounding of sqrt(1 + x²) is as large as its logarithm where x is near 0."""
+    made = owner(node.inputs[0])
+    if made is None or made.op.name not in ("shifted_root", "root_of_squares"):
+        return None
+    return make("mul", 0.5, make("log", _total(made.inputs)))
+
+
+def as_written(node: Apply) -> Apply:
+    """A root, a logarithm or an inverse of squares and a number that is not negative, by that sum; any other node."""
+    xs = node.inputs
+    match node.op.name:
+        case "shifted_root" | "root_of_squares" if is_number(xs[-1]):
+            found = make("sqrt", _total(xs))
+        case "log_of_squares" if is_number(xs[-1]):
+            found = make("log", _total(xs))
+        case "log1p_product" if len(xs) == 2 and xs[0] is xs[1] and not any(node.attrs["below"]):
+            found = make("log1p", make("sqr", xs[0]))
+        case "over_squares":
+            found = make("true_div", xs[0], _total(xs[1:]))
+        case _:
+            return node
+    assert found.owner is not None
+    return found.owner
+
+
+def is_number(v: Variable) -> bool:
+    """Whether ``v`` is a number that is not negative."""
+    return isinstance(v, Constant) and bool((v.data >= 0).all())
 
 
 # ------------------------------------------------------------------------------------------------ differences

@@ -7,7 +7,7 @@ import numpy as np
 
 from symgraph.ops import products as P
 from tests.cases import Arrays, Case
-from tests.cases.elementwise import OFF_ZERO, Range, by_mpmath, case, pairs, special_pairs
+from tests.cases.elementwise import OFF_ZERO, Range, by_mpmath, case, floats, pairs, special_pairs
 
 POSITIVE_PAIR: list[Range] = [(1.2, 3.0)]
 
@@ -36,6 +36,42 @@ CASES: dict[str, list[Case]] = {
         case(lambda x, y: P.log_product(x, y, below=(False, True)), special_pairs, lambda x, y: np.log(x / y)),
         Case(lambda x, y: P.log_product(x, y, 1 / x, x, below=(False, False, True, False)), _out_of_range,
              by_mpmath(lambda x, y: 4 * mpmath.log(x))),
+    ],
+    "log1p_or": [
+        case(P.log1p_or, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.log1p(x), (0,)),
+        case(P.log1p_or, _beside, lambda x, y: np.array([np.log(3), 800, 0, np.nan, np.inf])),
+    ],
+    "share_or": [
+        case(lambda x, y: P.share_or(x, y, x * y), pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: y / (1 + x * y)),
+        case(lambda x, y: P.share_or(2.0, x, y), pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: x / (1 + y), (0, 1)),
+        case(lambda x: P.share_or(x, x, np.inf), floats(*OFF_ZERO), lambda x: 1 / x),
+    ],
+    "log1p_product": [
+        case(lambda x, y: P.log1p_product(x, y, x, below=(False, True, False)), pairs([(2.0, 3.0)], POSITIVE_PAIR),
+             lambda x, y: np.log1p(x / y * x), (0, 1)),
+        case(lambda x, y: P.log1p_product(x, y, below=(False, False)), special_pairs, lambda x, y: np.log1p(x * y)),
+        case(lambda x, y: P.log1p_product(x, y, below=(False, True)), special_pairs, lambda x, y: np.log1p(x / y)),
+        Case(lambda x, y: P.log1p_product(x, y, below=(False, False)), _out_of_range,
+             by_mpmath(lambda x, y: mpmath.log1p(x * y))),
+    ],
+    "over_or": [
+        case(P.over_or, lambda rng, d: [np.ones((3, 1), d), np.full(4, 5.0, d), np.full(4, 7.0, d)],
+             lambda a, s, root: np.full((3, 4), 0.2), (0, 1)),
+        case(P.over_or, lambda rng, d: [np.ones(3, d), np.array([np.inf, 0, np.nan], d), np.full(3, 2.0, d)],
+             lambda a, s, root: np.full(3, 0.25)),
+    ],
+    "over_squares": [
+        case(lambda x, y: P.over_squares(y, x, y, y), pairs(OFF_ZERO, POSITIVE_PAIR),
+             lambda x, y: y / (x * x + y * y + y), (0, 1)),
+        case(lambda x, y: P.over_squares(y, x, y * 0), special_pairs, lambda x, y: y / (x * x + y * 0)),
+        Case(lambda x, y: P.over_squares(x, x, y, x * 0), _out_of_range, by_mpmath(lambda x, y: 1 / (x + y))),
+    ],
+    "log_of_squares": [
+        case(lambda x, y: P.log_of_squares(x, y, x, y), pairs(OFF_ZERO, POSITIVE_PAIR),
+             lambda x, y: np.log(2 * x * x + y * y + y), (0, 1)),
+        case(lambda x, y: P.log_of_squares(x, y, y * y), special_pairs, lambda x, y: np.log(x * x + y * y + y * y)),
+        Case(lambda x, y: P.log_of_squares(x, y, x * 0), _out_of_range,
+             by_mpmath(lambda x, y: mpmath.log(x * x + y * y))),
     ],
     "sqrt_or": [
         case(P.sqrt_or, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.sqrt(x), (0,)),

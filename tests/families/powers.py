@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mpmath as mp
 
 import symgraph as sg
+from symgraph.graph import Variable
 from tests.families import Family, Spelling
-from tests.families.elements import HUGE, INF, apart, at, points, turned
+from tests.families.elements import HUGE, INF, apart, at, log1, points, turned
 
 log = sg.log
 WIDE = [*HUGE, 1e8, 1e10, 1e20, 3e38, 1e200, 1.7e308]
@@ -104,6 +107,47 @@ BESIDE_ONE: dict[str, Spelling] = {
     "axis between": turned(lambda x: x * x + 1, sg.sqrt),
 }
 
+
+def beside_square(c: float, f: Callable[[Variable, Variable], Variable]) -> dict[str, Spelling]:
+    """f of x and of c + x*x."""
+    sums: dict[str, Spelling] = {
+        "x*x+c": lambda x: x * x + c,
+        "c+x**2": lambda x: c + x**2,
+        "c+sqr(x)": lambda x: c + sg.sqr(x),
+        "x*x-(-c)": lambda x: x * x - (-c),
+        "(-x)**2+c": lambda x: (-x) ** 2 + c,
+        "abs(x)**2+c": lambda x: sg.abs(x) ** 2 + c,
+        "c+x*x*1": lambda x: c + x * x * 1,
+        "c-(-x*x)": lambda x: c - (-x * x),
+        "1/(1/(...))": lambda x: 1 / (1 / (c + x * x)),
+    }
+    return {
+        **{name: (lambda x, s=s: f(x, s(x))) for name, s in sums.items()},
+        "axis beside": apart(lambda x: f(x, c + x * x)),
+        "axis between": lambda x: f(x[None], (c + x * x)[None])[0],
+    }
+
+
+LOG_OF_INVERSE: dict[str, Spelling] = {
+    "-log(1/(1+x*x))": lambda x: -log(1 / (1 + x * x)),
+    "-2*log(sqrt(1/(1+x*x)))": lambda x: -2 * log(sg.sqrt(1 / (1 + x * x))),
+    "-2*log(1/sqrt(1+x*x))": lambda x: -2 * log(1 / sg.sqrt(1 + x * x)),
+}
+STUDENT: dict[str, Spelling] = {
+    "log(1+x*x/3)": lambda x: log(1 + x * x / 3),
+    "log(1+x**2/3)": lambda x: log(1 + x**2 / 3),
+    "log(x*x/3+1)": lambda x: log(x * x / 3 + 1),
+    "log1p(x*x/3)": lambda x: sg.log1p(x * x / 3),
+    "log1p(x/3*x)": lambda x: sg.log1p(x / 3 * x),
+    "log1p(x*(x/3))": lambda x: sg.log1p(x * (x / 3)),
+    "log1p(-x*-x/3)": lambda x: sg.log1p(-x * -x / 3),
+    "log1p(x*x*(1/3))": lambda x: sg.log1p(x * x * (1 / 3)),
+    "-log(1/(1+x*x/3))": lambda x: -log(1 / (1 + x * x / 3)),
+    "2*log(sqrt(...))": lambda x: 2 * log(sg.sqrt(1 + x * x / 3)),
+    "axis beside": apart(lambda x: log(1 + x * x / 3)),
+    "axis between": turned(lambda x: x * x / 3, sg.log1p),
+}
+
 FAMILIES = {
     "log of square": Family(
         lambda v: 2 * mp.log(abs(v)), LOG_SQUARE, points([*HUGE, *[-v for v in HUGE], INF, -INF]),
@@ -124,8 +168,28 @@ FAMILIES = {
         at(low=(INF, -1), high=(INF, 1)), conditioned=True,
     ),
     "1/sqrt(x*x+1)": Family(
-        lambda v: 1 / mp.sqrt(v * v + 1), {name: (lambda x, f=f: 1 / f(x)) for name, f in BESIDE_ONE.items()},
+        lambda v: 1 / mp.sqrt(v * v + 1), beside_square(1, lambda x, s: sg.sqrt(1 / s)),
         points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]), at(low=(0, 0), high=(0, 0)), conditioned=True,
+    ),
+    "1/(1+x*x)": Family(
+        lambda v: 1 / (1 + v * v), beside_square(1, lambda x, s: 1 / s),
+        points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]), at(low=(0, 0), high=(0, 0)),
+    ),
+    "x/(1+x*x)": Family(
+        lambda v: v / (1 + v * v), beside_square(1, lambda x, s: x / s),
+        points([0.0, *WIDE, *[-v for v in WIDE]]), conditioned=True,
+    ),
+    "log(1+x*x)": Family(
+        lambda v: log1(v * v), {**beside_square(1, lambda x, s: log(s)), **LOG_OF_INVERSE},
+        points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]), at(low=(INF, 0), high=(INF, 0)),
+    ),
+    "log(5+x*x)": Family(
+        lambda v: mp.log(5 + v * v), beside_square(5, lambda x, s: log(s)),
+        points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]), at(low=(INF, 0), high=(INF, 0)),
+    ),
+    "log(1+x*x/3)": Family(
+        lambda v: log1(v * v / 3), STUDENT, points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]),
+        at(low=(INF, 0), high=(INF, 0)),
     ),
     "root": Family(mp.sqrt, ROOT, points([0.0, *HUGE, INF]), at(zero=(0, INF), high=(INF, 0)), conditioned=True,
     ),

@@ -11,7 +11,7 @@ import pytest
 import symgraph as sg
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate
-from symgraph.rewrite import expand_composites, rewrite
+from symgraph.rewrite import STABILIZING, expand_composites, rewrite
 from tests.rewrites.test_stabilize import ulps
 
 Formula = Callable[[Variable], Variable]
@@ -44,6 +44,18 @@ def apart(f: Formula) -> Variable:
     """The same of places that know nothing of each other: what moves one moves the other as far."""
     by_x, by_u = sg.grad((f(U) - f(X)).sum(), [X, U])
     return by_x + by_u
+
+
+SQUARES: dict[str, Callable[[Variable], Variable]] = {
+    "roots": lambda x: sg.sqrt(x * x + 2) - sg.sqrt(x * x + 1),
+    "logarithms": lambda x: sg.log(x * x + 2) - sg.log(x * x + 1),
+    "inverses": lambda x: 1 / (x * x + 1) - 1 / (x * x + 2),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_functions_of_squares_have_places_too(name: str) -> None:
+    assert any(node.op.name.endswith("_step") for node in toposort(rewrite([SQUARES[name](X)], STABILIZING)))
 
 
 @pytest.mark.parametrize("place", PLACES)
