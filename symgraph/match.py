@@ -288,13 +288,14 @@ class Factor:
     below: bool
 
 
-def factors(v: Variable, owner: Owner) -> tuple[bool, list[Factor]]:
-    """``v`` as (whether it is negated, its factors in the order they are written), at most ``MAX_FACTORS``."""
+def factors(v: Variable, owner: Owner, through: bool = False) -> tuple[bool, list[Factor]]:
+    """``v`` as (whether it is negated, its factors in the order they are written), at most ``MAX_FACTORS``; with
+    ``through`` those under a dimshuffle too."""
     found: list[Factor] = []
     stack, negative = [Factor(v, False)], False
     while stack:
         factor = stack.pop()
-        node = owner(factor.value)
+        node = seen_through(factor.value, owner) if through else owner(factor.value)
         if node is None or node.op.name not in PRODUCTS or len(found) + len(stack) >= MAX_FACTORS:
             found.append(factor)
         elif node.op.name == "neg":

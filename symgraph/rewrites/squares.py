@@ -70,7 +70,9 @@ def log_of_squares_and_number(node: Apply, owner: Owner) -> Variable | None:
 def log1p_of_product(node: Apply, owner: Owner) -> Variable | None:
     """log(1 + x²/3): the square overflows where its logarithm is an ordinary number."""
     made = owner(node.inputs[0])
-    if made is None or made.op.name not in ("sqr", "mul", "true_div", "neg") or log_of(made.outputs[0], owner):
+    if made is None or made.op.name not in ("sqr", "mul", "true_div", "neg"):
+        return None
+    if log_of(node.inputs[0], owner) is not None:
         return None
     found = log_of_factors(node.inputs[0], owner)
     product = None if found is None else found.owner
@@ -189,6 +191,32 @@ def _side_or_number(v: Variable, owner: Owner) -> Variable | None:
     return constant(root) if root * root == v.data else None
 
 
+# ------------------------------------------------------------------------------------------------ products
+
+
+@rewriter("stabilize", "mul", "true_div")
+def square_of_product(node: Apply, owner: Owner) -> Variable | None:
+    """x²*y² and the slope of 1/(1/x + 1/y), 1/u²/x²: one square overflows where the other mends it; the square of the
+    product is in range where the result is."""
+    if not is_float(node.outputs[0].dtype) or not all(_may_have_roots(v, owner) for v in node.inputs):
+        return None
+    negative, given = factors(node.outputs[0], owner, through=True)
+    roots, rest = _roots([f for f in given if not is_one(f.value)], owner)
+    if rest or len(roots) < 2 or all(isinstance(f.value, Constant) for f in roots[1:]):
+        return None
+    first = next((f for f in roots if not f.below), Factor(constant(np.ones((), node.outputs[0].dtype)), False))
+    found = make("sqr", multiply(first.value, False, [f for f in roots if f is not first]))
+    return make("neg", found) if negative else found
+
+
+def _may_have_roots(v: Variable, owner: Owner) -> bool:
+    """Whether ``v`` is a product or a square: asked first, because it is cheap."""
+    node = owner(v)
+    while node is not None and node.op.name in ("dimshuffle", "neg"):
+        node = owner(node.inputs[0])
+    return node is not None and node.op.name in ("mul", "true_div", "sqr")
+
+
 # ------------------------------------------------------------------------------------------------ what is a square
 
 
@@ -200,9 +228,18 @@ def _side(v: Variable, owner: Owner) -> Variable | None:
     if node is None or node.op.name not in ("mul", "true_div"):
         return None
     negative, given = factors(v, owner)
+    roots, left = _roots(given, owner)
+    first = next((f for f in roots if not f.below), None)
+    if negative or left or first is None:
+        return None
+    return multiply(first.value, False, [f for f in roots if f is not first])
+
+
+def _roots(given: Sequence[Factor], owner: Owner) -> tuple[list[Factor], list[Factor]]:
+    """(The roots of squares, of pairs of equals and of powers of four, the other factors)."""
     roots, left = [], list[Factor]()
     for f in given:
-        made = owner(f.value)
+        made = seen_through(f.value, owner)
         if made is not None and made.op.name == "sqr":
             roots.append(Factor(made.inputs[0], f.below))
         elif _is_power_of_four(f.value):
@@ -212,10 +249,7 @@ def _side(v: Variable, owner: Owner) -> Variable | None:
             roots.append(f)
         else:
             left.append(f)
-    first = next((f for f in roots if not f.below), None)
-    if negative or left or first is None:
-        return None
-    return multiply(first.value, False, [f for f in roots if f is not first])
+    return roots, left
 
 
 def _is_power_of_four(v: Variable) -> TypeGuard[Constant]:

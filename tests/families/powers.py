@@ -147,6 +147,19 @@ STUDENT: dict[str, Spelling] = {
     "axis beside": apart(lambda x: log(1 + x * x / 3)),
     "axis between": turned(lambda x: x * x / 3, sg.log1p),
 }
+HARMONIC: dict[str, Spelling] = {
+    "1/(1/x+1)": lambda x: 1 / (1 / x + 1),
+    "1/(1+1/x)": lambda x: 1 / (1 + 1 / x),
+    "1/(1+x**-1)": lambda x: 1 / (1 + x**-1),
+    "(1+x**-1)**-1": lambda x: (1 + x**-1) ** -1,
+    "inv(inv(x)+1)": lambda x: sg.inv(sg.inv(x) + 1),
+    "2/(2/x+2)": lambda x: 2 / (2 / x + 2),
+    "3/(3/x+3)": lambda x: 3 / (3 / x + 3),
+    "-1/(-1/x-1)": lambda x: -1 / (-1 / x - 1),
+    "1/(1-(-1/x))": lambda x: 1 / (1 - (-1 / x)),
+    "axis beside": apart(lambda x: 1 / (1 / x + 1)),
+    "axis between": turned(lambda x: 1 / x + 1, lambda u: 1 / u),
+}
 
 FAMILIES = {
     "log of square": Family(
@@ -190,6 +203,9 @@ FAMILIES = {
     "log(1+x*x/3)": Family(
         lambda v: log1(v * v / 3), STUDENT, points([0.0, *WIDE, *[-v for v in WIDE], INF, -INF]),
         at(low=(INF, 0), high=(INF, 0)),
+    ),
+    "1/(1/x+1)": Family(
+        lambda v: 1 / (1 / v + 1), HARMONIC, points([v for v in WIDE if v not in (1e-300, 1.7e308)]), conditioned=True,
     ),
     "root": Family(mp.sqrt, ROOT, points([0.0, *HUGE, INF]), at(zero=(0, INF), high=(INF, 0)), conditioned=True,
     ),

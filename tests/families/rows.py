@@ -242,6 +242,19 @@ DEVIATION: dict[str, Spelling] = {
     "variance**0.5": lambda x: x.var(axis=-1) ** 0.5,
     "norm over root": lambda x: sg.norm(x - x.mean(axis=-1, keepdims=True), axis=-1) / 2,
 }
+HARMONIC: dict[str, Spelling] = {
+    "1/sum(1/x)": lambda x: 1 / total(1 / x, False),
+    "1/sum(x**-1)": lambda x: 1 / total(x**-1, False),
+    "sum(1/x)**-1": lambda x: total(1 / x, False) ** -1,
+    "inv": lambda x: sg.inv(total(sg.inv(x), False)),
+    "kept": lambda x: first(1 / total(1 / x)),
+    "2/sum(2/x)": lambda x: 2 / total(2 / x, False),
+    "3/sum(3/x)": lambda x: 3 / total(3 / x, False),
+    "mean": lambda x: 1 / (1 / x).mean(axis=-1) / 4,
+    "negative": lambda x: -1 / total(-1 / x, False),
+    "inserted": lambda x: first(1 / row(total(1 / x, False))),
+    "terms": lambda x: 1 / (1 / x[..., 0] + 1 / x[..., 1] + 1 / x[..., 2] + 1 / x[..., 3]),
+}
 PRODUCT: dict[str, Spelling] = {
     "log(prod)": lambda x: log(x.prod(axis=-1)),
     "kept": lambda x: first(log(x.prod(axis=-1, keepdims=True))),
@@ -297,6 +310,12 @@ FAMILIES = {
     "standard deviation": Family(
         lambda x: mp.sqrt(variance(x)), DEVIATION, [*SPREADS, *FLAT], rows=True, conditioned=True,
         at={r: (0, [0, 0, 0, 0]) for r in FLAT},
+    ),
+    "harmonic sum": Family(
+        lambda x: 1 / sum(1 / v for v in x), HARMONIC,
+        [(1.0, 2.0, 3.0, 4.0), (1e20, 2e20, 1e20, 3e20), (1e-20, 2e-20, 1e-20, 3e-20), (1e-30, 2e-30, 1e-30, 3e-30),
+         (1e30, 2e30, 1e30, 3e30), (1e200, 2e200, 1e200, 1e200), (1e-200, 2e-200, 1e-200, 1e-200)], rows=True,
+        conditioned=True,
     ),
     "log of prod": Family(
         lambda x: mp.log(x[0] * x[1] * x[2] * x[3]), PRODUCT,
