@@ -1,8 +1,9 @@
 """Fusion: the graph is cut into groups of stages, each of which becomes one kernel.
 
 Fusion is substitution of formulas into formulas; the work is policy. A map is inlined into its reader if it is read
-once or costs little; an expensive map is never inlined into a reduction that re-reads it; elementwise readers become
-epilogues of the contraction or reduction that feeds them, or join a map of the same shape.
+once or costs little, or if it is far larger than what it is made of; an expensive map is never inlined into a reduction
+that re-reads it; elementwise readers become epilogues of the contraction or reduction that feeds them, or join a map of
+the same shape.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from symgraph.types import SIZES
 from symgraph.varying import Length, VaryingError, as_varying, capacity
 
 CHEAP = 4  # terms: recomputing this much costs less than a store and a load
+RECOMPUTED = 60  # terms: computing this much costs less than a store and a load of what no cache holds
+LARGE = 2**20  # elements: no cache holds so many
+GROWTH = 16  # how many times larger than what it is made of a value is that is not stored
 TILE = 12  # results for which one tile of a contraction reads an operand's element once
 
 
@@ -158,7 +162,14 @@ class _Inliner:
         if self._narrows(v) and self._reads(v) > 1:
             return False
         uses = max((self._uses(n, v) for n in readers), default=1)
-        return (uses <= TILE and price <= CHEAP) if uses > 1 else (len(readers) == 1 or price <= CHEAP)
+        bound = RECOMPUTED if uses <= 1 and self._outgrows(v, terms) else CHEAP
+        return (uses <= TILE and price <= CHEAP) if uses > 1 else (len(readers) == 1 or price <= bound)
+
+    def _outgrows(self, v: Variable, terms: Sequence[Expr]) -> bool:
+        """Whether a map is so much larger than all that it reads that it is made again by each that reads it."""
+        own = prod(static_shape(v))
+        read = {str(e.value) for e in terms if e.prim == "load"}
+        return own >= LARGE and own >= GROWTH * sum(prod(static_shape(self.fused.values[name])) for name in read)
 
     def _narrows(self, v: Variable) -> bool:
         """Whether only ``v`` reads a value in memory that is wider than itself, as the mask does of random bits."""

@@ -104,6 +104,15 @@ def test_an_expensive_map_is_not_repeated_by_a_product(x, w):
     assert first.stored and not first.stages[0].compute.reduce and second.stages[0].compute.reduce
 
 
+def test_what_is_far_larger_than_what_it_is_made_of_is_not_stored():
+    """The terms of a logarithm of a product of matrices, which the sum and both slopes read."""
+    a, b = (sg.tensor(name, "float32", (128, 128)) for name in "ab")
+    y = sg.log(sg.exp(a) @ sg.exp(b))
+    f = fused(prepared(task([a, b], [y, *sg.grad(y.sum(), [a, b])])))
+    stored = [f.values[name].type.shape for g in f.groups for name in g.stored]
+    assert stored and all(np.prod(shape) <= 128**2 for shape in stored)
+
+
 def test_a_map_that_a_sum_reads_once_is_part_of_it(x):
     (g,) = groups_of([x], sg.exp(x).sum(axis=1))
     assert len(g.stages) == 1
