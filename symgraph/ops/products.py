@@ -107,6 +107,14 @@ def log1p_product(*xs: Variable, below: tuple[bool, ...]) -> Variable:
     return found
 
 
+@elementwise(grad=lambda g, n, k: [None])
+def scale_of(n: Any) -> Any:
+    """1, or a power of two that brings n to where it may be squared; what it scales is to be divided by it again."""
+    high = np.finfo(n.dtype).maxexp
+    far, near = 2.0 ** (3 * high // 4), 2.0 ** (11 * high // 32)
+    return select(n > near, expression.const(1 / far, n.dtype), select(n < 1 / near, expression.const(far, n.dtype), 1))
+
+
 # ------------------------------------------------------------------------------------------------ sums of squares
 
 

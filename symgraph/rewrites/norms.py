@@ -56,6 +56,41 @@ def _root_of_sum(v: Variable, owner: Owner) -> Apply | None:
     return make("shifted_root", squares.outputs[0], rest.outputs[0]).owner
 
 
+@rewriter("stabilize", "true_div")
+def product_over_lengths(node: Apply, owner: Owner) -> Variable | None:
+    """sum(x*y) / (norm(x)*norm(y)): the products overflow or underflow where their ratio to the lengths is a cosine; x
+    and y are scaled by powers of two."""
+    negative, given = factors(node.outputs[0], owner)
+    for f in given:
+        total = owner(f.value)
+        inner = owner(total.inputs[0]) if total is not None and total.op.name == "sum" and not f.below else None
+        if total is None or inner is None or inner.op.name != "mul":
+            continue
+        lengths = [_length_below(x, total, given, owner) for x in inner.inputs]
+        if lengths[0] is None or lengths[1] is None or lengths[0] is lengths[1]:
+            continue
+        scaled = [make("mul", x, _scale(x, total, True)) for x in inner.inputs]
+        cosine = make("sum", make("mul", *scaled), total.attrs["axis"], total.attrs["keepdims"])
+        rest = [g for g in given if g is not f and all(g is not n for n in lengths)]
+        sizes = [make("mul", n.value, _scale(x, total, total.attrs["keepdims"]))  # type: ignore[union-attr]
+                 for n, x in zip(lengths, inner.inputs, strict=True)]  # fmt: skip
+        return multiply(make("true_div", cosine, make("mul", *sizes)), negative, rest)
+    return None
+
+
+def _length_below(x: Variable, total: Apply, given: Sequence[Factor], owner: Owner) -> Factor | None:
+    """The factor that is the length of ``x`` below the line, along the axes of ``total``."""
+    for f in given:
+        made = owner(f.value) if f.below else None
+        if made is not None and made.op.name == "norm" and made.inputs[0] is x and made.attrs == total.attrs:
+            return f
+    return None
+
+
+def _scale(x: Variable, total: Apply, keepdims: bool) -> Variable:
+    return make("scale_of", make("norm", x, axis=total.attrs["axis"], keepdims=keepdims))
+
+
 # ------------------------------------------------------------------------------------------------ variances
 
 

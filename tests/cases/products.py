@@ -73,6 +73,11 @@ CASES: dict[str, list[Case]] = {
         Case(lambda x, y: P.log_of_squares(x, y, x * 0), _out_of_range,
              by_mpmath(lambda x, y: mpmath.log(x * x + y * y))),
     ],
+    "scale_of": [
+        case(P.scale_of, lambda rng, d: [np.array([0.1, 1.0, np.nan], d)], np.ones_like),
+        case(P.scale_of, lambda rng, d: [np.array([1e25, 0.0, 1e-25], "float32")],
+             lambda x: np.array([2.0**-96, 2.0**96, 2.0**96])),
+    ],
     "sqrt_or": [
         case(P.sqrt_or, pairs(POSITIVE_PAIR, POSITIVE_PAIR), lambda x, y: np.sqrt(x), (0,)),
         case(P.sqrt_or, _beside, lambda x, y: np.array([np.sqrt(2), 800, -800, 1, np.inf])),

@@ -242,6 +242,33 @@ DEVIATION: dict[str, Spelling] = {
     "variance**0.5": lambda x: x.var(axis=-1) ** 0.5,
     "norm over root": lambda x: sg.norm(x - x.mean(axis=-1, keepdims=True), axis=-1) / 2,
 }
+
+
+def backwards(x: Variable) -> Variable:
+    return x[..., ::-1]
+
+
+def length_of(x: Variable) -> Variable:
+    return sg.sqrt(total(x * x, False))
+
+
+COSINE: dict[str, Spelling] = {
+    "over both": lambda x: total(x * backwards(x), False) / (length_of(x) * length_of(backwards(x))),
+    "over one, then the other": lambda x: total(x * backwards(x), False) / length_of(x) / length_of(backwards(x)),
+    "norms": lambda x: total(x * backwards(x), False) / (sg.norm(x, axis=-1) * sg.norm(backwards(x), axis=-1)),
+    "other order": lambda x: total(backwards(x) * x, False) / (length_of(x) * length_of(backwards(x))),
+    "root of a product": lambda x: total(x * backwards(x), False)
+    / sg.sqrt(total(x**2, False) * total(backwards(x) ** 2, False)),
+    "times the inverse": lambda x: total(x * backwards(x), False) * (1 / (length_of(x) * length_of(backwards(x)))),
+    "kept": lambda x: first(total(x * backwards(x)) / (sg.sqrt(total(x**2)) * sg.sqrt(total(backwards(x) ** 2)))),
+    "halved": lambda x: 2 * total(x * backwards(x), False) / (length_of(x) * length_of(backwards(x))) / 2,
+    "negative": lambda x: -(-total(x * backwards(x), False) / (length_of(x) * length_of(backwards(x)))),
+    "power": lambda x: total(x * backwards(x), False)
+    / (total(x**2, False) ** 0.5 * total(backwards(x) ** 2, False) ** 0.5),
+    "unit vectors": lambda x: total(
+        x / sg.sqrt(total(x * x)) * (backwards(x) / sg.sqrt(total(backwards(x) * backwards(x)))), False
+    ),
+}
 HARMONIC: dict[str, Spelling] = {
     "1/sum(1/x)": lambda x: 1 / total(1 / x, False),
     "1/sum(x**-1)": lambda x: 1 / total(x**-1, False),
@@ -310,6 +337,12 @@ FAMILIES = {
     "standard deviation": Family(
         lambda x: mp.sqrt(variance(x)), DEVIATION, [*SPREADS, *FLAT], rows=True, conditioned=True,
         at={r: (0, [0, 0, 0, 0]) for r in FLAT},
+    ),
+    "cosine": Family(
+        lambda x: sum(v * w for v, w in zip(x, x[::-1], strict=True)) / sum(v * v for v in x), COSINE,
+        [(1.0, 2.0, -3.0, 4.0), (1e20, 2e20, 1e20, 3e20), (1e-20, 2e-20, 1e-20, 3e-20), (1e-30, 2e-30, -1e-30, 3e-30),
+         (1e30, 2e30, 1e30, 3e30), (1e200, 2e200, 1e200, 1e200), (1e-200, 2e-200, 1e-200, 1e-200)], rows=True,
+        conditioned=True,
     ),
     "harmonic sum": Family(
         lambda x: 1 / sum(1 / v for v in x), HARMONIC,
