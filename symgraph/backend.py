@@ -56,6 +56,8 @@ class Task:
         Of ``PRECISIONS``: to what the factors of products of float32 may be rounded.
     borrowed : tuple of int
         Outputs that may be the program's own memory, until the next call.
+    whole : Task or None
+        That with the complex values which this one computes the parts of.
     """
 
     inputs: tuple[Variable, ...]
@@ -65,6 +67,12 @@ class Task:
     name: str = "f"
     precision: str = "highest"
     borrowed: tuple[int, ...] = ()
+    whole: Task | None = None
+
+    @property
+    def written(self) -> Task:
+        """The task with the values that the user wrote."""
+        return self.whole or self
 
     @property
     def results(self) -> tuple[Variable, ...]:

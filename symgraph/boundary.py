@@ -43,7 +43,7 @@ def apart_task(task: Task) -> Task:
     return replace(
         task, inputs=tuple(in_parts([known[v] for v in task.inputs])), shared=tuple(_shared_parts(task.shared)),
         outputs=tuple(in_parts(outputs)), updates=tuple(zip(targets, in_parts(news), strict=True)),
-        borrowed=tuple(places.values()),
+        borrowed=tuple(places.values()), whole=task,
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def _results(graph: Graph) -> Sequence[Variable]:
     """The results of a graph, as they were written."""
     if isinstance(graph, Document):
         return list(graph_of(graph).values())
-    return graph.task.results if isinstance(graph, Function) else task_of(graph).outputs
+    return (graph.task if isinstance(graph, Function) else task_of(graph)).written.results
 
 
 def explain_(options: argparse.Namespace) -> int:

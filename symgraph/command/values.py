@@ -59,7 +59,7 @@ def as_function(target: Target, backend: str | None = None) -> Function:
         f = target.graph
         return Function(f.task, f.declared, f.form, str(backend), f.downcast, False)
     graph = graph_of(target.graph) if isinstance(target.graph, Document) else target.graph
-    task = task_of(graph)
+    task = task_of(graph).written
     many = task.outputs[0] if len(task.outputs) == 1 else list(task.outputs)
     name = target.graph.title if isinstance(target.graph, Document) else task.name
     return function(list(task.inputs), many, name=name, backend=backend, no_default_updates=True)

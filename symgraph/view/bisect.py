@@ -41,7 +41,7 @@ def bisect(doc: Document, values: Mapping[int, np.ndarray]) -> list[Finding]:
     known: list[np.ndarray] | None = None
     findings: list[Finding] = []
     with np.errstate(all="ignore"):
-        for phase, step in [(s.phase, step) for s in doc.scenes for step in s.steps]:
+        for phase, step in [(s.phase, step) for s in doc.computed for step in s.steps]:
             outputs = list(graph_of(doc, step.state, leaves).values())
             found = evaluate(outputs, {leaves[k]: a for k, a in values.items()})
             if known is not None and step.rule:

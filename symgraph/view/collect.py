@@ -16,18 +16,20 @@ from symgraph.printing import in_terms_of
 from symgraph.rewrite import EXPAND, PHASES, RULES, STABILIZING, rewrite
 from symgraph.rewrite import Step as Rewrite
 from symgraph.shared_variable import SharedVariable
+from symgraph.types import is_complex
 from symgraph.varying import as_open
 from symgraph.view import brief
-from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
+from symgraph.view.document import PARTS, Document, Group, Node, Scene, Source, State, Step
 from symgraph.view.replay import Numbering, Thing
 from symgraph.view.work import bytes_of, flops_of
 
 Graph = Variable | Sequence[Variable] | Mapping[str, Variable] | Function | Document
 
 WRITTEN, COMPILED = "written", "compiled"
-ORDER = (WRITTEN, *STABILIZING, EXPAND, *PHASES[2:], COMPILED)
+ORDER = (WRITTEN, PARTS, *STABILIZING, EXPAND, *PHASES[2:], COMPILED)
 WHY = {
     WRITTEN: "The graph as it was written.",
+    PARTS: "Each complex value is two real ones, its real and its imaginary part: programs compute with these.",
     "canonicalize": "One spelling for each value; exact bit for bit.",
     "stabilize": "What would overflow or cancel becomes a stable op.",
     EXPAND: "Named ops that are made of others give way to them.",
@@ -80,11 +82,18 @@ def task_of(what: Variable | Sequence[Variable] | Mapping[str, Variable]) -> Tas
 
 def labels_of(task: Task) -> list[str]:
     """What to call each result of a task; no two alike."""
+    if task.whole is not None:
+        named = zip(labels_of(task.whole), task.whole.results, strict=True)
+        return [part for label, v in named for part in _parts_of(label, v)]
     single = len(task.outputs) == 1
     labels = [v.name or ("output" if single else f"output {k}") for k, v in enumerate(task.outputs)]
     labels += [f"new {target.name or f'shared {task.shared.index(target)}'}" for target, _ in task.updates]
     labels = [printable(label) for label in labels]
     return [label if labels.count(label) == 1 else f"{label} #{k}" for k, label in enumerate(labels)]
+
+
+def _parts_of(label: str, v: Variable) -> list[str]:
+    return [f"{label}.real", f"{label}.imag"] if is_complex(v.dtype) else [label]
 
 
 def unnamed(inputs: Sequence[Variable], shared: Sequence[Variable]) -> dict[Variable, str]:
@@ -93,9 +102,13 @@ def unnamed(inputs: Sequence[Variable], shared: Sequence[Variable]) -> dict[Vari
     return {v: f"{kind} {k}" for kind, many in kinds for k, v in enumerate(many) if not v.name}
 
 
+def _unnamed_of(task: Task) -> dict[Variable, str]:
+    return {v: name for t in (task.written, task) for v, name in unnamed(t.inputs, t.shared).items()}
+
+
 def _of_task(task: Task) -> Document:
-    film = _Film(labels_of(task), unnamed(task.inputs, task.shared))
-    film.begin(WRITTEN, task.results)
+    film = _Film(labels_of(task), _unnamed_of(task))
+    film.open(task)
     trace: list[Rewrite] = []
     results = rewrite(task.results, STABILIZING, trace=trace)
     film.play(trace)
@@ -105,9 +118,9 @@ def _of_task(task: Task) -> Document:
 
 def _of_program(task: Task, program: Executable, seconds: Mapping[str, float]) -> Document:
     p = program.prepared
-    called = {**unnamed(task.inputs, task.shared), **unnamed(p.inputs, p.shared)}
+    called = {**_unnamed_of(task), **unnamed(p.inputs, p.shared)}
     film = _Film(labels_of(task), called)
-    film.begin(WRITTEN, task.results)
+    film.open(task)
     stages = p.stages
     film.end(stages[WRITTEN])
     for phases, stage in ((STABILIZING, "stabilize"), ((EXPAND,), EXPAND), (PHASES[2:], "specialize")):
@@ -130,6 +143,14 @@ class _Film:
     scenes: list[Scene] = field(default_factory=list)
     results: list[Variable] = field(default_factory=list)
     closed: dict[Variable, bool] = field(default_factory=dict)
+
+    def open(self, task: Task) -> None:
+        """What the user wrote; where it has complex values, then its parts."""
+        labels, self.labels = self.labels, labels_of(task.written)
+        self.begin(WRITTEN, task.written.results)
+        self.labels = labels
+        if task.whole is not None:
+            self.begin(PARTS, task.results)
 
     def begin(self, phase: str, results: Sequence[Variable]) -> None:
         """A scene that starts with ``results``."""

@@ -22,6 +22,9 @@ from symgraph.errors import ArgumentError
 from symgraph.graph import Attr, printable
 from symgraph.types import TensorType
 
+PARTS = "parts"
+"""The scene in which complex values have become two real ones; a graph without any has none."""
+
 Ref = tuple[int, int]
 """A value: number of its node, slot."""
 
@@ -202,6 +205,16 @@ class Document:
     def first(self) -> State:
         """The graph as it was written."""
         return self.scenes[0].steps[0].state
+
+    @property
+    def computed(self) -> tuple[Scene, ...]:
+        """The scenes on real values: all, if none of those written is complex."""
+        return self.scenes[1:] if any(scene.phase == PARTS for scene in self.scenes) else self.scenes
+
+    @property
+    def real(self) -> State:
+        """The graph as it was written, on the parts of what is complex."""
+        return self.computed[0].steps[0].state
 
     @property
     def last(self) -> State:

@@ -16,12 +16,13 @@ from symgraph.rewrite import EXPAND, RULES, STABILIZING, Rule, rewrite, rules_fo
 from symgraph.types import is_float
 from symgraph.view import brief
 from symgraph.view.collect import Graph, document, task_of
-from symgraph.view.document import Document, Scene, State
+from symgraph.view.document import PARTS, Document, Scene, State
 from symgraph.view.known import known
 from symgraph.view.plain import graph_of
 from symgraph.view.reading import reading
 
 PURPOSE = {
+    PARTS: "taken apart: programs compute with real numbers",
     "canonicalize": "rewritten to one spelling, exact bit for bit",
     "stabilize": "repaired: it would overflow, cancel or lose digits",
     "expand": "written out: a named op gave way to what it is made of",
@@ -164,7 +165,7 @@ def explain(what: Graph) -> Explanation:
     """The explanation of a graph; see ``symgraph.explain``."""
     doc = document(what)
     outputs = _written(what, doc)
-    labels = [label for label, _ in doc.first.outputs]
+    labels = [label for label, _ in doc.real.outputs]
     stable = rewrite(outputs, STABILIZING)
     results = [_result(label, v) for label, v in zip(labels, stable, strict=True)]
     if not (isinstance(what, Function) and what.task.updates):
@@ -187,10 +188,10 @@ def _named(nodes: Iterable[Apply]) -> Iterator[Named]:
 
 
 def _written(what: Graph, doc: Document) -> Sequence[Variable]:
-    """The results as the user wrote them."""
+    """The results as the user wrote them, on real values."""
     if isinstance(what, Function):
         return what.task.results
-    return list(graph_of(doc).values()) if isinstance(what, Document) else task_of(what).outputs
+    return list(graph_of(doc, doc.real).values()) if isinstance(what, Document) else task_of(what).outputs
 
 
 def _gradients(outputs: Sequence[Variable]) -> Iterator[Result]:
@@ -228,6 +229,9 @@ def _key(told: Told) -> tuple[str, ...]:
 
 
 def _of_scene(doc: Document, scene: Scene) -> Iterator[Told]:
+    if scene.phase == PARTS:
+        whole, parts = (", ".join(map(brief.of_value, graph_of(doc, s).values())) for s in (doc.first, doc.real))
+        yield Told(PARTS, "parts_of_complex_values", scene.steps[0].why, "everywhere", (), whole, parts, "")
     for before, step in zip(scene.steps, scene.steps[1:], strict=False):
         if step.rule not in RULES or step.before == brief.without_where(step.after):
             continue  # shapes that became known, or a note of a builder: the formula is as it was

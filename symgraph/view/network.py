@@ -18,8 +18,8 @@ def to_networkx(what: Graph, phase: str | None = None) -> networkx.MultiDiGraph:
     ----------
     what : Variable, sequence or dict of Variable, Function or Document
     phase : str, optional
-        The graph at the end of this phase: "written", "canonicalize", "stabilize", "expand", "specialize" or
-        "compiled", of those that there are; by default the last.
+        The graph at the end of this phase: "written", "parts" (of complex values), "canonicalize", "stabilize",
+        "expand", "specialize" or "compiled", of those that there are; by default the last.
 
     Returns
     -------

@@ -14,8 +14,8 @@ from symgraph.errors import DataError, SymgraphError
 from symgraph.graph import Attr, Variable, apply, constant
 from symgraph.op import OPS
 from symgraph.origin import Origin, made_at, remembered
-from symgraph.shared_variable import SharedVariable
-from symgraph.types import DTYPES, TensorType
+from symgraph.parts import shared_variable
+from symgraph.types import COMPLEX, DTYPES, TensorType
 from symgraph.view.document import Document, Group, Node, Scene, Source, State, Step
 
 FORMAT = "symgraph graph"
@@ -152,7 +152,7 @@ def _read_node(n: Mapping[str, Plain]) -> Node:
 
 def _read_type(t: Plain) -> TensorType:
     dtype, shape = t
-    if dtype not in DTYPES:
+    if dtype not in DTYPES + COMPLEX:
         raise DataError(f"there is no dtype {dtype!r}")
     return TensorType(dtype, tuple(None if n is None else int(n) for n in shape))
 
@@ -242,7 +242,7 @@ def leaf_of(node: Node) -> Variable:
             raise DataError(f"the constant {node.id} has no value")
         return constant(node.data, t.dtype, node.name or None)
     if node.kind == "shared":
-        return SharedVariable(np.zeros([1 if n is None else n for n in t.shape], t.dtype), t, node.name or None)
+        return shared_variable(np.zeros([1 if n is None else n for n in t.shape], t.dtype), t, node.name or None)
     if node.kind != "input":
         raise DataError(f"there is no kind of node {node.kind!r}")
     return Variable(t, name=node.name or None)

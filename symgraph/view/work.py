@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
 from symgraph.graph import Apply, toposort
-from symgraph.types import SIZES, TensorType
+from symgraph.types import TensorType, is_complex
 from symgraph.varying import capacity
 
 FREE = ("load", "axis", "const", "cast", "select")
@@ -23,12 +25,15 @@ def bytes_of(types: Sequence[TensorType]) -> int | None:
     """Bytes of values of ``types``; None if an extent is not known."""
     if not all(t.is_static for t in types):
         return None
-    return sum(prod(capacity(n or 0) for n in t.shape) * SIZES[t.dtype] for t in types)
+    return sum(prod(capacity(n or 0) for n in t.shape) * np.dtype(t.dtype).itemsize for t in types)
 
 
 def flops_of(node: Apply) -> int | None:
-    """Arithmetic operations of a node, a transcendental function counted as one; None if an extent is not known."""
-    if not all(v.type.is_static for v in (*node.inputs, *node.outputs)):
+    """Arithmetic operations of a node, a transcendental function counted as one.
+
+    None if an extent is not known, or a value is complex: those of its parts are counted.
+    """
+    if any(not v.type.is_static or is_complex(v.dtype) for v in (*node.inputs, *node.outputs)):
         return None
     if node.op.is_view:
         return 0

@@ -186,3 +186,26 @@ def test_networkx_finds_the_operands_in_order_and_takes_hostile_names(tmp_path):
 
 def test_a_graph_of_ten_thousand_ops_in_a_row_is_no_deeper_than_one_of_ten():
     assert len(document(chain(10_000)).last.inputs) == 10_001
+
+
+def test_complex_values_are_shown_as_written_and_then_taken_apart(tmp_path):
+    z, x, w = sg.zvector("z"), sg.dvector("x"), sg.shared([1j, 2.0], name="w")
+    y = sg.exp(z) * w + x
+    f = sg.function([z, x], [y, abs(y).sum()], updates=[(w, w * 2)])
+    for what in (y, [y], f):
+        doc = document(what)
+        assert [s.phase for s in doc.scenes[:2]] == ["written", "parts"] and "real" in doc.scenes[1].steps[0].why
+        ops = {doc.nodes[k].op for k in doc.first.inputs}
+        assert {"exp", "mul", "add"} <= ops and not {"sin", "cos"} & ops
+        assert list(graph_of(doc).values())[0].dtype == "complex128"
+        assert {t.dtype for k in doc.real.inputs for t in doc.nodes[k].types} == {"float64"}
+        assert from_plain(json.loads(json.dumps(to_plain(doc)))) == doc
+        assert "parts_of_complex_values" in str(sg.explain(what)) and "exp(z) * w" in str(sg.explain(what))
+    f([1j, 0], [1, 2])
+    doc = document(f)
+    assert [label for label, _ in doc.first.outputs] == ["output 0", "output 1", "new w"]
+    parts = ["output 0.real", "output 0.imag", "output 1", "new w.real", "new w.imag"]
+    assert [label for label, _ in doc.last.outputs] == parts
+    for form in ("svg", "txt", "dot", "mmd", "html", "json"):
+        assert sg.draw(f).to(form)
+    assert not any(s.phase == "parts" for s in document(sg.exp(x)).scenes)
