@@ -30,7 +30,9 @@ Pattern = tuple[int | None, ...]
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
 
-ALONG = frozenset({"softmax", "log_softmax", "cumsum", "cumprod"})
+ALONG = frozenset({
+    "softmax", "log_softmax", "softmax_complement", "softmax_log_odds", "log_softmax_complement", "cumsum", "cumprod",
+})  # fmt: skip
 """Ops that work on rows of their operand, along ``axis``."""
 
 MOVES = frozenset({"slice", "concatenate", "pad", "reverse", "roll"})

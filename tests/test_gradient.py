@@ -22,6 +22,11 @@ def gradient(f, *values):
     return [g.tolist() for g in sg.function(inputs, sg.grad(f(*inputs).sum(), wrt))(*values)]
 
 
+def odds(p):
+    """Their logarithm, as users write it."""
+    return sg.log(p) - sg.log(1 - p)
+
+
 # ------------------------------------------------------------------------------------------------ kinks
 
 INF, NAN = np.inf, np.nan
@@ -71,6 +76,15 @@ KINKS = {
     "nothing of a log_softmax of nothing": (
         lambda x: sg.switch(x > -INF, sg.nn.log_softmax(x, axis=1), 0)[:, 0],
         [[0.0, 0.0], [-INF, -INF]], [[0.5, -0.5], [0, 0]]),
+    "nothing of the complement of a softmax of nothing": (
+        lambda x: sg.switch(sg.any(x > -INF, axis=1, keepdims=True), 1 - sg.nn.softmax(x, axis=1), 0)[:, 0],
+        [[0.0, 0.0], [-INF, -INF]], [[-0.25, 0.25], [0, 0]]),
+    "nothing of its logarithm": (
+        lambda x: sg.switch(sg.any(x > -INF, axis=1, keepdims=True), sg.log(1 - sg.nn.softmax(x, axis=1)), 0)[:, 0],
+        [[0.0, 0.0], [-INF, -INF]], [[-0.5, 0.5], [0, 0]]),
+    "nothing of the odds": (
+        lambda x: sg.switch(sg.any(x > -INF, axis=1, keepdims=True), odds(sg.nn.softmax(x, axis=1)), 0)[:, 0],
+        [[0.0, 0.0], [-INF, -INF]], [[1, -1], [0, 0]]),
     "nothing of what has none": (lambda x: sg.switch(x > 0, sg.zero_grad(x), 0), [-1.0, 1.0], [0, 0]),
     "log1p at -1": (sg.log1p, [-1.0, 0.0], [INF, 1]),
 }  # fmt: skip
