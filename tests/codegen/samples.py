@@ -10,8 +10,22 @@ import numpy as np
 
 from codegen.checker import check
 from codegen.interpret import run
-from codegen.intrinsics import TILE, TRANSPOSE
-from codegen.kernel import Accumulate, Alloc, Body, Buffer, Call, If, Kernel, Let, Loop, Statement, Store, Sync
+from codegen.intrinsics import shifted
+from codegen.kernel import (
+    Accumulate,
+    Alloc,
+    Body,
+    Buffer,
+    Call,
+    If,
+    Intrinsic,
+    Kernel,
+    Let,
+    Loop,
+    Statement,
+    Store,
+    Sync,
+)
 from codegen.llvm import pool, target
 from codegen.llvm.emit import emit, scratch_bytes
 from symgraph import expression
@@ -220,6 +234,19 @@ def scratched(n: int = 16, rows: int = 6) -> Kernel:
     )  # fmt: skip
     buffers = Buffer("o", F, (rows, n)), Buffer("a", F, (rows, n))
     return Kernel("scratched", buffers, (Let("t", element("a", 0, 0)), Loop("i", rows, "parallel", body)))
+
+
+TILE = 8
+
+
+def _transpose(target: Expr, source: Expr) -> Body:
+    """target[.., r, c] = source[.., c, r] for a tile of ``TILE`` rows and columns, over the last two axes."""
+    r, c = axis("transpose_r"), axis("transpose_c")
+    store = Store(str(target.value), shifted(target, r, c).args, shifted(source, c, r))
+    return (Loop("transpose_r", TILE, "unroll", (Loop("transpose_c", TILE, "vector", (store,)),)),)
+
+
+TRANSPOSE = Intrinsic("transpose", _transpose)
 
 
 def transposed() -> Kernel:
