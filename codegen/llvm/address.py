@@ -3,8 +3,9 @@
 The address of an element is ``offset + sum(factor * atom) + step * lane``. The part without the lane and the offset is
 one pointer, shared and hoisted; the offset becomes the displacement of the machine's address. A step of 1 is a vector
 access, of -1 a reversed one, of 0 a scalar one. Any other is done lane by lane, all at constant distances from that
-pointer: the instructions for gather and scatter take two to three times as long. They are for masks, and for lanes at
-places that are computed.
+pointer: the instructions for gather and scatter take two to three times as long. They are for masks, for lanes at
+places that are computed, and for the many accesses of an unrolled tile, which would be code for LLVM to work at for
+seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from symgraph.expression import INDEX, Expr, const
 from symgraph.types import SIZES
 
 _SMALL = 2**31
+
+
+MOST_APART = 8
+"""Accesses of a kernel whose lanes are done one by one."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,12 @@ class Accesses(Terms):
         super().__init__(fresh, declares, function, stored)
         self.addresses: dict[tuple[str, tuple[Expr, ...]], Address] = {}
         self.parts: dict[Sequence[tuple[Expr, int]], tuple[Expr, int, Expr | None]] = {}
+        self.apart = 0
+
+    def may_be_apart(self) -> bool:
+        """Whether the lanes of one more access may be done one by one."""
+        self.apart += 1
+        return self.apart <= MOST_APART
 
     def address(self, name: str, at: Sequence[Expr]) -> Address:
         """The address of ``name[at]``."""
@@ -154,7 +165,7 @@ class Accesses(Terms):
         if a.is_uniform:
             return Value(_decoded(w, a.buffer, w.value(self.scalar_load(a, mask, w)), 0))
         apart = a.is_affine and a.step != 1
-        if apart and (a.buffer.space == "register" or (mask is None and a.step != -1)):
+        if apart and (a.buffer.space == "register" or (mask is None and a.step != -1 and self.may_be_apart())):
             return Value(self.gather_lanes(a, w), self.lanes)
         kind = shaped(stored(a.buffer.dtype), self.lanes)
         return Value(_decoded(w, a.buffer, self.vector_load(a, mask, kind, w), self.lanes), self.lanes)
@@ -237,7 +248,7 @@ class Accesses(Terms):
         if a.is_affine and a.step == -1:
             turned = mask and Value(self.backwards(mask.text, "i1", w), self.lanes)
             self.store_vector(self.turned(a), self.backwards(text, stored(a.buffer.dtype), w), turned)
-        elif a.is_affine and a.step != 1 and mask is None:
+        elif a.is_affine and a.step != 1 and mask is None and self.may_be_apart():
             for n, pointer in enumerate(self.lane_pointers(a, w)):
                 self.store_one(a, pointer, text, n)
         elif a.step != 1 or not a.is_affine:
