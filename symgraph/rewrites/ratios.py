@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from symgraph.coercion import convert
 from symgraph.graph import Apply, Constant, Variable, apply
 from symgraph.match import Factor, Owner, added, factors, make, multiply
 from symgraph.op import OPS
@@ -69,7 +70,8 @@ def _exp_over(negative: bool, given: Sequence[Factor], total: Total, owner: Owne
     above = Product(signed, negative, [f for f, x in zip(given, exponents, strict=True) if x is None])
     best, size = _shifted(total)
     weights = above.weights(total.x.dtype)
-    return make("true_div", make("weighted_exp", weights, above.exponent, _dropped(best, total)), size)
+    terms = make("weighted_exp", weights, above.exponent, _dropped(best, total))
+    return convert(make("true_div", terms, size), total.x.dtype)
 
 
 def _total_over(negative: bool, given: Sequence[Factor], total: Total, owner: Owner) -> Variable | None:
@@ -85,7 +87,8 @@ def _ratio(above: Total, below: Total) -> Variable:
         share = make("softmax", below.x, axis=below.axis)
         return make("sum", make("mul", above.weights, share), **below.axes)
     (first, size), (second, other) = _shifted(above), _shifted(below)
-    return make("weighted_exp", make("true_div", size, other), _dropped(first, below), _dropped(second, below))
+    ratio = make("weighted_exp", make("true_div", size, other), _dropped(first, below), _dropped(second, below))
+    return convert(ratio, below.x.dtype)
 
 
 def _shifted(total: Total) -> tuple[Variable, Variable]:

@@ -264,6 +264,17 @@ def test_weights_of_any_size_give_a_ratio_of_sums_that_is_no_further_off(
     np.testing.assert_allclose(found[decided], plain[decided], rtol=1e-15, atol=5e-324)
 
 
+@pytest.mark.parametrize("name", [name for name in RATIOS if name not in ("one-hot", "numbers")])
+def test_a_ratio_of_sums_of_half_precision_keeps_its_type_and_range(name: str) -> None:
+    x, w = sg.vector("x", "float16"), sg.vector("w", "float16")
+    written = RATIOS[name](x, w)
+    values = [np.array([20.0, 21.0], "float16"), np.array([1.0, 1.5], "float16")]
+    with np.errstate(over="ignore"):
+        (plain,) = evaluate([RATIOS[name](*map(sg.constant, [v.astype("float64") for v in values]))], {})
+    found = sg.function([x, w], written, on_unused_input="ignore")(*values)
+    np.testing.assert_allclose(found, plain, rtol=4e-3, atol=6e-8)  # 4 ulp of float16, and its least number
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_weighted_mean_does_not_overflow(dtype: str) -> None:
     x = sg.vector("x", dtype)
