@@ -197,7 +197,7 @@ def test_complex_values_are_shown_as_written_and_then_taken_apart(tmp_path):
         assert [s.phase for s in doc.scenes[:2]] == ["written", "parts"] and "real" in doc.scenes[1].steps[0].why
         ops = {doc.nodes[k].op for k in doc.first.inputs}
         assert {"exp", "mul", "add"} <= ops and not {"sin", "cos"} & ops
-        assert list(graph_of(doc).values())[0].dtype == "complex128"
+        assert next(iter(graph_of(doc).values())).dtype == "complex128"
         assert {t.dtype for k in doc.real.inputs for t in doc.nodes[k].types} == {"float64"}
         assert from_plain(json.loads(json.dumps(to_plain(doc)))) == doc
         assert "parts_of_complex_values" in str(sg.explain(what)) and "exp(z) * w" in str(sg.explain(what))
