@@ -10,10 +10,11 @@ import numpy as np
 from symgraph import expression
 from symgraph.expression import Expr
 from symgraph.formula import Compute
-from symgraph.graph import Apply, Attr, Variable, apply, toposort
+from symgraph.graph import Apply, Attr, Variable, apply, substitute, toposort
 from symgraph.host import Host
-from symgraph.op import Attrs, GradResult, Op, Precondition
+from symgraph.op import OPS, Attrs, GradResult, Op, Precondition
 from symgraph.ops.broadcast import expanded
+from symgraph.ops.creation import zeros
 from symgraph.ops.reduce import all as every
 from symgraph.ops.shape import extents, permute
 from symgraph.origin import made_at
@@ -128,12 +129,19 @@ def batch(outputs: Sequence[Variable], rows: Mapping[Variable, Variable]) -> lis
     """
     done: dict[Variable, Variable] = dict(rows)
     for node in toposort(outputs, rows):
-        operands = node.op.operands(node)
-        if any(v in done for v in operands):
+        if node.op is not OPS["shape_of"] and any(v in done for v in node.op.operands(node)):
             with made_at(node.origin):
                 done.update(zip(node.outputs, _batch_node(node, done), strict=True))
     like = next(iter(rows.values()))
-    return [done[v] if v in done else _repeat(v, like) for v in outputs]
+    return _of_rows_alone([done[v] if v in done else _repeat(v, like) for v in outputs], rows)
+
+
+def _of_rows_alone(outputs: Sequence[Variable], rows: Mapping[Variable, Variable]) -> list[Variable]:
+    """``outputs`` without the stand-ins: extents are those of every row, so what asks for them gets zeros instead."""
+    known = {row: row for row in rows.values()}
+    read = {v for node in toposort(outputs, known) for v in node.inputs}
+    zero = {v: zeros(extents(row)[1:], v.dtype) for v, row in rows.items() if v in read}
+    return substitute(outputs, {**zero, **known}) if zero else list(outputs)
 
 
 def _batch_node(node: Apply, done: Mapping[Variable, Variable]) -> Sequence[Variable]:

@@ -352,6 +352,29 @@ def test_a_jacobian_of_open_extents(backend):
         np.testing.assert_allclose(by_w, np.einsum("i,ij,k->ijk", slope, np.eye(4), a), atol=1e-14)
 
 
+FACTORED = {
+    "cholesky": lambda x: sg.linalg.cholesky(x @ x.T),
+    "eigenvalues": lambda x: sg.linalg.eigh(x @ x.T)[0],
+    "qr": lambda x: sg.linalg.qr(x)[1],
+    "solve_triangular": lambda x: sg.linalg.solve_triangular(x, x[0]),
+    "expm": lambda x: sg.linalg.expm(x * 0.2),
+    "sort": lambda x: sg.sort(x * x, 0),
+    "singular values": lambda x: sg.linalg.svd(x, compute_uv=False),
+}
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_jacobians_and_hessians_of_factors_of_open_extents(name):
+    """What a gradient asks for the shape of a cotangent alone is there when it is batched; by NumPy, as factors are."""
+    x = sg.dmatrix("x")
+    y = FACTORED[name](x)
+    a = np.array([[4.0, 1.0, 0.5], [0.7, 5.0, 0.3], [0.2, 0.1, 3.0]])
+    value, first = (sg.function([x], v, backend="numpy") for v in (y, sg.grad(sg.sqr(y).sum(), x)))
+    f = sg.function([x], [sg.jacobian(y, x), sg.hessian(sg.sqr(y).sum(), x)], backend="numpy")
+    for found, expected in zip(f(a), [numeric_jacobian(value, a), numeric_jacobian(first, a)], strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_a_jacobian_of_a_scalar_is_its_gradient(backend):
     x = sg.dvector("x")
     cost = sg.sqr(x).sum()
