@@ -35,6 +35,7 @@ from symgraph.results import Form, Outputs, flatten_outputs, pairs_of
 from symgraph.reuse import Reuse, Shapes
 from symgraph.rewrite import STABILIZING, Step, rewrite
 from symgraph.rewrites.selections import fold_selections
+from symgraph.shapes import by_extents, values_read
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType, is_complex
 from symgraph.updates import Pairs, checked_givens, checked_updates, with_default_updates
@@ -126,8 +127,8 @@ def function(
     if not no_default_updates:
         targets, results = with_default_updates(targets, results)
     variables = [i.variable for i in declared]
+    results = _of_inputs(results, variables)
     free = [v for v in leaves([*results, *targets]) if not isinstance(v, Constant)]
-    _check_inputs(free, variables)
     given = set(variables)
     if on_unused_input != "ignore" and not given <= set(free):
         replacing = leaves(replaced.get(v, v) for v in dependence(written))
@@ -155,14 +156,29 @@ def _folded(task: Task) -> Task:
     return replace(task, outputs=tuple(results[:count]), updates=tuple(zip(targets, results[count:], strict=True)))
 
 
-def _check_inputs(free: Sequence[Variable], inputs: Sequence[Variable]) -> None:
+def _of_inputs(results: list[Variable], inputs: Sequence[Variable]) -> list[Variable]:
+    """``results`` where they need no more than inputs, constants and shared variables."""
+    if not (missing := _missing(results, inputs)):
+        return results
+    results = by_extents(results, missing)
+    if not (missing := _missing(results, inputs)):
+        return results
+    read = values_read(results)
+    first = next((v for v in missing if v in read), missing[0])
+    what, mend = f"the shape of {label(first)}", "add it to inputs"
+    if first in read:
+        what, mend = label(first), "add it to inputs, replace it through givens, or make it shared"
+    elif not first.type.is_static:
+        mend += "; or declare its extents if they are known: " + in_code(first, "x")
+        mend += f" = symgraph.tensor({first.name!r}, {first.dtype!r}, shape=(...))"
+    raise ArgumentError(
+        layout(f"function: the outputs depend on {what}, which is no input", map(describe, missing), [], mend)
+    )
+
+
+def _missing(results: Sequence[Variable], inputs: Sequence[Variable]) -> list[Variable]:
     given = set(inputs)
-    missing = [v for v in free if v not in given and not isinstance(v, SharedVariable)]
-    if missing:
-        raise ArgumentError(
-            layout(f"function: the outputs depend on {label(missing[0])}, which is no input", map(describe, missing),
-                   [], "add it to inputs, replace it through givens, or make it shared")
-        )  # fmt: skip
+    return [v for v in leaves(results) if v not in given and not isinstance(v, Constant | SharedVariable)]
 
 
 def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:

@@ -222,7 +222,7 @@ def _pull_real(
     prepared = _expand_for_gradient(stable)
     total: dict[Variable, Variable] = {}
     for v, g in zip(prepared, cotangents, strict=True):
-        _add(total, v, g)
+        _add(total, v, g, stretched=False)
     useful = _dependent(prepared, wrt, stop)
     for node in reversed(toposort(prepared, leaves)):
         if node in useful and any(v in total for v in node.outputs):
@@ -274,12 +274,12 @@ def _pull_node(
         for v, g in zip(node.inputs, contributions, strict=True):
             wanted = v not in stop and is_float(v.dtype) and (v in wrt or v.owner in useful)
             if g is not None and wanted:
-                _add(total, v, g)
+                _add(total, v, g, stretched=node.op.broadcasts)
 
 
-def _add(total: dict[Variable, Variable], v: Variable, g: Variable) -> None:
+def _add(total: dict[Variable, Variable], v: Variable, g: Variable, stretched: bool = True) -> None:
     """Add a contribution, brought to the type of its variable."""
-    fitted = convert(_fit_shape(g, v), v.dtype)
+    fitted = convert(_fit_shape(g, v) if stretched or g.type.shape != v.type.shape else g, v.dtype)
     total[v] = masks.total(total[v], fitted) if v in total else fitted
 
 

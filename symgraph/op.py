@@ -72,6 +72,8 @@ class Op:
         Whether the output is the first input's elements in the same row-major order: it may share its storage.
     module : str
         Where it was declared.
+    broadcasts : bool
+        Whether an input may be stretched when a function runs: then its gradient is summed back.
     into : int or None
         The input that a scatter's output starts as a copy of.
     parts : callable or None
@@ -82,6 +84,7 @@ class Op:
     name: str
     sizes_from: int | None = None
     is_view: bool = False
+    broadcasts: bool = True
     into: int | None = None
     parts: Callable[..., Any] | None = None
     module: str = __name__

@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
-from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, toposort, transform
+from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, leaves, toposort, transform
+from symgraph.op import OPS
+from symgraph.ops.creation import zeros
+from symgraph.ops.shape import extents
 from symgraph.origin import made_at
 from symgraph.reference import folder
 from symgraph.shared_variable import SharedVariable
@@ -82,6 +85,55 @@ def fix(
 def _value(n: int) -> Variable:
     extent = as_varying(n)
     return constant(np.int64(n)) if extent is None else extent.length
+
+
+# ------------------------------------------------------------------------------------------------ without values
+
+LIKE = ("broadcast_like", "sum_to", "gradient_of")
+"""Ops whose second operand is there for its shape alone."""
+
+
+def _has_like(node: Apply) -> bool:
+    """Whether it is such an op, or one batched by its first operand alone."""
+    return node.op.name in LIKE or (node.op.name.removeprefix("batched_") in LIKE and not node.attrs["which"][1])
+
+
+def by_extents(outputs: Sequence[Variable], missing: Sequence[Variable]) -> list[Variable]:
+    """``outputs`` that ask for the extents of values made of ``missing`` by way of what else has them, if anything.
+
+    Where nothing has, the shape of a cotangent is not compared: what it must fit is not there.
+    """
+    absent = set(missing)
+
+    def rebuild(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        if _has_like(node) and not absent.isdisjoint(leaves([inputs[1]])):
+            stand_in = zeros(extents(inputs[1]), inputs[1].dtype)
+            if absent.isdisjoint(leaves([stand_in])):
+                inputs = [inputs[0], stand_in]
+            elif node.op.name.endswith("gradient_of"):
+                return [inputs[0]]
+        with made_at(node.origin):
+            return apply(node.op, inputs, node.attrs).outputs
+
+    return transform(outputs, lambda v: None, rebuild)
+
+
+def values_read(outputs: Sequence[Variable]) -> set[Variable]:
+    """The leaves that more than the shape of is read."""
+    found: set[Variable] = set()
+    left, seen = list(outputs), set(outputs)
+    while left:
+        node = (v := left.pop()).owner
+        if node is None:
+            found.add(v)
+            continue
+        read = () if node.op is OPS["shape_of"] else node.inputs[:1] if _has_like(node) else node.inputs
+        left.extend(set(read) - seen)
+        seen.update(read)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ updates
 
 
 def check_update(target: SharedVariable, new: Variable) -> None:

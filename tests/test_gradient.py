@@ -375,6 +375,18 @@ def test_jacobians_and_hessians_of_factors_of_open_extents(name):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_what_is_linear_does_not_need_what_it_is_differentiated_by(backend):
+    """A product stretches nothing, so no shape is needed to sum its gradient back."""
+    x, v, w = sg.dvector("x"), sg.dvector("v"), sg.dmatrix("w")
+    a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([2.0, 3.0])
+    pulled = sg.function([v, x], sg.Lop(sg.dot(x, w), w, v))([0.0, 1.0], b)
+    np.testing.assert_array_equal(pulled, [[0, 2], [0, 3]])
+    np.testing.assert_array_equal(sg.function([w, v], sg.Rop(x @ w, x, v))(a, b), b @ a)
+    known = sg.tensor("known", "float64", (2,))
+    np.testing.assert_array_equal(sg.function([x], sg.grad((known * x).sum(), known))(b), b)
+    np.testing.assert_array_equal(sg.function([w], sg.hessian(known @ w @ known, known))(a[:, :2]), [[2, 6], [6, 10]])
+
+
 def test_a_jacobian_of_a_scalar_is_its_gradient(backend):
     x = sg.dvector("x")
     cost = sg.sqr(x).sum()

@@ -48,6 +48,9 @@ def dot_op(x: Operand, w: Operand) -> Compute:
     return compute((rows, columns), lambda i, j, k: x[i, k] * w[k, j], over=(inner,), combiner=SUM)
 
 
+dot_op.broadcasts = False
+
+
 def _batched_dot_type(x: Variable, w: Variable) -> TensorType:
     _check_inner("batched_dot", x, w, x.type.shape[-1], w.type.shape[-2])
     try:

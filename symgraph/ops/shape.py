@@ -59,8 +59,10 @@ def _same_extent(x: Variable, axis: int) -> tuple[Variable, int] | None:
     if "keepdims" in node.attrs:
         left = range(node.inputs[0].ndim) if node.attrs["keepdims"] else _not_reduced(node)
         return node.inputs[0], left[axis]
-    if node.op.name == "broadcast_like":
+    if node.op.name in ("broadcast_like", "sum_to", "gradient_of"):
         return node.inputs[1], axis
+    if node.op.name == "dot":
+        return node.inputs[axis], axis
     if node.op.name == "slice" and axis != node.attrs["axis"]:
         return node.inputs[0], axis
     if not isinstance(node.op, Elementwise):
@@ -144,6 +146,9 @@ def _dimshuffle(x: Operand, pattern: Pattern) -> Compute:
         return x[tuple(at.get(k, const(0, INDEX)) for k in range(len(x.shape)))]
 
     return compute([1 if p is None else x.shape[p] for p in pattern], element)
+
+
+_dimshuffle.broadcasts = False
 
 
 def permute(x: Variable, pattern: Pattern) -> Variable:

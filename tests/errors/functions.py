@@ -13,6 +13,12 @@ def missing_input(*_):
 
 
 @case
+def missing_shape(*_):
+    x, y = sg.dvectors("x y")
+    return sg.function([y], sg.grad((x * y).sum(), x))
+
+
+@case
 def unused_input(*_):
     x, y = sg.dscalars("x y")
     return sg.function([x, y], x)
