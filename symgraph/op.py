@@ -51,12 +51,18 @@ class Precondition:
         What is wrong if it is False, and what helps.
     kind : type
         The error that is raised then.
+    call : str
+        How the user wrote it, where that is not the op called on its operands.
+    operands : tuple of Variable
+        What ``call`` names.
     """
 
     ok: Variable
     message: str
     mend: str = ""
     kind: type[SymgraphError] = IndexOutOfRange
+    call: str = ""
+    operands: tuple[Variable, ...] = ()
 
 
 class Op:

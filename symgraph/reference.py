@@ -71,9 +71,10 @@ def _check_preconditions(node: Apply, preconditions: Sequence[Precondition], val
 
 def failed(node: Apply, precondition: Precondition) -> SymgraphError:
     """The error of a precondition that does not hold: the op, its arguments, the user's line."""
-    operands = [v for v in node.op.operands(node) if not isinstance(v, Constant)]
+    operands = precondition.operands or [v for v in node.op.operands(node) if not isinstance(v, Constant)]
     source = node.origin.excerpt() if node.origin else []
-    headline = f"{node.op.name}({', '.join(map(label, operands))}): {precondition.message}"
+    call = precondition.call or f"{node.op.name}({', '.join(map(label, operands))})"
+    headline = f"{call}: {precondition.message}"
     return precondition.kind(layout(headline, map(describe, operands), source, precondition.mend))
 
 

@@ -19,7 +19,7 @@ from symgraph.ops.broadcast import broadcast_like, expanded
 from symgraph.ops.creation import arange_of
 from symgraph.ops.extents import product
 from symgraph.ops.shape import extents, permute, reshaped, shape_of
-from symgraph.ops.slicing import check_index, named, valid_range
+from symgraph.ops.slicing import check_index, index_precondition, named
 from symgraph.origin import here_excerpt
 from symgraph.types import Shape, TensorType, broadcast_shapes
 from symgraph.varying import fixed, term
@@ -76,7 +76,7 @@ def _range_precondition(x: Variable, index: Variable, axis: int) -> Precondition
     n, wide = shape_of(x, axis), convert(index, "int64")
     ok = ew.and_(ew.le(ew.neg(n), wide), ew.lt(wide, n))
     every = OPS["all"](ok) if ok.ndim else ok  # type: ignore[operator]
-    return Precondition(every, f"an index is out of range for {named(axis, x)}", valid_range(x.type.shape[axis]))
+    return index_precondition(every, f"an index is out of range for {named(axis, x)}", x, index, axis)
 
 
 Finder = Callable[[Sequence[Expr]], dict[int, Expr]]

@@ -133,7 +133,7 @@ def _taps(x: np.ndarray, fill: float, attrs: Attrs) -> np.ndarray:
     starts = [slice(0, (w.out - 1) * w.stride + 1, w.stride) for w in windows]
     key: Any = (..., *starts, *[slice(None)] * rank)
     chosen: np.ndarray = views[key]
-    return chosen.reshape(*chosen.shape[:-rank], -1)
+    return chosen.reshape(*chosen.shape[:-rank], prod(attrs["size"]))
 
 
 def _scatter(values: np.ndarray, taps: np.ndarray, image: Sequence[int], attrs: Attrs) -> np.ndarray:

@@ -20,7 +20,7 @@ from symgraph.expression import select as either
 from symgraph.formula import Compute, Operand, compute
 from symgraph.graph import Apply, Constant, Variable, constant, describe, label
 from symgraph.kinds import Structured
-from symgraph.op import Precondition
+from symgraph.op import OPS, Precondition
 from symgraph.ops import elementwise as ew
 from symgraph.ops.broadcast import broadcast_like
 from symgraph.ops.extents import Size, add, floordiv, known, maximum, minimum, same, select, size, sub, variables
@@ -97,7 +97,34 @@ def _start_precondition(x: Variable, start: Variable, axis: int, checked: bool) 
         return []
     low, high = ew.le(0, start), ew.lt(start, shape_of(x, axis))
     message = f"the index is out of range for {named(axis, x)}"
-    return [Precondition(ew.and_(low, high), message, valid_range(x.type.shape[axis]))]
+    return [index_precondition(ew.and_(low, high), message, x, start, axis)]
+
+
+def index_precondition(ok: Variable, message: str, x: Variable, index: Variable, axis: int) -> Precondition:
+    """What must hold of an index, as the user wrote it."""
+    (given, from_0), base = _given(index), indexed(x)
+    call = f"{label(base)}[{':, ' * axis}{label(given)}]"
+    return Precondition(ok, message, valid_range(x.type.shape[axis], from_0), call=call, operands=(base, given))
+
+
+def _given(index: Variable) -> tuple[Variable, bool]:
+    """What the user gave, of which ``index`` is the place or has other axes, and whether no place is below 0."""
+    from_0 = False
+    while (node := index.owner) is not None:
+        if _replaces_negative(node):
+            from_0 |= node.inputs[1].owner is None or node.inputs[1].owner.op is OPS["shape_of"]
+            index = node.inputs[2]
+        elif node.op.name in ("cast", "dimshuffle"):
+            index = node.inputs[0]
+        else:
+            break
+    return index, from_0
+
+
+def _replaces_negative(node: Apply) -> bool:
+    """Whether it is ``switch(i < 0, ..., i)``."""
+    made = node.inputs[0].owner if node.op.name == "switch" else None
+    return made is not None and made.op.name == "lt" and made.inputs[0] is node.inputs[2]
 
 
 def named(axis: int, x: Variable) -> str:
@@ -106,12 +133,13 @@ def named(axis: int, x: Variable) -> str:
     return f"axis {axis}" if n is None else f"axis {axis}, which has extent {n}"
 
 
-def valid_range(n: int | None) -> str:
+def valid_range(n: int | None, from_0: bool = False) -> str:
     """The indices that an axis of ``n`` elements has, for a message."""
     n = fixed(n)
     if n == 0:
         return "there is no valid index: the axis is empty"
-    return "valid are -n to n - 1, where n is its extent" if n is None else f"valid are {-n} to {n - 1}"
+    first = "0" if from_0 else "-n" if n is None else str(-n)
+    return f"valid are {first} to n - 1, where n is its extent" if n is None else f"valid are {first} to {n - 1}"
 
 
 # ------------------------------------------------------------------------------------------------ reading

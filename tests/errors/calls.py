@@ -130,6 +130,20 @@ def scalar_index_at_call(backend, _):
 
 
 @case
+def label_at_call(backend, _):
+    p, y = sg.dmatrix("p"), sg.lvector("y")
+    loss = sg.nn.categorical_crossentropy(p, y)
+    return sg.function([p, y], loss, backend=backend)(np.full((2, 2), 0.5), [-1, 0])
+
+
+@case
+def second_index_at_call(backend, _):
+    table, i = sg.dmatrix("table"), sg.ivector("i")
+    column = sg.exp(table)[:, i]
+    return sg.function([table, i], column, backend=backend)(np.ones((3, 2)), np.array([2], "int32"))
+
+
+@case
 def constant_index_at_call(backend, _):
     table = sg.dmatrix("table")
     row = table[7]

@@ -71,6 +71,15 @@ def test_the_gradient_goes_to_the_first_maximum_of_each_window():
     np.testing.assert_array_equal(g, [[0, 1, 1, 0], [0, 0, 0, 0]])
 
 
+def test_an_empty_batch_has_an_empty_pool():
+    x = sg.ftensor4("x")
+    for pool in (sg.nn.max_pool2d, sg.nn.avg_pool2d):
+        y = pool(x, (1, 2))
+        for backend in ("numpy", "llvm"):
+            y_value, g_value = sg.function([x], [y, sg.grad(y.sum(), x)], backend=backend)(np.ones((0, 1, 3, 4), "f"))
+            assert y_value.shape == (0, 1, 3, 2) and g_value.shape == (0, 1, 3, 4)
+
+
 def test_overlapping_windows_add_their_gradients():
     x = np.array([[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]])
     v = sg.matrix("x")
