@@ -10,6 +10,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 FLOATS = ("float16", "float32", "float64")
 EXTENTS = ("run-time", "fixed")
@@ -157,14 +161,44 @@ def using(**changes: str | int) -> Iterator[Settings]:
         _current.reset(token)
 
 
-def floatX() -> str:
-    """The default float dtype."""
-    return settings().floatX
+class FloatX:
+    """The default float dtype: called it is the name, and NumPy takes it for a dtype."""
+
+    def __call__(self) -> str:
+        return settings().floatX
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype itself."""
+        return np.dtype(settings().floatX)
+
+    def __repr__(self) -> str:
+        return settings().floatX
+
+
+floatX = FloatX()
+"""The default float dtype."""
 
 
 def threads() -> int:
     """How many threads a call may use."""
     return settings().threads or _cpus()
+
+
+class _Assignable(ModuleType):
+    """This module: ``config.floatX = "float32"``, as in Theano, is ``configure(floatX="float32")``."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in (f.name for f in fields(Settings)):
+            configure(**{name: value})
+        elif name in self.__dict__ or name.startswith("_"):
+            super().__setattr__(name, value)
+        else:
+            known = ", ".join(f.name for f in fields(Settings))
+            raise AttributeError(f"there is no setting {name!r}; the settings are {known}")
+
+
+sys.modules[__name__].__class__ = _Assignable
 
 
 def cache_folder() -> Path:

@@ -79,7 +79,7 @@ def _canonical(dtype: object) -> str:
 
 def canonical(dtype: object) -> str:
     """The name of a dtype given as a name, a NumPy dtype or scalar type, or "floatX"."""
-    return config.floatX() if dtype == "floatX" else _canonical(dtype)
+    return config.floatX() if dtype == "floatX" or dtype is config.floatX else _canonical(dtype)
 
 
 @cache

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import symgraph as sg
@@ -37,6 +38,21 @@ def test_completion_shows_the_public_names_alone(module):
 def test_a_shape_is_a_tuple_of_integers(shape):
     with pytest.raises(sg.ShapeError, match="shape"):
         sg.tensor("x", shape=shape)
+
+
+def test_a_setting_may_be_assigned():
+    before = sg.floatX()
+    try:
+        sg.config.floatX = "float32"
+        assert sg.matrix("x").dtype == sg.config.floatX() == "float32"
+        assert np.zeros(3, dtype=sg.config.floatX).dtype == "float32"
+        assert np.zeros(3).astype(sg.floatX).dtype == sg.zeros(3, dtype=sg.floatX).dtype == "float32"
+    finally:
+        sg.config.floatX = before
+    with pytest.raises(AttributeError, match="there is no setting 'compute_test_value'; the settings are floatX"):
+        sg.config.compute_test_value = "warn"
+    with pytest.raises(ValueError, match="floatX is 'int8'"):
+        sg.config.floatX = "int8"
 
 
 @pytest.mark.parametrize("change", [sg.configure, lambda **changes: sg.using(**changes).__enter__()])
