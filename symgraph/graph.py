@@ -27,6 +27,12 @@ SMALL = 1024  # bytes up to which constants merge by value
 # ------------------------------------------------------------------------------------------------ variables
 
 
+_TRUTH_MEND = (
+    "use & | ~ for and, or, not; (0 < x) & (x < 1) for a chain; symgraph.maximum for max; "
+    "symgraph.switch(cond, a, b) to choose"
+)
+
+
 class Variable:
     """A value: an input if ``owner`` is None, else output ``slot`` of ``owner``.
 
@@ -75,7 +81,7 @@ class Variable:
         return not self == other
 
     def __bool__(self) -> bool:
-        raise SymbolicTruthError(_no_value(self, "the truth of", "use symgraph.switch(cond, a, b)"))
+        raise SymbolicTruthError(_no_value(self, "the truth of", _TRUTH_MEND))
 
     def __float__(self) -> float:
         raise SymbolicTruthError(_no_value(self, "float() of", "use {x}.eval({{...}}) or {x}.astype('float64')"))
@@ -97,7 +103,8 @@ class Variable:
     def __iter__(self) -> Iterator[Variable]:
         if self.ndim and self.type.shape[0] is not None:
             return iter([self[k] for k in range(self.type.shape[0])])  # type: ignore[index]
-        raise SymbolicTruthError(_no_value(self, "iterating over", "use symgraph.scan, or give the extent in the type"))
+        mend = "give its length in the type, symgraph.tensor(name, dtype, shape=(n, ...)); or take elements, {x}[k]"
+        raise SymbolicTruthError(_no_value(self, "iterating over", mend))
 
     def __setitem__(self, key: object, value: object) -> None:
         raise SymbolicTruthError(_no_value(self, "assigning to elements of", "use y = {x}[i].set(v) or {x}[i].inc(v)"))

@@ -255,8 +255,16 @@ def check_storage(value: object, given: Any, type: TensorType, name: str) -> Non
         )
     if not type.accepts(TensorType(type.dtype, given.shape)):
         raise ShapeError(
-            f"{name}: the value has shape {given.shape}, the variable is {type}\ngive a value of that shape"
+            f"{name}: the value has shape {given.shape}, the variable is {type}\n{_reshaping(given.shape, type)}"
         )
+
+
+def _reshaping(given: tuple[int, ...], type: TensorType) -> str:
+    """What helps against a value of another shape."""
+    if len(given) != len(type.shape):
+        return "give a value of that shape"
+    both = tuple(n if n == m else None for n, m in zip(type.shape, given, strict=True))
+    return f"give a value of that shape; or let extents change: symgraph.shared(..., shape={both})"
 
 
 def storage(value: object, type: TensorType, name: str, borrow: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from symgraph.coercion import integer_scalar, size_variable
 from symgraph.errors import ShapeError, layout
-from symgraph.graph import Constant, Variable
+from symgraph.graph import Constant, Variable, describe, in_code, label
 from symgraph.op import PRIMITIVES
 from symgraph.origin import here_excerpt
 
@@ -107,6 +107,16 @@ def same(a: Sequence[Size], b: Sequence[Size]) -> bool:
     return all(n is m or (isinstance(n, int) and isinstance(m, int) and n == m) for n, m in zip(a, b, strict=True))
 
 
+def _check_rank(shape: Variable, name: str) -> None:
+    """Raise ShapeError where nobody knows how many extents a shape has."""
+    if shape.type.shape[0] is None:
+        n = in_code(shape, "n")
+        raise ShapeError(
+            layout(f"{name}: the shape {label(shape)} has an unknown number of extents", [describe(shape)],
+                   here_excerpt(), f"give them one by one, ({n}[0], {n}[1]); or declare how many {n} holds")
+        )  # fmt: skip
+
+
 def sizes_of(shape: object, name: str, *, least: int = 0) -> tuple[Size, ...]:
     """A shape as a user may write it: an int, a scalar variable, a sequence of these, or an integer vector.
 
@@ -115,11 +125,12 @@ def sizes_of(shape: object, name: str, *, least: int = 0) -> tuple[Size, ...]:
     DTypeError
         If an extent is no integer scalar.
     ShapeError
-        If a known extent is below ``least``.
+        If a known extent is below ``least``, or nobody knows how many there are.
     """
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     if isinstance(shape, Variable) and shape.ndim == 1:
+        _check_rank(shape, name)
         shape = shape.data.tolist() if isinstance(shape, Constant) else list(shape)
     many: Sequence[object] = shape if isinstance(shape, tuple | list) else (shape,)
     sizes = tuple(size(integer_scalar(n, f"{name}: an extent")) for n in many)

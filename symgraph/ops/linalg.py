@@ -15,7 +15,7 @@ from symgraph.coercion import as_variable, common_dtype, convert, normalize_axis
 from symgraph.errors import AxisError, ShapeError, layout
 from symgraph.expression import INDEX, Expr, const
 from symgraph.formula import SUM, Compute, Operand, compute
-from symgraph.graph import Apply, Variable, describe, label
+from symgraph.graph import Apply, Variable, describe, in_code, label
 from symgraph.kinds import structured
 from symgraph.op import GradResult, attach, attach_property
 from symgraph.ops.broadcast import specify_shape
@@ -121,16 +121,29 @@ def _check_inner(name: str, x: Variable, w: Variable, columns: Extent, rows: Ext
     if columns is None or rows is None or columns == rows:
         return
     left, right = plain(x), plain(w)
+    a, b = label(left), label(right)
+    if a == b and left is not right:
+        a, b = f"the first {a}", f"the second {b}"
     wanted = (*w.type.shape[:-2], columns, w.type.shape[-1]) if right.ndim > 1 else (columns,)
     text = ", ".join("?" if n is None else str(n) for n in wanted) + "," * (len(wanted) == 1)
-    turned = f"; or use {label(left)} @ {label(right)}.T if {label(right)} holds one row per output"
     raise ShapeError(
-        layout(f"{name}({label(left)}, {label(right)}): inner sizes differ: {label(left)} has {columns} "
-               f"{'columns' if left.ndim > 1 else 'elements'}, {label(right)} has {rows} "
+        layout(f"{name}({label(left)}, {label(right)}): inner sizes differ: {a} has {columns} "
+               f"{'columns' if left.ndim > 1 else 'elements'}, {b} has {rows} "
                f"{'rows' if right.ndim > 1 else 'elements'}",
                [describe(left), describe(right)], here_excerpt(),
-               f"{label(right)} should have shape ({text}){turned if right.ndim == 2 else ''}.")
+               f"{b} should have shape ({text}){_turned(left, right)}.")
     )  # fmt: skip
+
+
+def _turned(x: Variable, w: Variable) -> str:
+    """Which of the factors to transpose, if that makes them fit."""
+    if x.ndim != 2 or w.ndim != 2:
+        return ""
+    (m, k), (n, p) = x.type.shape, w.type.shape
+    a, b = in_code(x, "x"), in_code(w, "w")
+    if p in (k, None):
+        return f"; or use {a} @ {b}.T if {b} holds one row per output"
+    return f"; or use {a}.T @ {b} if {a} holds one example per column" if m in (n, None) else ""
 
 
 # ------------------------------------------------------------------------------------------------ functions

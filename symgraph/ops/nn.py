@@ -198,8 +198,17 @@ def embedding(y: Any, table: Any) -> Variable:
     ------
     IndexOutOfRange
         When the function runs, if an index is out of range.
+    DTypeError
+        If ``y`` is not of integers.
     """
-    return take(table, y, axis=0)
+    index, rows = as_variable(y), as_variable(table)
+    if not is_integer(index.dtype) and is_integer(rows.dtype):
+        raise DTypeError(
+            layout(f"embedding({label(index)}, {label(rows)}): the indices {label(index)} are {index.dtype}, the table "
+                   f"{label(rows)} is {rows.dtype}", [describe(index), describe(rows)], here_excerpt(),
+                   f"indices come first: embedding({in_code(rows, 'y')}, {in_code(index, 'table')})")
+        )  # fmt: skip
+    return take(rows, index, axis=0)
 
 
 # ------------------------------------------------------------------------------------------------ normalisation

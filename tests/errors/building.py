@@ -15,6 +15,36 @@ def dot_sizes(*_):
 
 
 @case
+def dot_with_examples_in_columns(*_):
+    x, w = sg.tensor("x", "float32", (784, 5)), sg.shared(np.zeros((784, 10), "float32"), name="w")
+    return x @ w
+
+
+@case
+def dot_with_rows_per_output(*_):
+    x, w = sg.tensor("x", "float32", (5, 784)), sg.shared(np.zeros((10, 784), "float32"), name="w")
+    return sg.dot(x, w)
+
+
+@case
+def dot_of_nameless_inputs(*_):
+    a, b = sg.tensor(None, "float64", (4, 3)), sg.tensor(None, "float64", (2, 5))
+    return sg.dot(a, b)
+
+
+@case
+def embedding_the_wrong_way_round(*_):
+    table, y = sg.shared(np.zeros((784, 10)), name="table"), sg.ivector("y")
+    return sg.nn.embedding(table, y)
+
+
+@case
+def shape_of_unknown_length(*_):
+    x, n = sg.dmatrix("x"), sg.lvector("n")
+    return x.reshape(n)
+
+
+@case
 def broadcast_at_build(*_):
     a, b = sg.tensor("a", "float64", (3, 4)), sg.tensor("b", "float64", (5, 4))
     return sg.exp(a) * b

@@ -43,6 +43,12 @@ def update_of_another_shape(*_):
 
 
 @case
+def set_value_of_another_shape(*_):
+    w = sg.shared(np.zeros((3, 2), "float32"), name="w")
+    w.set_value(np.zeros((4, 2), "float32"))
+
+
+@case
 def update_twice(*_):
     w = sg.shared(0.0, name="w")
     return sg.function([], [], updates=[(w, w + 1), (w, w * 2)])
