@@ -71,16 +71,9 @@ def arctan_step(x: Any, y: Any, d: Any) -> Any:
 
 @elementwise(grad=lambda g, x, y, out: [g * (2 * x), -(g * (2 * y))])
 def square_gap(x: Any, y: Any) -> Any:
-    """x*x - y*y, what rounds off y*y given back; where a square is out of range (|x| - |y|) * (|x| + |y|).
-
-    Reference: Jeannerod, Louvet, Muller (2013), "Further analysis of Kahan's algorithm for the accurate computation of
-    2x2 determinants".
-    """
-    square = y * y
-    lost = expression.fma(-y, y, square)
-    gap = expression.fma(x, x, -square) + lost
+    """x*x - y*y as (|x| - |y|) * (|x| + |y|): three roundings of the result, and 0 of equal ones is never -0."""
     a, b = expression.absolute(x), expression.absolute(y)
-    return expression.rare(~(expression.absolute(gap) < INF), (a - b) * (a + b), gap)
+    return (a - b) * (a + b)
 
 
 # ------------------------------------------------------------------------------------------------ a root and its part
