@@ -186,14 +186,14 @@ def _of(v: Variable, memo: Mapping[Variable, np.ndarray]) -> np.ndarray:
 def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     if not any(is_float(v.dtype) for v in node.inputs):
         return [lifted(a) for a in node.op.reference(node, arrays)]
+    if node.op.name == "cast":
+        return [_cast(arrays[0], node.outputs[0].dtype)]
     if isinstance(node.op, Elementwise):
         body = node.op.expr(tuple(v.dtype for v in node.inputs))
         return [_map(body, arrays)]
     if node.op.name in ("sum", "max"):
         f = np.sum if node.op.name == "sum" else np.max
         return [np.asarray(f(arrays[0], **node.attrs), "object")]
-    if node.op.name == "cast":
-        return [np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(arrays[0]), "object")]
     if node.op.name == "sum_to":
         return [_sum_to(*arrays)]
     if isinstance(node.op, Host) and not all(is_float(v.dtype) for v in node.inputs):
@@ -203,6 +203,18 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     assert isinstance(node.op, Declared)
     found = node.op.numpy(*arrays, **node.attrs)  # the reference itself rounds to the node's dtype
     return [np.asarray(a) for a in (found if isinstance(found, tuple) else (found,))]
+
+
+def _cast(a: np.ndarray, dtype: str) -> np.ndarray:
+    """Real numbers as floats are themselves; as integers they lose their fraction, and what has none is what NumPy
+    makes of it."""
+    if is_float(dtype):
+        return np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(a), "object")
+    if a.dtype != object or dtype == "bool":
+        return a.astype(dtype)
+    least, largest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    fits = np.frompyfunc(lambda x: int(x) if mpmath.isfinite(x) and least <= x <= largest else least, 1, 1)
+    return np.asarray(fits(a)).astype(dtype)
 
 
 def _sum_to(g: np.ndarray, like: np.ndarray) -> np.ndarray:

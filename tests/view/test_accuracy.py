@@ -95,6 +95,13 @@ def test_every_primitive_of_real_numbers_has_its_exact_meaning():
     assert PRIMS.keys() - exactly.PRIMS.keys() == of_bits_and_integers
 
 
+def test_real_numbers_as_integers_lose_their_fraction():
+    x = sg.dvector("x")
+    values = {x: np.array([0.0, -1.5, 7.9])}
+    found = exactly.value([x.astype("bool") | (x > 5), x.astype("int64")], values)
+    assert [a.tolist() for a in found] == [[False, True, True], [0, -1, 7]]
+
+
 @pytest.mark.parametrize("bits", [300, 3000])
 def test_the_error_functions_have_every_bit(bits):
     for v in (-1e4, -20.0, -1e-3, 1e-9, 0.0, 0.5, 1.5, 13.0, 14.6, 45.7, 700.0, float("inf")):
