@@ -113,6 +113,7 @@ def test_equal_slow_paths_are_one_function():
 # ------------------------------------------------------------------------------------------------ every primitive
 
 BASIC = sorted({*SPELL, "rare"})
+LANES = 16
 HALF = {"select", "rare", "cast", "bitcast", "lt", "le", "eq", "ne", "neg", "abs", "maximum", "minimum"}
 
 
@@ -147,15 +148,26 @@ def assert_primitive(prim, dtype, to, kind, fixed=None):
     arity = row.arity
     dtypes = ["bool" if row.result == "second" and n == 0 else dtype for n in range(arity)]
     some = [SPECIAL["bool"] if d != dtype else values if arity < 3 else values[:10] for d in dtypes]
-    arrays = dict(zip("abc", grid(*some), strict=False))
-    n = len(arrays["a"])
-    operands = [load(name, (i,), d) for name, d in zip("abc", dtypes, strict=False)]
+    at, arrays = place(kind), dict(zip("abc", grid(*some), strict=False))
+    operands = [load(name, (at,), d) for name, d in zip("abc", dtypes, strict=False)]
     if fixed is not None:
         operands[fixed[0]] = const(fixed[1], dtypes[fixed[0]])
-    result = apply(prim, *operands, dtype=to)
-    arrays["o"] = np.zeros(n, result.dtype)
-    buffers = tuple(Buffer(name, a.dtype.name, a.shape) for name, a in arrays.items())
-    assert_agree(Kernel("k", buffers, (Loop("i", n, kind, (Store("o", (i,), result),)),)), arrays)
+    assert_value(apply(prim, *operands, dtype=to), arrays, kind)
+
+
+def place(kind):
+    """An element of an array, which is walked in turn or by vectors."""
+    return j * LANES + i if kind == "vector" else i
+
+
+def assert_value(value, arrays, kind):
+    """Of all elements of ``arrays``, vectors filled up."""
+    n = len(arrays["a"])
+    turns = (("j", -(-n // LANES), "serial"), ("i", LANES, "vector")) if kind == "vector" else (("i", n, "serial"),)
+    whole = {name: np.resize(a, -(-n // LANES) * LANES) for name, a in arrays.items()}
+    whole["o"] = np.zeros_like(whole["a"], value.dtype)
+    buffers = tuple(Buffer(name, a.dtype.name, a.shape) for name, a in whole.items())
+    assert_agree(Kernel("k", buffers, (loops(*turns, body=(Store("o", (place(kind),), value),)),)), whole)
 
 
 @pytest.mark.parametrize("kind", ["serial", "vector"])
@@ -178,12 +190,9 @@ def test_a_constant_operand_changes_nothing(prim):
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("prim", sorted(EXPANSIONS))
 def test_an_expansion_is_the_same_in_machine_code(prim, dtype, kind):
-    operands = [element(name, i, dtype=dtype) for name in "ab"[: PRIMS[prim].arity]]
-    arrays = dict(zip("ab", grid(*[SPECIAL[dtype]] * len(operands)), strict=False))
-    n = len(arrays["a"])
-    buffers = tuple(Buffer(name, dtype, (n,)) for name in ("o", *arrays))
-    body = (Loop("i", n, kind, (Store("o", (i,), apply(prim, *operands)),)),)
-    assert_agree(legalize(Kernel("k", buffers, body)), {"o": np.zeros(n, dtype), **arrays})
+    operands = [element(name, place(kind), dtype=dtype) for name in "ab"[: PRIMS[prim].arity]]
+    (value,) = expand([apply(prim, *operands)])
+    assert_value(value, dict(zip("ab", grid(*[SPECIAL[dtype]] * len(operands)), strict=False)), kind)
 
 
 def test_every_primitive_is_spelled_or_expanded():
