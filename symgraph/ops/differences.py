@@ -76,6 +76,13 @@ def square_gap(x: Any, y: Any) -> Any:
     return (a - b) * (a + b)
 
 
+@elementwise(grad=lambda g, x, y: [-(g * (2 * x / square_gap(1, x)))])
+def log1m_square(x: Any) -> Any:
+    """log(1 - x*x): of small x by log1p, of x near 1 by (1 - |x|) * (1 + |x|)."""
+    square = x * x
+    return expression.rare(square > 0.5, expression.log(square_gap(const(1, x.dtype), x)), expression.log1p(-square))
+
+
 # ------------------------------------------------------------------------------------------------ a root and its part
 
 

@@ -40,6 +40,8 @@ def _is_one(v: Variable) -> bool:
 def _beside_one(v: Variable, owner: Owner) -> Variable | None:
     """x where ``v`` is 1 + x or 1 - -x."""
     node = seen_through(v, owner)
+    if node is not None and node.op.name == "square_gap" and _is_one(node.inputs[0]):
+        return make("neg", make("sqr", node.inputs[1]))
     if node is None or node.op.name not in ("add", "sub"):
         return None
     x, y = node.inputs

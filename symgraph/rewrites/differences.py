@@ -149,9 +149,9 @@ def _both_ways(node: Apply) -> tuple[tuple[Variable, Variable], tuple[Variable, 
 def _offset(v: Variable, owner: Owner) -> tuple[Variable, Fraction]:
     """(u, c) where ``v`` is u + c, c a number."""
     node, at, sign = seen_through(v, owner), Fraction(0), 1
-    while node is not None and node.op.name in ("add", "sub"):
-        x, y = node.inputs
-        flip = -1 if node.op.name == "sub" else 1
+    while node is not None and node.op.name in ("add", "sub", "square_gap"):
+        x, y = map(_square, node.inputs) if node.op.name == "square_gap" else node.inputs
+        flip = 1 if node.op.name == "add" else -1
         if (number := _number(y)) is not None:
             v, at = x, at + sign * flip * Fraction(number)
         elif (number := _number(x)) is not None:
@@ -160,6 +160,10 @@ def _offset(v: Variable, owner: Owner) -> tuple[Variable, Fraction]:
             break
         node = seen_through(v, owner)
     return v if sign > 0 else make("neg", v), at
+
+
+def _square(v: Variable) -> Variable:
+    return constant(np.square(v.data)) if isinstance(v, Constant) else make("sqr", v)
 
 
 def _number(v: Variable) -> float | None:
@@ -234,8 +238,7 @@ def _beside_square(v: Variable, x: Variable, owner: Owner) -> Variable | None:
         return None
     a, b = node.inputs
     if node.op.name == "square_gap":
-        square = constant(np.square(a.data)) if isinstance(a, Constant) else make("sqr", a)
-        return make("neg", make("sqr", b)) if _is_square(square, x, owner) else None
+        return make("neg", _square(b)) if _is_square(_square(a), x, owner) else None
     if _is_square(a, x, owner):
         return b if node.op.name == "add" else constant(-b.data) if isinstance(b, Constant) else make("neg", b)
     return a if node.op.name == "add" and _is_square(b, x, owner) else None

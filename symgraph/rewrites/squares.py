@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, constant
 from symgraph.match import Factor, Owner, added, factors, make, multiply, seen_through
-from symgraph.pattern import Pattern, hypot, shifted_root, sqr, sqrt, square_gap
+from symgraph.pattern import Pattern, hypot, log, log1m_square, log1p, shifted_root, sqr, sqrt, square_gap
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.logarithms import is_one, log_of, log_of_factors
@@ -174,6 +174,24 @@ def difference_of_squares(node: Apply, owner: Owner) -> Variable | None:
 def product_of_sum_and_difference(x: Pattern, y: Pattern) -> Pair:
     """The slope of (x - y) * (x + y) is the difference of the two, 2*x, which cancels."""
     return (x - y) * (x + y), square_gap(x, y)
+
+
+@rule("stabilize")
+def negated_difference_of_squares(x: Pattern, y: Pattern) -> Pair:
+    """-(x² - 1) is 1 - x², which logarithms and powers know."""
+    return -square_gap(x, y), square_gap(y, x)
+
+
+@rule("stabilize", x="unit")
+def log_of_one_minus_square(x: Pattern) -> Pair:
+    """1 - x² rounds a small x away, and its logarithm is nothing."""
+    return log(square_gap(1.0, x)), log1m_square(x)
+
+
+@rule("stabilize", x="unit")
+def log1p_of_negated_square(x: Pattern) -> Pair:
+    """x² near 1 has lost the digits that log(1 - x²) is made of."""
+    return log1p(-sqr(x)), log1m_square(x)
 
 
 def _is_view(v: Variable, owner: Owner) -> bool:

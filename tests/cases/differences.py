@@ -91,6 +91,11 @@ CASES: dict[str, list[Case]] = {
         case(D.square_gap, special_pairs, lambda x, y: x * x - y * y),
         case(D.square_gap, _far, lambda x, y: np.full_like(x, np.inf)),
     ],
+    "log1m_square": [
+        case(D.log1m_square, floats((-0.9, -0.1), (0.1, 0.9)), by_mpmath(lambda x: mpmath.log(1 - x * x)), (0,)),
+        case(D.log1m_square, floats((0.999, 0.9999)), by_mpmath(lambda x: mpmath.log(1 - x * x))),
+        case(D.log1m_square, special_values, lambda x: np.log(1 - x * x)),
+    ],
     "root_gap": [
         case(D.root_gap, pairs(OFF_ZERO, [POSITIVE]), by_mpmath(lambda x, y: mpmath.sqrt(x * x + y) - x), (0, 1)),
         case(lambda x: D.root_gap(x, 1.0), floats((20, 90), (-90, -20)),

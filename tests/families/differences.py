@@ -118,6 +118,13 @@ ONE_MINUS_SQUARE: dict[str, Spelling] = {
     "axis beside": apart(lambda x: 1 - x * x),
     "axis between": turned(sg.sqr, lambda u: 1 - u),
 }
+LOG_ONE_MINUS_SQUARE: dict[str, Spelling] = {
+    **{f"log({name})": (lambda x, f=f: log(f(x))) for name, f in ONE_MINUS_SQUARE.items() if name != "4*(0.25-x*x/4)"},
+    "log1p(-x*x)": lambda x: sg.log1p(-x * x),
+    "log1p(-x**2)": lambda x: sg.log1p(-(x**2)),
+    "-log(1/(1-x*x))": lambda x: -log(1 / (1 - x * x)),
+    "2*log(sqrt(1-x*x))": lambda x: 2 * log(sqrt(1 - x * x)),
+}
 COSH_MINUS_ONE: dict[str, Spelling] = {
     "cosh(x)-1": lambda x: sg.cosh(x) - 1,
     "-1+cosh(x)": lambda x: -1 + sg.cosh(x),
@@ -306,6 +313,11 @@ FAMILIES = {
         lambda v: 1 - v * v, ONE_MINUS_SQUARE,
         points([0.0, 1e-300, 1e-20, 1e-9, 0.5, 0.999, 1 - 2**-20, 1.0, -1.0, 1 + 2**-20, 3.0, 1e10, -1e30]),
         at(low=(-INF, INF), high=(-INF, -INF)),
+    ),
+    "log(1-x*x)": Family(
+        lambda v: mp.log(1 - v * v), LOG_ONE_MINUS_SQUARE,
+        points([0.0, 1e-17, -1e-7, 1e-3, 0.5, 0.7, -0.75, 0.999, 1 - 2**-20, -1 + 2**-23, 1.0, -1.0]),
+        {(1.0,): (-INF, [-INF]), (-1.0,): (-INF, [INF])},
     ),
     "cosh(x)-1": Family(
         lambda v: 2 * mp.sinh(v / 2) ** 2, COSH_MINUS_ONE, ELEMENTS, at(zero=(0, 0), low=(INF, -INF), high=(INF, INF)),
