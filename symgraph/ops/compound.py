@@ -17,6 +17,8 @@ from symgraph.ops.transcendental import log, log1p
 
 __all__: list[str] = []
 
+INF = float("inf")
+
 
 def _compound(x: Expr, y: Expr) -> Expr:
     """(1 + x)**y: that of the rounded sum, times exp(drift), where 1 + x is the sum times 1 + drift/y; of so large an
@@ -25,7 +27,7 @@ def _compound(x: Expr, y: Expr) -> Expr:
     back = total - 1
     moved = y * (((1 - (total - back)) + (x - back)) / total)
     size = expression.absolute(moved)
-    drift = select((size > 0) & (size < float("inf")) & (total > 0), moved, const(0, x.dtype))
+    drift = select((size > 0) & (size < INF) & (total > 0), moved, const(0, x.dtype))
     far = expression.exp(y * expression.log(total) + drift)
     near = pow(total, y) * expression.exp(drift)
     return expression.rare(expression.absolute(drift) >= 1, far, near)
@@ -64,8 +66,11 @@ def _share_grad(g: Any, x: Any, n: Any, out: Any) -> list[Any]:
 
 @elementwise(grad=_share_grad)
 def compound_share(x: Any, n: Any) -> Any:
-    """(1 + x/n)**n."""
-    return _compound(x / n, n)
+    """(1 + x/n)**n; of so small an n that the share is out of range, by powers of both."""
+    share = x / n
+    lost = expression.eq(expression.absolute(share), INF) & (expression.absolute(x) < INF) & expression.ne(n, 0)
+    apart = pow(expression.absolute(x), n) / pow(expression.absolute(n), n)
+    return expression.rare(lost, select(share > 0, apart, const(float("nan"), x.dtype)), _compound(share, n))
 
 
 def _powm1_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:

@@ -18,6 +18,12 @@ def _tiny(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([eps / 4, -eps / 8, 1.7 * eps, 1e-3], dtype), np.array([4 / eps, 8 / eps, 1 / eps, 20.0], dtype)]
 
 
+def _beyond(rng: np.random.Generator, dtype: str) -> Arrays:
+    """Shares that are out of range."""
+    least = float(np.finfo(dtype).smallest_subnormal)
+    return [np.array([1.0, -1.0, 3e3, float(np.finfo(dtype).max)], dtype), np.array([least, -least, least, 0.1], dtype)]
+
+
 def _shared(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([0.5, -3.0, 2.0], dtype), np.array([8 / float(np.finfo(dtype).eps), 40.0, 3e3], dtype)]
 
@@ -36,6 +42,7 @@ CASES: dict[str, list[Case]] = {
     "compound_share": [
         case(C.compound_share, pairs(SMALL, [(1.0, 3.0)]), by_mpmath(lambda x, n: (1 + x / n) ** n), (0, 1)),
         case(C.compound_share, _shared, by_mpmath(lambda x, n: (1 + x / n) ** n)),
+        case(C.compound_share, _beyond, by_mpmath(lambda x, n: (1 + x / n) ** n)),
         case(C.compound_share, special_pairs, lambda x, n: np.power(1 + x / n, n)),
     ],
     "powm1": [
