@@ -6,7 +6,9 @@ counts beside that maximum enters it by its logarithm: so what is left of the su
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from symgraph.ops.elementwise import (
     add,
     copysign,
     eq,
+    maximum,
     minimum,
     mul,
     neg,
@@ -215,3 +218,39 @@ def log_weighted_softmax(x: Variable, w: Variable, axis: Axes) -> Any:
     weights, terms, best, top, others = _parts(x, w, axis)
     part = sub(add(sub(wide(x), best), log(weights)), log(top))
     return convert(sub(switch(eq(terms, top), 0, part), log1p(true_div(others, top))), x.dtype)
+
+
+# ------------------------------------------------------------------------------------------------ several terms
+
+
+def _listed(parts: Sequence[Variable]) -> tuple[list[Variable], Variable, Variable]:
+    """The terms of a list of weights and exponents in turn, what is taken out of them, and their sum."""
+    pairs = list(zip(map(wide, parts[::2]), map(wide, parts[1::2]), strict=True))
+    best = functools.reduce(maximum, [add(x, extreme_log(w)) for w, x in pairs])
+    best = switch(eq(best, -np.inf), 0, minimum(best, float(np.finfo(best.dtype).max)))
+    terms = [weighted_exp(w, x, best) for w, x in pairs]
+    return terms, best, functools.reduce(add, terms)
+
+
+def _list_grad(g: Any, *parts: Any) -> GradResult:
+    """The share of each term; of a sum that is 0 no term that is 0 has one."""
+    terms, best, size = _listed(parts[:-1])
+    share = true_div(g, size)
+    slopes: list[Variable | None] = []
+    for x, term in zip(parts[1::2], terms, strict=True):
+        slopes += [convert(weighted_exp(share, wide(x), best), x.dtype), convert(times_log0(term, share), x.dtype)]
+    return slopes
+
+
+def _list_numpy(*parts: np.ndarray) -> Any:
+    every = np.broadcast_arrays(*[p.astype("longdouble") for p in parts])
+    x, w = (np.stack(every[k::2]) for k in (1, 0))
+    one = np.ones((), "longdouble")
+    return _log_numpy(x, w, one, one, (0,), False)
+
+
+@composite(grad=_list_grad, reference=_list_numpy)
+def log_weighted_list(*parts: Variable) -> Any:
+    """log(v*exp(x) + w*exp(y) + ...) of v, x, w, y, ...: NaN where the sum is negative."""
+    _, best, size = _listed(parts)
+    return convert(add(log(size), best), parts[1].dtype)

@@ -357,9 +357,28 @@ def log_in_parts(node: Apply, owner: Owner) -> Variable | None:
     made = owner(node.inputs[0])
     if made is None or made.op.name not in PARTED:
         return None
-    ways = (log_of(node.inputs[0], owner), _log_of_inverse(node.inputs[0], owner))
-    found = next((v for v in ways if v is not None), None)
-    return log_of_factors(node.inputs[0], owner) if found is None else found
+    found = (way(node.inputs[0], owner) for way in (log_of, _log_of_inverse, _log_of_list, log_of_factors))
+    return next((v for v in found if v is not None), None)
+
+
+def _log_of_list(v: Variable, owner: Owner) -> Variable | None:
+    """The logarithm of a sum or difference of exponentials, and maybe numbers, with weights of any sign."""
+    made = owner(v)
+    flipped = made is not None and made.op.name == "neg"
+    made = owner(made.inputs[0]) if made is not None and flipped else made
+    if made is None or made.op.name not in ("add", "sub"):
+        return None
+    products = []
+    for k, side in enumerate(made.inputs):
+        for t in added(side, owner):
+            negative, given = factors(t, owner)
+            minus = negative ^ flipped ^ (k == 1 and made.op.name == "sub")
+            products.append(taken_apart(minus, given, owner))
+    if not any(p.exponents for p in products):
+        return None
+    zero = constant(np.zeros((), v.dtype))
+    parts = [u for p in products for u in (p.weights(v.dtype), p.exponent if p.exponents else zero)]
+    return make("log_weighted_list", *parts)
 
 
 def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:

@@ -75,6 +75,12 @@ CASES: dict[str, list[Case]] = {
              lambda x, w: special.logsumexp(np.float64(x), 1, np.float64(w), True) + np.log(3 / 0.7)),
         Case(log_of_sum, extreme, lambda x, w: exactly(x, w) + np.log(3 / 0.7)),
     ],
+    "log_weighted_list": [
+        Case(lambda x, w: W.log_weighted_list(w, x, w * w, x - 1), drawn(6),
+             lambda x, w: np.log(w * np.exp(x) + w * w * np.exp(x - 1)), (0, 1)),
+        case(lambda x, w: W.log_weighted_list(w, x, w, x - 1), extreme,
+             lambda x, w: np.log(np.longdouble(w) * np.exp(np.longdouble(x)) * (1 + np.exp(np.longdouble(-1))))),
+    ],
     "weighted_softmax": [
         Case(of(W.weighted_softmax), drawn(), shares, (0, 1), 8.0),
         Case(of(W.weighted_softmax), extreme, shares, (), 8.0),

@@ -7,6 +7,7 @@ import math
 import mpmath as mp
 
 import symgraph as sg
+from symgraph.graph import Variable
 from tests.families import Family, Spelling
 from tests.families.elements import log1pexp, logistic
 
@@ -145,7 +146,30 @@ LENGTH_IN_SPACE: dict[str, Spelling] = {
     "axis between": lambda x, y, z: sg.sqrt((x**2 + y**2 + z**2)[None])[0],
 }
 
+WEIGHTED_TWO: dict[str, Spelling] = {
+    "3*exp(a)-0.5*exp(b)": lambda a, b: log(c(a, 3) * e(a) - c(a, 0.5) * e(b)),
+    "exp(a)*3+exp(b)*-0.5": lambda a, b: log(e(a) * c(a, 3) + e(b) * c(a, -0.5)),
+    "-(0.5*exp(b)-3*exp(a))": lambda a, b: log(-(c(a, 0.5) * e(b) - c(a, 3) * e(a))),
+    "two of one": lambda a, b: log(c(a, 1) * e(a) + c(a, 2) * e(a) - c(a, 0.5) * e(b)),
+    "products": lambda a, b: log(c(a, 3) * e(a / 2) * e(a / 2) - c(a, 0.5) * e(b)),
+    "inverse": lambda a, b: log(c(a, 3) / e(-a) - c(a, 0.5) / e(-b)),
+    "weights added": lambda a, b: log(c(a, 3) * e(a) + (c(a, 0.5) - 1) * e(b)),
+    "negative first": lambda a, b: log(c(a, -0.5) * e(b) + c(a, 3) * e(a)),
+    "squares": lambda a, b: log(c(a, 3) * e(a / 2) ** 2 - c(a, 0.5) * e(b / 2) ** 2),
+    "axis between": lambda a, b: log((c(a, 3) * e(a) - c(a, 0.5) * e(b))[None])[0],
+}
+
+
+def c(x: Variable, number: float) -> Variable:
+    """A number whose sign nothing is known of."""
+    return sg.sin(sg.zeros_like(x)) + number
+
+
 FAMILIES = {
+    "log(3*exp(a)-0.5*exp(b))": Family(
+        lambda a, b: a + mp.log(3 - mp.exp(b - a) / 2), WEIGHTED_TWO, [(a, b) for a, b in PAIRS if b < a + 1.5],
+        conditioned=True,
+    ),
     "log(exp(a)+exp(b))": Family(lambda a, b: max(a, b) + log1pexp(-abs(a - b)), LOGADDEXP, PAIRS, conditioned=True),
     "log(exp(a)-exp(b))": Family(lambda a, b: a + mp.log(-mp.expm1(b - a)), LOGSUBEXP, DESCENDING, conditioned=True),
     "exp(a)/(exp(a)+exp(b))": Family(lambda a, b: logistic(a - b), SHARE, PAIRS, conditioned=True),
