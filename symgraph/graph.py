@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.errors import SymbolicTruthError, layout
-from symgraph.origin import Origin, here, here_excerpt, made_again, made_at
+from symgraph.origin import Origin, here, here_excerpt, is_inherited, made_again, made_at
 from symgraph.types import Shape, TensorType, canonical, check_unmasked, complex_of
 
 if TYPE_CHECKING:
@@ -236,16 +236,15 @@ class Apply:
         Read-only by convention.
     outputs : tuple of Variable
     origin : Origin or None
-        Where the user first wrote it; later places stand in ``elsewhere``.
+        Where the user wrote it, of several places the latest: what a message about it should show.
     """
 
-    __slots__ = ("__weakref__", "attrs", "elsewhere", "inputs", "op", "origin", "outputs")
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "origin", "outputs")
     op: Op
     inputs: tuple[Variable, ...]
     attrs: dict[str, Attr]
     outputs: tuple[Variable, ...]
     origin: Origin | None
-    elsewhere: list[Origin]
 
     def __repr__(self) -> str:
         return f"{self.op.name}({', '.join(map(label, self.inputs))})"
@@ -268,15 +267,21 @@ def apply(op: Op, inputs: Sequence[Variable], attrs: Mapping[str, Attr] | None =
     attrs = dict(attrs or {})
     key = (op, tuple(map(id, inputs)), tuple((k, bits(v)) for k, v in sorted(attrs.items())))
     found = _nodes.get(key)
-    origin = here()
     if found is not None:
-        if origin is not None and origin != found.origin and origin not in found.elsewhere:
-            found.elsewhere.append(origin)
+        if not is_inherited():
+            _written_again(found)
         return found
     node = Apply()
-    node.op, node.inputs, node.attrs, node.origin, node.elsewhere = op, tuple(inputs), attrs, origin, []
+    node.op, node.inputs, node.attrs, node.origin = op, tuple(inputs), attrs, here()
     node.outputs = tuple(Variable(t, node, slot) for slot, t in enumerate(op.types(node.inputs, attrs)))
     return _nodes.setdefault(key, node)
+
+
+def _written_again(node: Apply) -> None:
+    """Let the line that is run now be the place of ``node``."""
+    node.origin = here() or node.origin
+    for v in node.outputs:
+        v.origin = node.origin
 
 
 # ------------------------------------------------------------------------------------------------ walks

@@ -273,7 +273,6 @@ class Apply:
     attrs: dict[str, Attr]
     outputs: tuple[Variable, ...]
     origin: Origin | None
-    elsewhere: list[Origin]
     def __repr__(self) -> str: ...
 
 def bits(value: Attr) -> object: ...

@@ -12,11 +12,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.errors import ShapeError, UpdateError, layout
-from symgraph.graph import Apply, Variable, apply, constant, describe, in_code, label, leaves, toposort, transform
+from symgraph.graph import (
+    Apply,
+    Constant,
+    Variable,
+    apply,
+    constant,
+    describe,
+    in_code,
+    label,
+    leaves,
+    toposort,
+    transform,
+)
 from symgraph.op import OPS
 from symgraph.ops.creation import zeros
 from symgraph.ops.shape import extents
-from symgraph.origin import made_at
+from symgraph.origin import here_excerpt, made_at
 from symgraph.reference import folder
 from symgraph.shared_variable import SharedVariable
 from symgraph.types import TensorType
@@ -142,8 +154,15 @@ def check_update(target: SharedVariable, new: Variable) -> None:
         return
     raise UpdateError(
         layout(f"updates: the new value of {label(target)} is {new.type}, the variable is {target.type}",
-               [describe(target), describe(new)], new.origin.excerpt() if new.origin else [], _mend(target, new))
+               [describe(target), describe(new)], _written(new), _mend(target, new))
     )  # fmt: skip
+
+
+def _written(new: Variable) -> list[str]:
+    """The line of a new value; a small constant is one object for all who wrote it, so its own would be anybody's."""
+    if new.origin is None or (isinstance(new, Constant) and new.name is None):
+        return here_excerpt()
+    return new.origin.excerpt()
 
 
 def _mend(target: SharedVariable, new: Variable) -> str:
