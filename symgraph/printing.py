@@ -179,12 +179,23 @@ def _call(v: Variable, node: Apply, inputs: Sequence[Variable]) -> list[Piece]:
         return [(inputs[0], ATOM), f"[{', '.join(_slices(node))}]"]
     if name == "gather" and node.attrs["axes"] == tuple(range(len(inputs) - 1)):
         return [(inputs[0], ATOM), "[", *_listed([[(i, 0)] for i in inputs[1:]]), "]"]
-    if name == "arange" and [_number(i) for i in inputs[:2]] == [0, 1] and node.attrs["dtype"] == "int64":
-        return ["arange(", (inputs[2], 0), ")"]
+    if name == "arange":
+        kind: list[list[Piece]] = [] if node.attrs["dtype"] == "int64" else [[text] for text in _attributes(node)]
+        return ["arange(", *_listed([*_range(inputs), *kind]), ")"]
     arguments: list[list[Piece]] = [[(i, 0)] for i in inputs]
     arguments += [[text] for text in _attributes(node)]
     slot = [] if len(node.outputs) == 1 else [f"[{v.slot}]"]
     return [f"{name.rstrip('_')}(", *_listed(arguments), ")", *slot]
+
+
+def _range(inputs: Sequence[Variable]) -> list[list[Piece]]:
+    """The arguments of an arange from its start, step and length; numbers below a negative one are none anyway."""
+    start, step, length = inputs
+    if [_number(start), _number(step)] != [0, 1]:
+        return [[(start, 0)], ["step=", (step, 0)], ["length=", (length, 0)]]
+    made = length.owner
+    bounded = made is not None and made.op.name == "maximum" and _number(made.inputs[1]) == 0
+    return [[(made.inputs[0] if made is not None and bounded else length, 0)]]
 
 
 def _number(v: Variable) -> int | None:
@@ -333,9 +344,10 @@ def _leaf_text(v: Variable) -> str:
 
 
 def debugprint(what: Variable | Sequence[Variable] | Function, file: TextIO | None = None) -> str:
-    """A graph as a tree: each op above its operands, with type, attributes and place in the user's source.
+    """The text of a graph as a tree: each op above its operands, with type, attributes and place in the user's source.
 
-    What occurs again is shown by its mark ``[id A]`` alone.
+    What occurs again is shown by its mark ``[id A]`` alone. Nothing is printed: write ``print(debugprint(x))``, or give
+    ``file=sys.stdout``.
 
     Parameters
     ----------
@@ -348,6 +360,7 @@ def debugprint(what: Variable | Sequence[Variable] | Function, file: TextIO | No
     Returns
     -------
     str
+        The text.
     """
     text = "\n".join(_function_lines(what) if isinstance(what, Function) else _trees(_roots(what)))
     if file is not None:

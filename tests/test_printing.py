@@ -101,6 +101,15 @@ def test_the_text_is_as_long_as_the_graph_not_as_its_paths():
     assert len(sg.debugprint(v)) < 200_000
 
 
+def test_a_range_is_written_as_numpy_does():
+    n = sg.lscalar("n")
+    written = {
+        "arange(v.shape[0])": sg.arange(V.shape[0]), "arange(n)": sg.arange(n), "arange(5)": sg.arange(5),
+        "arange(3, dtype='float64')": sg.arange(3.0), "arange(2, step=1, length=maximum(n - 2, 0))": sg.arange(2, n),
+    }  # fmt: skip
+    assert [sg.pprint(v).replace(V.name, "v") for v in written.values()] == list(written)
+
+
 def test_a_chain_of_10_000_ops_prints():
     v = V
     for _ in range(5_000):

@@ -47,7 +47,8 @@ HEAD = f"""# Gallery
 
 What the command `symgraph` shows of [this script](gallery/example.py). This page was written by
 `python tools/make_gallery.py`, which runs the commands below. Every command takes `--json`; `symgraph COMMAND --help`
-says the rest. From Python the same is `sg.draw(f, "f.html")`, `sg.explain(f)`, `f.profile(...)`, `sg.debugprint(f)`.
+says the rest. From Python the same is `sg.draw(f, "f.html")`, `sg.explain(f)`, `f.profile(...)`; `sg.debugprint(f)` is
+a text to print.
 
 ## The page
 

@@ -262,7 +262,14 @@ def _range_length(start: Variable, stop: Variable, step: Variable) -> Size:
                    map(describe, bad), here_excerpt(), "give integers, or use linspace(start, stop, num)")
         )  # fmt: skip
     first, last, by = (size(convert(v, "int64")) for v in ends)
-    return maximum(sub(0, floordiv(sub(first, last), by)), 0)
+    if not (isinstance(by, int) and by == 1):
+        return maximum(sub(0, floordiv(sub(first, last), by)), 0)
+    return last if isinstance(first, int) and first == 0 and _is_extent(last) else maximum(sub(last, first), 0)
+
+
+def _is_extent(n: Size) -> bool:
+    """Whether it is the extent of something, which is not negative."""
+    return isinstance(n, Variable) and n.owner is not None and n.owner.op is OPS["shape_of"]
 
 
 def _is_whole(v: Variable) -> bool:
