@@ -7,6 +7,8 @@
 >>> train = sg.function([x, y], cost, updates=sg.optim.sgd(cost, [w], lr=0.05))
 """
 
+from typing import TYPE_CHECKING, NoReturn
+
 from symgraph import complexes, config, errors, linalg, nn, ops, optim, random, rewrites, variables
 from symgraph.arguments import In
 from symgraph.backend import register_backend
@@ -35,6 +37,7 @@ from symgraph.function import Function, function
 from symgraph.gradient import grad, hessian, hessian_vector_product, jacobian, jvp, vjp
 from symgraph.graph import Constant, Variable, constant
 from symgraph.kinds import elementwise
+from symgraph.names import no_attribute
 from symgraph.ops.activations import *
 from symgraph.ops.axes import *
 from symgraph.ops.broadcast import *
@@ -124,3 +127,9 @@ __all__ += variables.__all__
 def __dir__() -> list[str]:
     """What completion shows: the public names."""
     return sorted(__all__)
+
+
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+    def __getattr__(name: str) -> NoReturn:
+        raise no_attribute(name, {"nn": nn, "linalg": linalg, "random": random, "optim": optim})

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module of symgraph may import what stands to its left; a package counts as one, and its modules may import each
 # other as long as there is no cycle. nn and linalg only gather public names.
 ORDER = """
-    errors lazy config types expression primitives formula origin graph shared_variable parts dependence varying
+    errors names lazy config types expression primitives formula origin graph shared_variable parts dependence varying
     variables pattern op coercion derivative kinds host ops complexes reference shapes prelude match rewrite rewrites
     custom batch masks gradient backend numpy_backend boundary arguments results updates reuse checking function
     optim streams random initializers checkpoint printing show view testing nn linalg command __main__

@@ -9,6 +9,7 @@ import pytest
 
 import symgraph as sg
 from symgraph import initializers, ops, variables
+from symgraph.names import OURS
 from tools.make_surface import PAGE, page
 
 NAMESPACES = [sg, sg.nn, sg.linalg, sg.random, sg.optim]
@@ -38,6 +39,21 @@ def test_completion_shows_the_public_names_alone(module):
 def test_a_shape_is_a_tuple_of_integers(shape):
     with pytest.raises(sg.ShapeError, match="shape"):
         sg.tensor("x", shape=shape)
+
+
+@pytest.mark.parametrize("name", [*OURS, "softmax", "cholesky", "adam", "RandomStream"])
+def test_another_name_of_a_function_leads_to_ours(name):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; use symgraph") as info:
+        getattr(sg, name)
+    found = sg
+    for part in str(info.value).rpartition("symgraph.")[2].split("."):
+        found = getattr(found, part)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(sg, "no_such_thing")
+    with pytest.raises(AttributeError, match=r"^module 'symgraph' has no attribute 'no_such_thing'$"):
+        sg.no_such_thing  # noqa: B018
 
 
 def test_a_setting_may_be_assigned():
