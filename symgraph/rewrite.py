@@ -161,8 +161,8 @@ def rule(phase: str, **domain: str) -> Callable[[Callable[..., Formulas]], Calla
     phase : "canonicalize", "stabilize" or "specialize"
     **domain : str
         For the generated test of the law: what to draw for a stand-in, "positive", "unit" (0 to 1), "moderate"
-        (at most 9 away from 0), "kinked" (parts have kinks at 0, where gradients are not compared) or "bool"; by
-        default any float.
+        (at most 9 away from 0), "kinked" (parts have kinks at 0, where gradients are not compared), "distance" (from
+        the first to the second) or "bool"; by default any float.
 
     Examples
     --------

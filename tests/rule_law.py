@@ -58,7 +58,8 @@ def instances(rule: Rule, dtype: str, open_shape: bool = False, extent: int = 4)
     variables = sorted((n for n in names if n not in attributes), key=lambda n: rule.domain.get(n) == "bool")
     for case in cases:
         rank, axis = int(case.pop("rank", 2)), case.get("axis")  # type: ignore[call-overload]
-        shapes = _shapes(variables, _along(rule), rank, axis, extent)  # type: ignore[call-overload, arg-type]
+        whole = _along(rule) | {n for n, kind in rule.domain.items() if kind == "distance"}
+        shapes = _shapes(variables, whole, rank, axis, extent)  # type: ignore[call-overload, arg-type]
         env = {n: _variable(n, shapes[n], rule.domain.get(n, ""), dtype, open_shape) for n in variables}
         left, right = build(rule.left, {**env, **case}), build(rule.right, {**env, **case})
         yield Instance(tuple(env.values()), tuple(variables), left, right)
@@ -99,7 +100,15 @@ def draws(rule: Rule, instance: Instance, seed: int, dtype: str) -> dict[Variabl
     for v, name in zip(instance.inputs, instance.names, strict=True):
         shape = tuple(4 if n is None else n for n in v.type.shape)
         found[v] = _draw(rng, shape, rule.domain.get(name, ""), v.dtype)
-    return found
+    return _with_distance(rule, instance, found)
+
+
+def _with_distance(rule: Rule, i: Instance, values: dict[Variable, np.ndarray]) -> dict[Variable, np.ndarray]:
+    """The values with what must be a distance that of the first two."""
+    distances = [v for v, name in zip(i.inputs, i.names, strict=True) if rule.domain.get(name) == "distance"]
+    x, y = (values[v] for v in i.inputs[:2]) if distances else (None, None)
+    with np.errstate(all="ignore"):
+        return {v: np.asarray(y - x, v.dtype) if v in distances else a for v, a in values.items()}
 
 
 def _draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str, dtype: str) -> np.ndarray:
@@ -112,8 +121,8 @@ def _draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str, dtype: 
     if x.size:
         x.flat[rng.integers(x.size)] = -0.0
     wide = (-1e3, 1e3)
-    limits = {"unit": (0, 0.999), "positive": (1e-3, 1e3), "moderate": (-9, 9), "kinked": wide, "": wide}
-    low, high = limits[domain]
+    limits = {"unit": (0, 0.999), "positive": (1e-3, 1e3), "moderate": (-9, 9)}
+    low, high = limits.get(domain, wide)
     return np.asarray(np.clip(np.abs(x) if low >= 0 else x, low, high), dtype)
 
 
@@ -131,7 +140,7 @@ def special_draws(
             if v.dtype != "bool":
                 hit = rng.random(values[v].shape) < 0.3
                 values[v] = np.asarray(np.where(hit, bad, np.clip(values[v], -30, 30)), v.dtype)
-        yield bad, values
+        yield bad, _with_distance(rule, instance, values)
 
 
 # ------------------------------------------------------------------------------------------------ the law

@@ -15,6 +15,7 @@ from symgraph.ops import (
     expm,
     exponentials,
     factor,
+    gaps,
     gather,
     index,
     interop,
@@ -47,9 +48,9 @@ from symgraph.ops import (
 
 FAMILIES = (
     activations, axes, broadcast, complexes, compound, conv, creation, cumulative, differences, einsum, elementwise,
-    expm, exponentials, factor, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad, passing,
-    pool, products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square, taking,
-    transcendental, weighted,
+    expm, exponentials, factor, gaps, gather, index, inverse, join, linalg, mask, matrices, nn, norms, odds, pad,
+    passing, pool, products, random, reduce, rounding, sampling, search, shape, slicing, sort, special, square,
+    taking, transcendental, weighted,
 )
 
 _MATRICES = (expm, factor, inverse, norms)

@@ -83,6 +83,34 @@ def log1m_square(x: Any) -> Any:
     return expression.rare(square > 0.5, expression.log(square_gap(const(1, x.dtype), x)), expression.log1p(-square))
 
 
+def _sin_step_grad(g: Any, x: Any, y: Any, d: Any, out: Any) -> list[Any]:
+    return [g * cos_step(x, y, d), None, None]
+
+
+@elementwise(grad=_sin_step_grad)
+def sin_step(x: Any, y: Any, d: Any) -> Any:
+    """sin(y) - sin(x), where y - x is d: by the sum formula, 1 - cos(d) as 2*sin(d/2)**2."""
+    half = expression.sin(0.5 * d)
+    return expression.cos(x) * expression.sin(d) - 2 * half * half * expression.sin(x)
+
+
+@elementwise(grad=lambda g, x, y, d, out: [-(g * sin_step(x, y, d)), None, None])
+def cos_step(x: Any, y: Any, d: Any) -> Any:
+    """cos(y) - cos(x), where y - x is d."""
+    half = expression.sin(0.5 * d)
+    return -(expression.sin(x) * expression.sin(d)) - 2 * half * half * expression.cos(x)
+
+
+@elementwise(grad=lambda g, x, y, d, out: [g * inverse_step(x, y, d, 1), None, None])
+def log_quotient_step(x: Any, y: Any, d: Any) -> Any:
+    """log(y/x), where y - x is d: log1p(d / x) for a quotient near 1; of one out of range the difference."""
+    quotient, share = y / x, d / x
+    apart = expression.log(expression.absolute(y)) - expression.log(expression.absolute(x))
+    lost = expression.eq(quotient, INF) & expression.ne(x, 0) & (expression.absolute(y) < INF)
+    far = select(lost, apart, expression.log(quotient))
+    return select(expression.absolute(share) < 0.5, expression.log1p(share), far)
+
+
 # ------------------------------------------------------------------------------------------------ a root and its part
 
 

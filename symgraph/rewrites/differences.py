@@ -13,19 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.graph import Apply, Constant, Variable, constant
-from symgraph.match import Owner, make, seen_through
+from symgraph.graph import Apply, Constant, Variable, apply, constant
+from symgraph.match import Factor, Owner, factors, make, multiply, seen_through
 from symgraph.pattern import (
     Pattern,
     arccosh,
     arcsinh,
+    erf_gap,
     expm1,
     expm1_minus,
     expm1_over,
     log,
     log1p,
     log1p_minus,
+    log_erf_gap,
+    log_half_erf_gap,
+    log_sigmoid_gap,
     root_gap,
+    sigmoid_gap,
     sin,
     sin_over,
     sinh,
@@ -34,6 +39,7 @@ from symgraph.pattern import (
 from symgraph.rewrite import repaired, rewriter, rule
 from symgraph.rewrites.signs import is_nonnegative
 from symgraph.rewrites.squares import as_written
+from symgraph.rewrites.views import bare
 from symgraph.types import is_float
 
 Pair = tuple[Any, Any]
@@ -43,7 +49,7 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class _Place:
-    """scale * f(value), where ``f`` is "sqrt", "log", "arctan" or "inverse"."""
+    """scale * f(value), where ``f`` is "sqrt", "log", "arctan", "sin", "cos", "sigmoid", "erf" or "inverse"."""
 
     f: str
     scale: float
@@ -59,6 +65,7 @@ def difference_of_close_values(node: Apply, owner: Owner) -> Variable | None:
         return None
     step = _step(x, y, owner)
     step = _step_of_inverses(x, y, owner) if step is None else step
+    step = _gap_of_places(x, y, owner) if step is None else step
     return step if step is not None and step.type == node.outputs[0].type else None
 
 
@@ -71,6 +78,17 @@ def _step_of_inverses(x: _Place, y: _Place, owner: Owner) -> Variable | None:
     return None if step is None else make("true_div", make("true_div", _scaled(step, x.scale), x.value), y.value)
 
 
+def _gap_of_places(x: _Place, y: _Place, owner: Owner) -> Variable | None:
+    """The difference of two values of a function that levels off, wherever the places are."""
+    if x.f not in ("sigmoid", "erf"):
+        return None
+    if x.scale < 0:
+        x, y = replace(y, scale=-y.scale), replace(x, scale=-x.scale)
+    distance = _distance(x.value, y.value, owner)
+    d = make("sub", y.value, x.value) if distance is None else make("identity_step", x.value, y.value, distance)
+    return _scaled(make(f"{x.f}_gap", x.value, y.value, d), x.scale)
+
+
 def _scaled(v: Variable, scale: float) -> Variable:
     return v if scale == 1 else make("mul", constant(scale, v.dtype), v)
 
@@ -78,7 +96,7 @@ def _scaled(v: Variable, scale: float) -> Variable:
 def _step(x: _Place, y: _Place, owner: Owner) -> Variable | None:
     """The value at ``y`` minus that at ``x``."""
     distance = _distance(x.value, y.value, owner)
-    if distance is None:
+    if distance is None or x.f in ("sigmoid", "erf"):
         return None
     if x.f == "inverse":
         a, length = _fitted(Fraction(x.scale), distance.dtype), Fraction(float(distance.data))
@@ -90,7 +108,60 @@ def _step(x: _Place, y: _Place, owner: Owner) -> Variable | None:
     return _scaled(make(f"{x.f}_step", x.value, y.value, distance), x.scale)
 
 
-@rewriter("stabilize", "identity_step", "sqrt_step", "log_step", "arctan_step", "inverse_step")
+@rewriter("stabilize", "log_product")
+def log_of_quotient_of_close(node: Apply, owner: Owner) -> Variable | None:
+    """(x + 1) / x is rounded beside 1 for large x, and its logarithm has lost its digits."""
+    if node.attrs["below"] != (False, True):
+        return None
+    y, x = node.inputs
+    distance = _distance(x, y, owner)
+    return None if distance is None else make("log_quotient_step", x, y, distance)
+
+
+@rewriter("stabilize", "sub")
+def difference_of_sums(node: Apply, owner: Owner) -> Variable | None:
+    """sum(log(x + 1)) - sum(log(x)) cancels where its terms do: each is a difference of close values."""
+    part, other = (_summed(v, owner) for v in node.inputs)
+    if part is None or other is None:
+        return None
+    (first, scales), (second, others) = part, other
+    if first.attrs != second.attrs or not _are_same(scales, others):
+        return None
+    places = [_place(v, owner) for v in (first.inputs[0], second.inputs[0])]
+    if places[0] is None or places[1] is None or _distance(places[0].value, places[1].value, owner) is None:
+        return None
+    found = difference_of_close_values(apply(node.op, [first.inputs[0], second.inputs[0]], {}), owner)
+    if not isinstance(found, Variable):
+        return None
+    return multiply(apply(first.op, [found], first.attrs).outputs[0], False, scales)
+
+
+def _summed(v: Variable, owner: Owner) -> tuple[Apply, list[Factor]] | None:
+    """The sum that ``v`` is, and the scalars beside it, if it is a mean."""
+    negative, given = factors(v, owner)
+    made = [owner(f.value) for f in given]
+    sums = [n for n in made if n is not None and n.op.name == "sum"]
+    scales = [f for f, n in zip(given, made, strict=True) if n is None or n.op.name != "sum"]
+    if negative or len(sums) != 1 or len(scales) > 1 or any(bare(f.value, owner).ndim for f in scales):
+        return None
+    return sums[0], scales
+
+
+def _are_same(scales: list[Factor], others: list[Factor]) -> bool:
+    if len(scales) != len(others):
+        return False
+    numbers = [(_number(f.value), _number(g.value)) for f, g in zip(scales, others, strict=True)]
+    return all(
+        f.below == g.below and (f.value is g.value or (a is not None and a == b))
+        for f, g, (a, b) in zip(scales, others, numbers, strict=True)
+    )
+
+
+STEPS = ("identity", "sqrt", "log", "arctan", "sin", "cos", "log_quotient", "inverse")
+"""Functions that have a difference of their own where the distance of the places is known."""
+
+
+@rewriter("stabilize", *[f"{f}_step" for f in STEPS])
 def step_of_unknown_length(node: Apply, owner: Owner) -> Variable | None:
     """Of two places a known distance apart one may be replaced, or held still while the other moves: then it is the
     difference of the values there, whatever these are."""
@@ -100,6 +171,8 @@ def step_of_unknown_length(node: Apply, owner: Owner) -> Variable | None:
     if scale:
         return make("sub", make("true_div", *scale, y), make("true_div", *scale, x))
     f = node.op.name.removesuffix("_step")
+    if f == "log_quotient":
+        return make("log", make("true_div", y, x))
     return make("sub", make(f, y), make(f, x))
 
 
@@ -122,8 +195,12 @@ def _place(v: Variable, owner: Owner) -> _Place | None:
         return None
     node = as_written(node)
     match node.op.name:
-        case "sqrt" | "log" | "arctan":
+        case "sqrt" | "log" | "arctan" | "sin" | "cos" | "sigmoid" | "erf":
             return _Place(node.op.name, 1.0, node.inputs[0])
+        case "erfc":
+            return _Place("erf", -1.0, node.inputs[0])
+        case "tanh":
+            return _Place("sigmoid", 2.0, make("mul", 2, node.inputs[0]))
         case "log1p":
             value = make("add", 1, node.inputs[0])
             settled = value.owner is not None and repaired(value.owner, owner) is None
@@ -171,6 +248,40 @@ def _number(v: Variable) -> float | None:
     if not isinstance(v, Constant) or v.ndim or not is_float(v.dtype) or not np.isfinite(v.data):
         return None
     return float(v.data) or None
+
+
+@rewriter("stabilize", "neg")
+def negated_gap(node: Apply, owner: Owner) -> Variable | None:
+    """A difference turned round has a logarithm where the other has none."""
+    negative, given = factors(node.outputs[0], owner)
+    made = [owner(f.value) for f in given]
+    at = [k for k, n in enumerate(made) if n is not None and n.op.name.endswith("_gap") and len(n.inputs) == 3]
+    if not negative or len(at) != 1:
+        return None
+    gap = given[at[0]].value.owner
+    assert gap is not None
+    x, y, d = gap.inputs
+    turned = Factor(make(gap.op.name, y, x, make("neg", d)), given[at[0]].below)
+    rest = [turned if k == at[0] else f for k, f in enumerate(given)]
+    return multiply(constant(np.ones((), x.dtype)), False, rest)
+
+
+@rule("stabilize", d="distance")
+def log_of_sigmoid_gap(x: Pattern, y: Pattern, d: Pattern) -> Pair:
+    """The difference of two sigmoids underflows where both do; its logarithm is the sum of those of its factors."""
+    return log(sigmoid_gap(x, y, d)), log_sigmoid_gap(x, y, d)
+
+
+@rule("stabilize", d="distance")
+def log_of_erf_gap(x: Pattern, y: Pattern, d: Pattern) -> Pair:
+    """The difference of two values of erf underflows far out, where its logarithm is about -x*x."""
+    return log(erf_gap(x, y, d)), log_erf_gap(x, y, d)
+
+
+@rule("stabilize", d="distance")
+def log_of_half_erf_gap(x: Pattern, y: Pattern, d: Pattern) -> Pair:
+    """A probability of the normal distribution underflows far out, and is rounded to 1 around the mean."""
+    return log(0.5 * erf_gap(x, y, d)), log_half_erf_gap(x, y, d)
 
 
 # ------------------------------------------------------------------------------------------------ a root and its part

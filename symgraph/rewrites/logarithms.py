@@ -27,7 +27,7 @@ from symgraph.rewrites.views import VIEWS, placed, views_of
 
 EXPONENTIALS = frozenset(
     {"exp", "exp_difference", "exp_product", "softmax", "softmax_complement", "sigmoid", "cosh", "sech", "sech2",
-     "erfc"}
+     "erfc", "sigmoid_gap", "erf_gap"}
 )
 """Ops whose values span all magnitudes while their logarithms are ordinary numbers, and known without them."""
 

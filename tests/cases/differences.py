@@ -73,6 +73,23 @@ CASES: dict[str, list[Case]] = {
              by_mpmath(lambda x: mpmath.atan2(1, 1 + x * (x + 1))), (0,)),
         case(lambda x: D.arctan_step(x, x + 1, 1.0), special_values, lambda x: np.arctan(x + 1) - np.arctan(x)),
     ],
+    "sin_step": [
+        case(lambda x: D.sin_step(x, x + 1, 1.0), floats((-1.5, 0.3)),
+             by_mpmath(lambda x: mpmath.sin(x + 1) - mpmath.sin(x)), (0,)),
+        case(lambda x: D.sin_step(x, x + 1, 1.0), special_values, lambda x: np.sin(x + 1) - np.sin(x)),
+    ],
+    "cos_step": [
+        case(lambda x: D.cos_step(x, x + 1, 1.0), floats((0.1, 2.0)),
+             by_mpmath(lambda x: mpmath.cos(x + 1) - mpmath.cos(x)), (0,)),
+        case(lambda x: D.cos_step(x, x + 1, 1.0), special_values, lambda x: np.cos(x + 1) - np.cos(x)),
+    ],
+    "log_quotient_step": [
+        case(lambda x: D.log_quotient_step(x, x + 1, 1.0), floats((-90, -3.0), (-2.0, -1.5), POSITIVE, (10, 100)),
+             by_mpmath(lambda x: mpmath.log((x + 1) / x)), (0,)),
+        case(lambda x: D.log_quotient_step(x, x + 1, 1.0), _tiny, by_mpmath(lambda x: mpmath.log((x + 1) / x))),
+        case(lambda x: D.log_quotient_step(x, x + 1, 1.0), special_values,
+             lambda x: np.where(np.isinf(x), 0, np.log((x + 1) / x))),
+    ],
     "inverse_step": [
         case(lambda x: D.inverse_step(x, x + 1, 1.0, 1.0), floats(POSITIVE, (-0.8, -0.2), (-3.0, -1.2), (10, 100)),
              by_mpmath(lambda x: 1 / (x + 1) - 1 / x), (0,)),

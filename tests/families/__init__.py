@@ -50,6 +50,7 @@ def families() -> dict[str, Family]:
         composed,
         differences,
         exponentials,
+        gaps,
         hyperbolic,
         logistic,
         powers,
@@ -62,5 +63,6 @@ def families() -> dict[str, Family]:
 
     modules = (
         logistic, hyperbolic, exponentials, powers, special, several, differences, rows, shares, composed, weighted,
+        gaps,
     )  # fmt: skip
     return {name: family for module in modules for name, family in module.FAMILIES.items()}

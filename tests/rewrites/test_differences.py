@@ -20,6 +20,8 @@ FUNCTIONS: dict[str, tuple[Formula, Callable[[mpmath.mpf], mpmath.mpf]]] = {
     "log": (sg.log, mpmath.log),
     "log1p": (sg.log1p, lambda x: mpmath.log(1 + x)),
     "arctan": (sg.arctan, mpmath.atan),
+    "sin": (sg.sin, mpmath.sin),
+    "cos": (sg.cos, mpmath.cos),
     "inverse of a root": (lambda x: 3 / sg.sqrt(x), lambda x: 3 / mpmath.sqrt(x)),
     "inverse": (sg.inv, lambda x: 1 / x),
     "scaled inverse": (lambda x: 3 / x, lambda x: 3 / x),
