@@ -10,7 +10,8 @@ import numpy as np
 from symgraph.graph import Apply, Constant, Variable, apply
 from symgraph.kinds import Elementwise
 from symgraph.match import Owner, make
-from symgraph.ops.shape import shape_of
+from symgraph.ops.extents import same
+from symgraph.ops.shape import extents, shape_of
 from symgraph.rewrite import repaired, rewriter
 
 VIEWS = ("gather", "slice", "dimshuffle", "reshape", "broadcast_to", "broadcast_like")
@@ -39,14 +40,14 @@ def _operands(node: Apply) -> list[int]:
 
 
 def _are_alike(first: tuple[list[Apply], Variable], second: tuple[list[Apply], Variable]) -> bool:
-    """Whether two are views by the same ops of two of one rank; if any reshapes, of one shape."""
+    """Whether two are views by the same ops of two of one rank; if any does more than move axes, of one shape."""
     (chain, base), (other, beside) = first, second
     if len(chain) != len(other) or base.ndim != beside.ndim:
         return False
-    pairs = list(zip(chain, other, strict=True))
-    same = all((a.op, a.inputs[1:], a.attrs) == (b.op, b.inputs[1:], b.attrs) for a, b in pairs)
-    reshaped = any(view.op.name == "reshape" for view in chain)
-    return same and (not reshaped or (base.type == beside.type and None not in base.type.shape))
+    pairs = zip(chain, other, strict=True)
+    if any((a.op, a.inputs[1:], a.attrs) != (b.op, b.inputs[1:], b.attrs) for a, b in pairs):
+        return False
+    return all(view.op.name == "dimshuffle" for view in chain) or same(extents(base), extents(beside))
 
 
 def _only_operand(node: Apply) -> int | None:

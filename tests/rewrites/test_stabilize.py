@@ -332,6 +332,21 @@ def test_the_log_of_a_chosen_probability_is_stable(name: str, dtype: str) -> Non
     assert ulps(result, truth) <= 4
 
 
+@pytest.mark.parametrize("shapes", [((None,), (None,)), ((5,), (7,))])
+@pytest.mark.parametrize("choose", [lambda p: p[:3], lambda p: p[2], lambda p: p[sg.constant([0, -1, 3])]])
+def test_what_is_chosen_alike_of_rows_of_other_lengths_is_divided_after_the_choice(
+    shapes: tuple[tuple[int | None], ...], choose: Callable[[Variable], Variable]
+) -> None:
+    x, y = (sg.tensor(name, shape=shape) for name, shape in zip("xy", shapes, strict=True))
+    p, q = sg.nn.softmax(x), sg.nn.softmax(y)
+    a, b = np.arange(5.0), np.arange(7.0)
+    values = {x: a, y: b}
+    expected = evaluate([choose(p)], values)[0] / evaluate([choose(q)], values)[0]
+    (found,) = rewrite([choose(p) / choose(q)])
+    (result,) = evaluate(expand_composites([found]), values)
+    assert ulps(result, expected) <= 4  # of the quotient and its two parts
+
+
 def test_the_cross_entropy_with_one_hot_targets_is_stable() -> None:
     x, t = sg.fmatrix("x"), sg.fmatrix("t")
     p = e(x) / e(x).sum(axis=1, keepdims=True)
