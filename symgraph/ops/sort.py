@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ def _argtopk(x: np.ndarray, k: int) -> Any:
     that can be meant, and the others are not sorted.
     """
     n, count = x.shape[-1], abs(k)
-    rows = x.reshape(-1, n)
+    rows = x.reshape(prod(x.shape[:-1]), n)
     if count * BLOCK > n or not rows.size or not count:
         candidates = np.ones(rows.shape, bool)
     else:

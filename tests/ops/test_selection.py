@@ -135,6 +135,13 @@ def test_there_are_no_more_largest_elements_than_elements(k, backend):
     np.testing.assert_array_equal(largest, np.array([3.0, 1.0, 5.0, 4.0, 2.0])[want])
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (0, 0), (0, 3)])
+def test_none_of_the_largest_are_as_many_rows_of_nothing(shape):
+    x = sg.matrix("x")
+    for found in sg.function([x], [sg.topk(x, 0), sg.argtopk(x, 0)])(np.zeros(shape)):
+        assert found.shape == (shape[0], 0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "uint32", "int64", "uint8", "bool"])
 def test_orders_are_stable_and_the_largest_are_those_of_the_order(dtype):
     """Ties, both zeros, infinities and NaN, in rows of few and of many blocks."""
