@@ -208,9 +208,7 @@ class _Inliner:
             return 1
         if formula.is_map and not formula.within and node.outputs[0] in self.must:
             return self._times(node, formula, v)
-        operands = node.op.operands(node)
-        read = loads_in((*formula.exprs, *(formula.at or ())))
-        loads = [e for e in read if isinstance(e.value, int) and operands[e.value] is v]
+        loads = _loads_of(v, node, (*formula.exprs, *(formula.at or ())))
         if formula.combiner is not SUM or not all(walks(e, [a for a in axes if a[0] in e.names]) for e in loads):
             return inf
         return max((prod(n for a, n in axes if a not in e.names) for e in loads), default=1)
@@ -218,14 +216,19 @@ class _Inliner:
 
     def _times(self, node: Apply, formula: Compute, v: Variable) -> float:
         """For how many places a map that is stored reads each element: what is joined, only where it stands."""
-        operands = node.op.operands(node)
         found = boxes(formula.axes, tuple(Store("", (), e) for e in formula.exprs))
         read = [
             prod(stop - start for start, stop in box)
             for box, inside in found
-            if any(operands[int(e.value)] is v for s in inside for e in loads_in(exprs_of(s)))  # type: ignore[arg-type]
+            if any(_loads_of(v, node, exprs_of(s)) for s in inside)
         ]
         return sum(read) / max(prod(static_shape(v)), 1) if len(found) <= MOST_PIECES else inf
+
+
+def _loads_of(v: Variable, node: Apply, exprs: Sequence[Expr]) -> list[Expr]:
+    """The loads of an operand in the formula of a node; those of lengths are by their names."""
+    operands = node.op.operands(node)
+    return [e for e in loads_in(exprs) if isinstance(e.value, int) and operands[e.value] is v]
 
 
 def is_uniform(v: Constant) -> bool:

@@ -68,6 +68,7 @@ EXACT = {
     "gradient of what is taken": sg.grad((C[WHERE] * V).sum(), C),
     "added at places": sg.inc_subtensor(X[:, 2], V) + sg.inc_subtensor(C[WHERE], V)[3],
     "taken of any number": X[sg.constant([0, -1, 0])] + V[WHERE % V.shape[0]].sum(),
+    "taken more often than there are any": (V * V)[sg.constant(-(np.arange(300) % 5 == 0).astype(int))],
     "taken by labels": X[sg.arange(X.shape[0]), WHERE],
     "chosen for each": sg.take_along_axis(X, WHERE[:, None], 1),
     "embedding": sg.grad((X[WHERE % X.shape[0]] * Y).sum(), X),
