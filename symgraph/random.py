@@ -32,7 +32,7 @@ from symgraph.ops.random import (
 )
 from symgraph.ops.reduce import floating
 from symgraph.ops.reduce import sum as sum_
-from symgraph.ops.sampling import log_gamma_draw, poisson_draw
+from symgraph.ops.sampling import drawn_from, log_gamma_draw, poisson_draw
 from symgraph.ops.shape import reshape
 from symgraph.ops.sort import argsort
 from symgraph.ops.special import erf, erfinv
@@ -314,7 +314,7 @@ class RandomStream(Stream):
         return convert(sigmoid(sub(first, second)), kind)
 
     def _log_gamma(self, name: str, sizes: Sequence[Variable], shape: Any) -> Variable:
-        return log_gamma_draw(self._draw(name), everywhere(shape, sizes))[0]
+        return drawn_from(log_gamma_draw, self._draw(name), everywhere(shape, sizes), 4)
 
     @size_first
     def poisson(self, size: Any = None, lam: Any = 1.0, dtype: Any = "int64") -> Variable:
@@ -339,7 +339,7 @@ class RandomStream(Stream):
         """
         check_scale("lam", lam)
         sizes = draw_sizes("poisson", size, lam)
-        return convert(poisson_draw(self._draw("poisson"), everywhere(lam, sizes))[0], canonical(dtype))
+        return convert(drawn_from(poisson_draw, self._draw("poisson"), everywhere(lam, sizes), 2), canonical(dtype))
 
     @size_first
     def multinomial(self, size: Any = None, n: int = 1, pvals: Any = (0.5, 0.5), dtype: Any = "int64") -> Variable:

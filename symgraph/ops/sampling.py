@@ -1,12 +1,14 @@
 """Draws that reject: gamma and Poisson. The host computes them from the bits of ``symgraph.ops.random``.
 
+Most elements are accepted at once, so the bits of the first attempt are an op's, which a kernel draws, and are given.
+
 An element is proposed until it is accepted. Attempt k has the bits of draw number draw + k * 2**48 of its state, so
 which number an element gets is fixed by seed, stream, draw and index alone, as of every other draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,9 @@ import numpy as np
 from symgraph.graph import Variable
 from symgraph.host import host
 from symgraph.op import GradResult
-from symgraph.ops.random import words
+from symgraph.ops.extents import variables
+from symgraph.ops.random import random_bits, words
+from symgraph.ops.shape import extents
 from symgraph.types import TensorType
 
 __all__: list[str] = []
@@ -24,12 +28,16 @@ Uniform = Callable[[np.ndarray, int, int], np.ndarray]
 Propose = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
-def _uniform(state: np.ndarray, shape: tuple[int, ...]) -> Uniform:
-    """(flat places, attempt, number) -> numbers in (0, 1) of 32 bits, four to an attempt."""
+def _uniform(state: np.ndarray, shape: tuple[int, ...], first: Sequence[np.ndarray]) -> Uniform:
+    """(flat places, attempt, number) -> numbers in (0, 1) of 32 bits, four to an attempt; the bits of ``first``."""
 
     def drawn(places: np.ndarray, attempt: int, number: int) -> np.ndarray:
-        moved = state + np.array([0, 0, attempt * ATTEMPT])
-        return (words(moved, shape, number, places) + 0.5) * 2.0**-32
+        if attempt == 0 and number < len(first):
+            bits = first[number].ravel()[places]
+        else:
+            bits = words(state + np.array([0, 0, attempt * ATTEMPT]), shape, number, places)
+        found: np.ndarray = (bits + 0.5) * 2.0**-32
+        return found
 
     return drawn
 
@@ -53,20 +61,26 @@ def _normal(uniform: Uniform, places: np.ndarray, attempt: int) -> np.ndarray:
     return found
 
 
-def _like_parameter(state: Variable, parameter: Variable) -> list[TensorType]:
+def _like_parameter(state: Variable, parameter: Variable, *first: Variable) -> list[TensorType]:
     return [TensorType("float64", parameter.type.shape)]
 
 
-def _no_gradient(given: object, inputs: object, outputs: object) -> GradResult:
+def _no_gradient(given: object, inputs: Sequence[Variable], outputs: object) -> GradResult:
     """A proposal jumps where another attempt is accepted: its own derivative is not that of the sample."""
-    return [None, None]
+    return [None] * len(inputs)
+
+
+def drawn_from(draw: Callable[..., Any], state: Variable, parameter: Variable, numbers: int) -> Variable:
+    """The sample that ``draw`` makes, which takes so many numbers for an attempt; an op draws those of the first."""
+    first = [random_bits(state, *variables(extents(parameter)), part=k) for k in range(numbers)]
+    return draw(state, parameter, *first)[0]  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------ gamma
 
 
 @host(name="log_gamma_draw", infer=_like_parameter, grad=_no_gradient)
-def log_gamma_draw(state: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def log_gamma_draw(state: np.ndarray, shape: np.ndarray, *first: np.ndarray) -> np.ndarray:
     """The logarithm of a gamma variable of scale 1: a small shape gives values below the least positive number.
 
     NaN where the shape is not positive. Reference: Marsaglia and Tsang (2000), "A simple method for generating gamma
@@ -76,7 +90,7 @@ def log_gamma_draw(state: np.ndarray, shape: np.ndarray) -> np.ndarray:
     raised = np.where(alpha < 1, alpha + 1, alpha)
     d = np.where(alpha > 0, raised, 1) - 1 / 3
     c = 1 / np.sqrt(9 * d)
-    uniform = _uniform(state, shape.shape)
+    uniform = _uniform(state, shape.shape, first)
 
     def propose(places: np.ndarray, attempt: int) -> tuple[np.ndarray, np.ndarray]:
         x = _normal(uniform, places, attempt)
@@ -121,14 +135,14 @@ def _counted(mean: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 @host(name="poisson_draw", infer=_like_parameter, grad=_no_gradient)
-def poisson_draw(state: np.ndarray, mean: np.ndarray) -> Any:
+def poisson_draw(state: np.ndarray, mean: np.ndarray, *first: np.ndarray) -> Any:
     """Poisson variables; NaN where the mean is negative or not finite.
 
     Reference: Hoermann (1993), "The transformed rejection method for generating Poisson random variables", PTRS.
     """
     valid = np.isfinite(mean) & (mean >= 0)
     rate = np.where(valid, mean, 0.0).astype("float64").ravel()
-    uniform = _uniform(state, mean.shape)
+    uniform = _uniform(state, mean.shape, first)
     large = np.maximum(rate, FEW)
     b = 0.931 + 2.53 * np.sqrt(large)
     a = -0.059 + 0.02483 * b

@@ -11,6 +11,7 @@ from symgraph import expression
 from symgraph.errors import DTypeError, ShapeError
 from symgraph.ops.random import _bits as word_of
 from symgraph.ops.random import philox
+from symgraph.ops.sampling import drawn_from, log_gamma_draw, poisson_draw
 from symgraph.random import RandomStream
 from symgraph.reference import evaluate
 from tests.cases.random import FULL, bits, word
@@ -240,6 +241,12 @@ def test_poisson_is_poisson(mean):
     expected = stats.poisson(mean).pmf(range(len(counts))) * x.size
     often = expected > 10
     assert stats.chisquare(counts[often], expected[often] * counts[often].sum() / expected[often].sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("draw", "numbers"), [(log_gamma_draw, 4), (poisson_draw, 2)])
+def test_bits_of_the_first_attempt_change_no_number(draw, numbers):
+    state, parameter = sg.constant(np.array([3, 1, 2])), sg.constant(np.linspace(0.1, 30, 2000).reshape(40, 50))
+    np.testing.assert_array_equal(*evaluate([draw(state, parameter)[0], drawn_from(draw, state, parameter, numbers)]))
 
 
 def test_small_shapes_underflow_to_no_nan():
