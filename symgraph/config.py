@@ -189,7 +189,7 @@ class _Assignable(ModuleType):
     """This module: ``config.floatX = "float32"``, as in Theano, is ``configure(floatX="float32")``."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in (f.name for f in fields(Settings)):
+        if name in (f.name for f in fields(Settings)) and not callable(value):
             configure(**{name: value})
         elif name in self.__dict__ or name.startswith("_"):
             super().__setattr__(name, value)
