@@ -30,8 +30,12 @@ Pattern = tuple[int | None, ...]
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
 
+EACH = frozenset({"log_product", "log1p_product", "root_of_squares", "log_of_squares", "over_squares"})
+"""Composites on any number of operands that work element by element."""
+
 ALONG = frozenset({
-    "softmax", "log_softmax", "softmax_complement", "softmax_log_odds", "log_softmax_complement", "cumsum", "cumprod",
+    "softmax", "log_softmax", "softmax_complement", "softmax_log_odds", "log_softmax_complement", "softmax_ratio",
+    "cumsum", "cumprod",
 })  # fmt: skip
 """Ops that work on rows of their operand, along ``axis``."""
 
@@ -163,9 +167,18 @@ def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
     if reduces or isinstance(node.op, Elementwise):
         found = _pulled(node, [value])
         return [None if d is None else _rejoin([_fitted(c, d, node) for c in conditions], d) for d in found]
+    if node.op.name in EACH and all(v.type.shape == value.type.shape for v in node.inputs if _asks(v)):
+        found = _pulled(node, [value])
+        return [d if d is None or not _asks(v) else _rejoin(conditions, d)
+                for d, v in zip(found, node.inputs, strict=True)]  # fmt: skip
     each = _on_operands(node, conditions) if conditions else [[] for _ in node.inputs]
     found = _pulled(_cleared(node, each) if node.op.name in FACTORS else node, [g])
     return [None if d is None else _rejoin(held, d) for held, d in zip(each, found, strict=True)]
+
+
+def _asks(v: Variable) -> bool:
+    """Whether an operand has a gradient that anything depends on."""
+    return not isinstance(v, Constant)
 
 
 def _on_operands(node: Apply, conditions: Sequence[Variable]) -> list[list[Variable]]:

@@ -218,6 +218,23 @@ def test_rows_that_a_switch_does_not_take_stay_outside_of_whatever_is_between(br
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13, err_msg=name)  # sums of some ten products near 1
 
 
+BESIDE = {
+    "log of a ratio": lambda x: sg.log(x / 3), "log of a product": lambda x: sg.log(x * sg.abs(x) * 2),
+    "log of 1 and a product": lambda x: sg.log(1 + x / (x * x)),
+    "root of squares": lambda x: sg.sqrt(x**2 + (2 * x) ** 2),
+    "log of squares": lambda x: sg.log(x * x + 0.0 * x), "over squares": lambda x: 1 / (x * x + (3 * x) ** 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_elements_that_a_switch_does_not_take_stay_outside_of_ops_on_several(name, backend):
+    x, (formula, at) = sg.dvector("x"), (BESIDE[name], np.array([2.0, 0.0, 3.0]))
+    found = sg.function([x], sg.grad(sg.switch(x > 0, formula(x), 0).sum(), x), backend=backend)(at)
+    wanted = sg.function([x], sg.grad(formula(x).sum(), x), backend=backend)(at[[0, 2]])
+    np.testing.assert_allclose(found[[0, 2]], wanted, rtol=1e-14)
+    assert found[1] == 0
+
+
 def test_columns_that_a_switch_does_not_take_stay_outside_of_a_product(backend):
     x, w = sg.dmatrix("x"), sg.dmatrix("w")
     cost = sg.switch(np.array([True, False]), sg.exp(x) @ (1 / w), 0).sum()
