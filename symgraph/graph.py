@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.errors import SymbolicTruthError, layout
-from symgraph.origin import Origin, here, here_excerpt, is_inherited, made_again, made_at
+from symgraph.origin import Origin, here, here_excerpt, made_again, made_at
 from symgraph.types import Shape, TensorType, canonical, check_unmasked, complex_of
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Apply:
         Read-only by convention.
     outputs : tuple of Variable
     origin : Origin or None
-        Where the user wrote it, of several places the latest: what a message about it should show.
+        Where the user first wrote it.
     """
 
     __slots__ = ("__weakref__", "attrs", "inputs", "op", "origin", "outputs")
@@ -268,20 +268,11 @@ def apply(op: Op, inputs: Sequence[Variable], attrs: Mapping[str, Attr] | None =
     key = (op, tuple(map(id, inputs)), tuple((k, bits(v)) for k, v in sorted(attrs.items())))
     found = _nodes.get(key)
     if found is not None:
-        if not is_inherited():
-            _written_again(found)
         return found
     node = Apply()
     node.op, node.inputs, node.attrs, node.origin = op, tuple(inputs), attrs, here()
     node.outputs = tuple(Variable(t, node, slot) for slot, t in enumerate(op.types(node.inputs, attrs)))
     return _nodes.setdefault(key, node)
-
-
-def _written_again(node: Apply) -> None:
-    """Let the line that is run now be the place of ``node``."""
-    node.origin = here() or node.origin
-    for v in node.outputs:
-        v.origin = node.origin
 
 
 # ------------------------------------------------------------------------------------------------ walks

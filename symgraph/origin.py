@@ -106,11 +106,6 @@ def underline(expression: str) -> str:
 _origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar("symgraph_origin", default=None)
 
 
-def is_inherited() -> bool:
-    """Whether what is made now gets the origin of something else: it is not what the user writes."""
-    return _origin.get() is not None
-
-
 def here() -> Origin | None:
     """Where the user's code is: the innermost frame outside these packages, or the origin in force."""
     given = _origin.get()
