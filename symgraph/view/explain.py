@@ -292,6 +292,9 @@ def _kept(nodes: Iterable[Apply]) -> Iterator[str]:
                 yield f"{brief.of_value(node.outputs[0])}, {node.origin or 'in the gradient'}: {reason}"
 
 
+ARITHMETIC = {"add", "sub", "mul", "true_div", "neg"}
+
+
 def _near_misses(nodes: Iterable[Apply]) -> list[str]:
     """Stabilizing rules whose ops are all there, in another form than the rule is about."""
     found: dict[str, None] = {}
@@ -305,10 +308,11 @@ def _near_misses(nodes: Iterable[Apply]) -> list[str]:
 
 
 def _looked(rule: Rule, node: Apply, around: set[str]) -> bool:
-    """Whether a pair finds all its ops at and near a node, and does not match."""
+    """Whether a pair finds all its ops at and near a node, more than arithmetic, and does not match."""
     if rule.left is None or rule.left.op != node.op.name:
         return False
-    wanted = {p.op for p in walk(rule.left) if p.op} - {node.op.name}
+    ops = {p.op for p in walk(rule.left) if p.op}
+    wanted = ops - {node.op.name} if ops - ARITHMETIC else set()
     numbers = [p for p in rule.left.inputs if isinstance(p, int | float)]
     if not all(any(_is(p)(v) for v in node.inputs) for p in numbers):
         return False
