@@ -21,6 +21,10 @@ from tests.drawn.graphs import Drawn, Recipe, build, laid_out, recipe, slopes
 
 EACH = 25
 """Graphs of a part: parts run side by side, and a part draws the same on every run."""
+OPEN = {
+    974: "log(x + 1) - log(x), x infinite because 1 + erf(-13) is 0: NaN as written, 0, the limit, rewritten",
+}
+"""Graphs that are known to differ, or that cannot be judged yet, and why."""
 QUICK = 200 // EACH
 DEEP = int(os.environ.get("DRAWN_GRAPHS", "2000")) // EACH
 
@@ -75,7 +79,8 @@ def differing(part: int) -> dict[int, str]:
 
 def check_part(part: int) -> None:
     found = differing(part)
-    assert not found, found
+    known = OPEN.keys() & range(part * EACH, (part + 1) * EACH)
+    assert found.keys() == known, found
 
 
 @pytest.mark.parametrize("part", range(QUICK))

@@ -250,12 +250,17 @@ def _number(v: Variable) -> float | None:
     return float(v.data) or None
 
 
+def _is_gap(node: Apply) -> bool:
+    """Whether a node is a difference by its distance, and no logarithm of one."""
+    return node.op.name.endswith("_gap") and not node.op.name.startswith("log_") and len(node.inputs) == 3
+
+
 @rewriter("stabilize", "neg")
 def negated_gap(node: Apply, owner: Owner) -> Variable | None:
     """A difference turned round has a logarithm where the other has none."""
     negative, given = factors(node.outputs[0], owner)
     made = [owner(f.value) for f in given]
-    at = [k for k, n in enumerate(made) if n is not None and n.op.name.endswith("_gap") and len(n.inputs) == 3]
+    at = [k for k, n in enumerate(made) if n is not None and _is_gap(n)]
     if not negative or len(at) != 1:
         return None
     gap = given[at[0]].value.owner

@@ -88,3 +88,16 @@ def test_the_distance_of_two_places_is_exact(name: str, dtype: str, least: int) 
         with mpmath.workdps(700):
             truth = np.array([exact(v + mpmath.mpf(float(c))) - exact(v) for v in map(mpmath.mpf, value.tolist())])
             assert ulps(found, truth) <= 8, (c, found, truth)
+
+
+@pytest.mark.parametrize("f", [sg.sigmoid, sg.erf])
+def test_a_logarithm_of_a_difference_is_not_turned_round(f: Callable[[Variable], Variable]) -> None:
+    """A difference is the negation of the other one; its logarithm is not."""
+    x, y = sg.dvectors("x", "y")
+    points = np.array([1.5, 2.0]), np.array([2e-4, 0.5])
+    logarithm = sg.log(f(x) - f(y))
+    found = sg.function([x, y], [logarithm, -logarithm, -3 / logarithm, 2 - logarithm])(*points)
+    value = found[0]
+    assert (value < 0).all()
+    for a, b in zip(found, [value, -value, -3 / value, 2 - value], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
