@@ -148,7 +148,7 @@ def static_shape(v: Variable) -> tuple[int, ...]:
 
 def target_axes(v: Variable) -> tuple[Axis, ...]:
     """Those along which a scatter copies what it starts from."""
-    return tuple((f"c{k}", n or 0) for k, n in enumerate(v.type.shape))
+    return tuple((f"to{k}", n or 0) for k, n in enumerate(v.type.shape))
 
 
 def varies(v: Variable) -> bool:

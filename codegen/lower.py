@@ -313,7 +313,7 @@ class _Lowering:
         if source == target:
             return walk
         v = self.fused.values[name]
-        axes = [(a, capacity(n)) for a, n in target_axes(v)] if copied else [("c0", prod(shape))]
+        axes = [(a, capacity(n)) for a, n in target_axes(v)] if copied else [("to0", prod(shape))]
         at = (flat_index([expression.axis(a) for a, _ in axes], [n for _, n in axes]),)
         copy = Store(target, at, expression.load(source, at, v.dtype))
         return (*nest(axes, (_guarded(copy, copied),)), *walk)

@@ -30,7 +30,9 @@ Pattern = tuple[int | None, ...]
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
 
-EACH = frozenset({"log_product", "log1p_product", "root_of_squares", "log_of_squares", "over_squares"})
+EACH = frozenset({
+    "log_product", "log1p_product", "root_of_squares", "log_of_squares", "over_squares", "log_weighted_list",
+})  # fmt: skip
 """Composites on any number of operands that work element by element."""
 
 ALONG = frozenset({

@@ -222,6 +222,7 @@ BESIDE = {
     "log of a ratio": lambda x: sg.log(x / 3), "log of a product": lambda x: sg.log(x * sg.abs(x) * 2),
     "log of 1 and a product": lambda x: sg.log(1 + x / (x * x)),
     "root of squares": lambda x: sg.sqrt(x**2 + (2 * x) ** 2),
+    "log of a list": lambda x: sg.log(sg.exp(x) + sg.sqrt(x)),
     "log of squares": lambda x: sg.log(x * x + 0.0 * x), "over squares": lambda x: 1 / (x * x + (3 * x) ** 2),
 }  # fmt: skip
 

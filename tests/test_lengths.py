@@ -525,3 +525,13 @@ def test_every_op_takes_other_lengths_or_has_a_program_for_each(name):
         assert found.shape == right.shape and found.dtype == right.dtype
         # as far as float32 goes; test_laws has what each op promises
         assert np.allclose(found.astype("float64"), right.astype("float64"), rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+def test_a_constant_and_the_walk_of_a_copy_have_names_of_their_own():
+    """What a scatter starts from may be a constant in memory."""
+    i, v = sg.lvector("i"), sg.fvector("v")
+    start = np.arange(5, dtype="float32")
+    f = sg.function([i, v], sg.inc_subtensor(sg.constant(start)[i], v))
+    expected = start.copy()
+    np.add.at(expected, [0, 3, 0], [1, 2, 3])
+    assert np.array_equal(f([0, 3, 0], np.array([1, 2, 3], "float32")), expected)
