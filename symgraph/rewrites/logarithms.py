@@ -241,10 +241,12 @@ def is_one(v: Variable) -> bool:
 
 @dataclass(frozen=True)
 class Total:
-    """sum(weights*exp(x)) along ``axis``, the weights of any sign; ``rest`` are their factors."""
+    """sum(weights*exp(x)) along ``axis``, the weights of any sign: ``rest`` are their factors, ``negative`` says whether
+    they are the negation of what these make."""
 
     x: Variable
     weights: Variable
+    negative: bool
     rest: list[Factor]
     axis: tuple[int, ...]
     keepdims: bool
@@ -281,7 +283,9 @@ def total_of(v: Variable, owner: Owner, depth: int = 5) -> Total | None:
     for negative, terms, axis, keepdims in _summed(v, owner):
         product = taken_apart(negative, terms, owner, depth)
         if product.exponent is not None:
-            return Total(product.exponent, product.weights(v.dtype), product.rest, axis, keepdims)
+            return Total(
+                product.exponent, product.weights(v.dtype), product.negative, product.rest, axis, keepdims
+            )
     return None
 
 

@@ -54,11 +54,12 @@ def _share(negative: bool, given: Sequence[Factor], total: Total, owner: Owner) 
     if not total.keepdims or above.exponent is not total.x:
         return None
     if total.is_plain:
-        return multiply(make("softmax", total.x, axis=total.axis), negative, above.rest)
+        return multiply(make("softmax", total.x, axis=total.axis), above.negative, above.rest)
     others = [f for f in above.rest if f not in total.rest]
     if len(others) + len(total.rest) != len(above.rest):
         return None
-    return multiply(make("weighted_softmax", total.x, total.weights, axis=total.axis), negative, others)
+    share = make("weighted_softmax", total.x, total.weights, axis=total.axis)
+    return multiply(share, above.negative != total.negative, others)
 
 
 def _exp_over(negative: bool, given: Sequence[Factor], total: Total, owner: Owner) -> Variable | None:

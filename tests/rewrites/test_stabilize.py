@@ -14,7 +14,7 @@ import symgraph as sg
 import symgraph.rewrites
 from symgraph.graph import Variable, toposort
 from symgraph.reference import evaluate
-from symgraph.rewrite import Step, expand_composites, rewrite
+from symgraph.rewrite import PHASES, Step, expand_composites, rewrite, scratch_rules
 from symgraph.view import exactly
 
 assert symgraph.rewrites
@@ -518,3 +518,30 @@ def test_places_that_are_one_or_far_apart_stay_a_difference() -> None:
     x, y = sg.vectors("x y")
     for v in (sg.sqrt(x) - sg.sqrt(y), sg.log(x) - sg.log(2 * x), 1 / x - 2 / (x + 1), sg.sqrt(x) - sg.sqrt(x)):
         assert rewrite([v], ("canonicalize", "stabilize")) == [v]
+
+
+SIGNED: dict[str, Callable[[Any], Any]] = {
+    "both": lambda x: -sg.exp(x) / (-sg.exp(x)).sum(axis=1, keepdims=True),
+    "below": lambda x: sg.exp(x) / (-sg.exp(x)).sum(axis=1, keepdims=True),
+    "above": lambda x: -sg.exp(x) / sg.exp(x).sum(axis=1, keepdims=True),
+    "both, scaled": lambda x: -2 * sg.exp(x) / (-2 * sg.exp(x)).sum(axis=1, keepdims=True),
+    "one scaled": lambda x: sg.exp(x) / (-2 * sg.exp(x)).sum(axis=1, keepdims=True),
+    "around": lambda x: -(-sg.exp(x) / (-sg.exp(x)).sum(axis=1, keepdims=True)),
+    "around the sum": lambda x: sg.exp(x) / -(-sg.exp(x)).sum(axis=1, keepdims=True),
+    "weights": lambda x: x * sg.exp(x) / (-x * sg.exp(x)).sum(axis=1, keepdims=True),
+    "totals": lambda x: (-sg.exp(x)).sum(axis=1) / (-x * sg.exp(x)).sum(axis=1),
+    "a total of weights": lambda x: (x * sg.exp(x)).sum(axis=1) / (-sg.exp(x)).sum(axis=1),
+    "another exponent": lambda x: -sg.exp(2 * x) / (-sg.exp(x)).sum(axis=1, keepdims=True),
+    "logarithm": lambda x: sg.log(-(-sg.exp(x)).sum(axis=1)),
+    "logarithm of a ratio": lambda x: sg.log(-sg.exp(x) / (-sg.exp(x)).sum(axis=1, keepdims=True)),
+    "product": lambda x: sg.log(-((-sg.exp(x)) @ sg.exp(x.T))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_signs_in_ratios_of_exponentials_are_kept(name: str) -> None:
+    x = sg.dmatrix("x")
+    at = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
+    with scratch_rules(without=PHASES):
+        wanted = sg.function([x], SIGNED[name](x), backend="numpy")(at)
+    np.testing.assert_allclose(sg.function([x], SIGNED[name](x))(at), wanted, rtol=1e-13)
