@@ -241,8 +241,7 @@ def is_one(v: Variable) -> bool:
 
 @dataclass(frozen=True)
 class Total:
-    """sum(weights*exp(x)) along ``axis``, the weights of any sign: ``rest`` are their factors, ``negative`` says whether
-    they are the negation of what these make."""
+    """sum(weights*exp(x)) along ``axis``, the weights of any sign: the product of ``rest``, negated if ``negative``."""
 
     x: Variable
     weights: Variable
