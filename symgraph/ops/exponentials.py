@@ -195,18 +195,13 @@ def _softmax_grad(g: Any, x: Any, y: Any, axis: Axes) -> GradResult:
     return [mul(g, y) if is_empty(x, axis) else mul(y, counted_from_top(g, x, y, axis))]
 
 
-def _is_top(x: Any, axis: Axes) -> Any:
-    """Where x is greatest; nowhere of nothing, which may be known only when a gradient was formed."""
-    return eq(minimum(x, float(np.finfo(x.dtype).max)), peak(x, axis=axis))
-
-
 def counted_from_top(g: Any, size: Any, y: Any, axis: Axes) -> Variable:
     """g - sum(g*y) where the sum of y is 1, with g counted from where ``size`` is greatest.
 
     The sum of y is 1, so it does not matter what is taken from g. What has no part in the sum does not spoil it: beside
     an infinite x, whose y is NaN, the others have a slope.
     """
-    top = _is_top(size, axis)
+    top = eq(size, max_(size, axis, keepdims=True))
     count = sum(top, axis, dtype=g.dtype, keepdims=True)
     d = sub(g, true_div(sum(switch(top, g, 0), axis, keepdims=True), count))
     return sub(d, sum(switch(eq(d, 0), 0, mul(d, y)), axis, keepdims=True))  # type: ignore[no-any-return]
@@ -216,7 +211,7 @@ def sum_of_others(terms: Any, x: Any, axis: Axes) -> Any:
     """For each element the sum of the terms of all others: that of the largest is not found by subtracting it."""
     if is_empty(x, axis):
         return terms
-    top = _is_top(x, axis)
+    top = eq(x, max_(x, axis, keepdims=True))
     highest = sum(switch(top, terms, 0), axis, keepdims=True)
     lower = sum(switch(top, 0, terms), axis, keepdims=True)
     return switch(top, add(lower, sub(highest, terms)), sub(add(highest, lower), terms))
