@@ -65,7 +65,7 @@ def test_a_rule_keeps_infinities_and_nans(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_rule_keeps_infinities_and_nans_on_many_draws(name: str, dtype: str) -> None:
-    for seed in set(range(20)) - set(SPECIALS[dtype]):
+    for seed in set(range(4)) - set(SPECIALS[dtype]):
         rule_law.check_special(PAIRS[name], seed, dtype)
 
 
@@ -83,7 +83,7 @@ def test_a_rule_keeps_the_gradient(name: str) -> None:
 @pytest.mark.deep
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_a_rule_keeps_the_gradient_on_many_draws(name: str) -> None:
-    for seed in range(1, 10):
+    for seed in range(1, 3):
         rule_law.check_gradient(DIFFERENTIABLE[name], seed, "float64")
 
 
