@@ -72,8 +72,8 @@ def test_a_second_process_compiles_nothing_and_finds_the_same(first):
     assert without_stages(again) == without_stages(found)
 
 
-def test_several_processes_on_one_empty_folder(first, tmp_path):
-    found = [result(p) for p in [start(tmp_path) for _ in range(4)]]
+def test_eight_processes_on_one_empty_folder(first, tmp_path):
+    found = [result(p) for p in [start(tmp_path) for _ in range(8)]]
     assert all(without_stages(f) == without_stages(first[1]) for f in found)
     assert len(list(tmp_path.glob("*.program"))) == 2 and not list(tmp_path.glob("*.part"))
 

@@ -24,7 +24,7 @@ MOST = 1 << 20
 # ------------------------------------------------------------------------------------------------ the transformation
 
 
-@settings(max_examples=min(settings.default.max_examples // 2, 100))
+@settings(max_examples=min(settings.default.max_examples, 100))
 @given(st.one_of(reductions(), contractions(), scans(), convolutions().map(of_node)), st.integers(4, 8), st.booleans())
 def test_blocks_keep_the_bits_of_exact_sums(drawn, most, parallel):
     """With blocks so short that several levels of them are needed."""
@@ -175,7 +175,7 @@ def tall(draw):
     return of_node(node(op, (dtype, tuple(shape)), axis=(len(shape) - 2,), keepdims=draw(st.booleans())))
 
 
-@settings(max_examples=min(settings.default.max_examples // 2, 100))
+@settings(max_examples=min(settings.default.max_examples, 100))
 @given(tall(), st.integers(1, 5), st.integers(2, 4))
 def test_columns_keep_the_bits_of_exact_reductions(drawn, rows, chain):
     """However small the array, with totals of totals."""
@@ -218,7 +218,7 @@ def _adds_to_one_place(loop):
 # ------------------------------------------------------------------------------------------------ chunks
 
 
-@settings(max_examples=min(settings.default.max_examples // 2, 100))
+@settings(max_examples=min(settings.default.max_examples, 100))
 @given(st.one_of(reductions(), contractions(), convolutions().map(of_node)), st.integers(2, 20), st.integers(1, 8))
 def test_chunks_keep_the_bits_of_exact_reductions(drawn, most, aligned):
     """Of every combiner, and however short: where all loops become parallel, four operations are worth a cut."""

@@ -195,7 +195,7 @@ def convolutions(draw):
     ]))  # fmt: skip
 
 
-@settings(max_examples=min(settings.default.max_examples // 2, 100))  # each is a fifth of a second
+@settings(max_examples=min(settings.default.max_examples, 100))  # each is a fifth of a second
 @given(convolutions(), st.booleans())
 def test_scheduled_convolutions_keep_their_bits(convolution, parallel):
     check_schedules(of_node(convolution), parallel)

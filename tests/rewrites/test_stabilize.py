@@ -121,7 +121,7 @@ def extremes(dtype: str) -> np.ndarray:
     """Rows with large values of both signs, ties, and close ones; all of them numbers of float32."""
     rng = np.random.default_rng(0)
     rows = [
-        [2e3, -2e3, 0, 3], [2e3, 2e3, -2e3, 1999], [-2e3, -2e3 + 1, -2e3, -1990],
+        [1e4, -1e4, 0, 3], [1e4, 1e4, -1e4, 9999], [-1e4, -1e4 + 1, -1e4, -9990],
         [0, 0, 0, 0], [-0.0, 1e-6, -1e-6, 1e-3],
         [88, 89, -104, 710], [-30, 20, 36, -745], *rng.normal(size=(3, 4)).tolist(),
     ]  # fmt: skip
