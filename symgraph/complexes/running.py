@@ -21,7 +21,7 @@ from symgraph.ops.join import concatenate
 from symgraph.ops.reduce import kept
 from symgraph.ops.shape import extents, permute, reshaped
 from symgraph.ops.slicing import take_slice
-from symgraph.parts import Parts, joined
+from symgraph.parts import Parts
 
 # ------------------------------------------------------------------------------------------------ the recurrence
 
@@ -47,11 +47,13 @@ COMPOSED = {imaginary: _composed(imaginary) for imaginary in (False, True)}
 def _recurrence_numpy(
     ar: np.ndarray, ai: np.ndarray, br: np.ndarray, bi: np.ndarray, axis: int, imaginary: bool
 ) -> np.ndarray:
-    s = joined(br, bi)
-    rows, factors = np.moveaxis(s, axis, 0), np.moveaxis(joined(ar, ai), axis, 0)
-    for k in range(1, len(rows)):
-        rows[k] += factors[k] * rows[k - 1]
-    return s.imag if imaginary else s.real
+    re, im = np.array(br), np.array(bi)
+    *factors, real, imag = (np.moveaxis(part, axis, 0) for part in (ar, ai, re, im))
+    for k, (c, d) in enumerate(zip(*factors, strict=True)):
+        x, y = (real[k - 1], imag[k - 1]) if k else (0, 0)
+        step = c * x - d * y, c * y + d * x
+        real[k], imag[k] = real[k] + step[0], imag[k] + step[1]
+    return im if imaginary else re
 
 
 def _recurrence_grad(
@@ -115,7 +117,8 @@ def _cumprod(z: Parts, axis: int) -> Parts:
     number = arange_of(0, 1, extents(z.re)[axis], "int64")
     is_first = ew.eq(permute(number, tuple(0 if k == axis else None for k in range(z.re.ndim))), 0)
     start = Parts(ew.switch(is_first, z.re, 0), ew.switch(is_first, z.im, 0))
-    return recurrence(z, start, axis)
+    after = Parts(ew.switch(is_first, 0, z.re), ew.switch(is_first, 0, z.im))
+    return recurrence(after, start, axis)
 
 
 @of_parts(named("prod"))

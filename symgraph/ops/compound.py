@@ -73,6 +73,24 @@ def compound_share(x: Any, n: Any) -> Any:
     return expression.rare(lost, select(share > 0, apart, const(float("nan"), x.dtype)), _compound(share, n))
 
 
+def _is_ordinary(x: Expr, y: Expr) -> Expr:
+    """Whether x**y is a power of a finite x above 0."""
+    return (x > 0) & (x < INF) & (expression.absolute(y) < INF)
+
+
+@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / (1 + x)), g * log1p(x)])
+def log_compound(x: Any, y: Any) -> Any:
+    """log((1 + x)**y), without the power where 1 + x is above 0."""
+    power = expression.log(_compound(x, y))
+    return expression.rare(~_is_ordinary(1 + x, y), power, y * expression.log1p(x))
+
+
+@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / x), g * log(x)])
+def log_power(x: Any, y: Any) -> Any:
+    """log(x**y), without the power where x is above 0."""
+    return expression.rare(~_is_ordinary(x, y), expression.log(expression.power(x, y)), y * expression.log(x))
+
+
 def _powm1_grad(g: Any, x: Any, y: Any, out: Any) -> list[Any]:
     """By x y*x**(y - 1), of a small exponent as y*x**y/x: y - 1 would round it off."""
     power = pow(x, y)

@@ -178,6 +178,12 @@ def expm1_over(x: Any) -> Any:
     return select(expression.absolute(x) < 1, horner(x, _EXP), far)
 
 
+@elementwise(grad=lambda g, x, y: [g * (y * inverse_expm1(-x))])
+def inverse_expm1(x: Any) -> Any:
+    """1 / (exp(x) - 1), which is exp(-x) where exp(x) is far above 1."""
+    return select(x > 40, expression.exp(-x), 1 / expression.expm1(x))
+
+
 def _sinh_over_grad(g: Any, x: Any, y: Any) -> list[Any]:
     far = y * (1 / tanh(x) - 1 / x)
     return [g * switch(absolute(x) < 1, 2 * x * horner(sqr(x), _slope(_SINH)), far)]

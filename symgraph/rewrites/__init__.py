@@ -15,6 +15,7 @@ from symgraph.rewrites import (
     norms,
     odds,
     powers,
+    quotients,
     ratios,
     selections,
     special,
@@ -26,5 +27,6 @@ from symgraph.rewrites import (
 
 __all__ = [
     "bases", "canonicalize", "compound", "differences", "fast", "hyperbolic", "layout", "logarithms", "matrices",
-    "norms", "odds", "powers", "ratios", "selections", "special", "specialize", "squares", "stabilize", "views",
+    "norms", "odds", "powers", "quotients", "ratios", "selections", "special", "specialize", "squares",
+    "stabilize", "views",
 ]  # fmt: skip

@@ -54,6 +54,12 @@ def tanh_from_ratio(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
+def coth_from_ratio(x: Pattern) -> Pair:
+    """The ratio of cosh and sinh is inf / inf for large x; 1 / tanh is 1."""
+    return cosh(x) / sinh(x), 1 / tanh(x)
+
+
+@rule("stabilize")
 def inverse_of_cosh(x: Pattern) -> Pair:
     """The gradient of 1 / cosh(x) is 0 * inf for large x; that of sech is 0."""
     return 1 / cosh(x), sech(x)
@@ -215,8 +221,8 @@ def exp_of_negated_softplus(x: Pattern) -> Pair:
 
 @rule("stabilize")
 def odds_against(x: Pattern) -> Pair:
-    """1/sigmoid(x) - 1 cancels for large x; it is exp(-x)."""
-    return 1 / sigmoid(x) - 1, exp(-x)
+    """1/sigmoid(x) - 1, which is 1 + exp(-x) - 1, cancels for large x."""
+    return (1 + exp(x)) - 1, exp(x)
 
 
 @rule("stabilize")

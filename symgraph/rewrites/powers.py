@@ -26,7 +26,7 @@ from symgraph.pattern import (
 )
 from symgraph.pattern import abs as absolute
 from symgraph.rewrite import repaired, rewriter, rule
-from symgraph.rewrites.signs import is_nonnegative
+from symgraph.rewrites.signs import is_nonnegative, is_positive_constant
 from symgraph.types import is_float
 
 Pair = tuple[Any, Any]
@@ -141,18 +141,23 @@ def _is_exponent(v: Variable, number: float) -> bool:
 
 
 @rewriter("stabilize", "log")
-def log_of_integer_power(node: Apply, owner: Owner) -> Variable | None:
+def log_of_power(node: Apply, owner: Owner) -> Variable | None:
     """x ** n overflows or underflows where n * log(x) is an ordinary number; |x| for an even n, and an odd one is above
-    0: a power below it makes -inf of -0, which has no logarithm."""
+    0: a power below it makes -inf of -0, which has no logarithm. Of another exponent it depends on x what this is."""
     power = owner(node.inputs[0])
-    if power is None or power.op.name != "pow" or not isinstance(power.inputs[1], Constant):
+    if power is None or power.op.name not in ("pow", "compound") or not is_float(power.outputs[0].dtype):
         return None
-    x, n = power.inputs[0], power.inputs[1].data
-    even = bool((n % 2 == 0).all() and (n != 0).all())
-    odd = bool((n % 2 == 1).all() and (n > 0).all())
-    if not (even or odd) or n.ndim or node.outputs[0].type != x.type:
-        return None
-    return make("mul", make("log", make("abs", x) if even else x), power.inputs[1])
+    x, exponent = power.inputs
+    same = node.outputs[0].type == x.type
+    if power.op.name == "pow" and isinstance(exponent, Constant) and not exponent.ndim and same:
+        n = exponent.data
+        if n % 2 == 0 and n != 0:
+            return make("mul", make("log", make("abs", x)), exponent)
+        if n % 2 == 1 and n > 0:
+            return make("mul", make("log", x), exponent)
+    if power.op.name == "compound":
+        return make("log_compound", x, exponent)
+    return None if is_positive_constant(x) else make("log_power", x, exponent)
 
 
 @rule("stabilize")

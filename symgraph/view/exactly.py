@@ -79,6 +79,14 @@ def _no_finer(f: Callable[[Any], Any], bits: int) -> Callable[[Any], Any]:
     return rounded
 
 
+def _power(x: Any, y: Any) -> Any:
+    """x ** y; of a large y by exp, for mpmath multiplies as often as it has bits."""
+    if not (mpmath.isfinite(x) and mpmath.isfinite(y) and x > 0 and abs(y) > 2**64):
+        return mpmath.power(x, y)
+    with mpmath.workprec(mp.prec + mpmath.mag(y)):
+        return PRIMS["exp"](y * mpmath.log(x))
+
+
 def _erf(x: Any) -> Any:
     """The error function by 2x/sqrt(pi) * exp(-x²) times the sum of (2x²)^n / (2n + 1)!!, whose terms are positive.
 
@@ -126,7 +134,7 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "expm1": _grows(lambda x: mpmath.exp(x) - 1, -1 + 0 * BEYOND), "log1p": lambda x: _log(1 + x), "tanh": mpmath.tanh,
     "sinh": _grows(mpmath.sinh, -mpmath.inf), "cosh": _grows(mpmath.cosh, mpmath.inf),
     "cbrt": lambda a: mpmath.sign(a) * mpmath.cbrt(abs(a)),
-    "sin": mpmath.sin, "cos": mpmath.cos, "pow": mpmath.power, "erf": _no_finer(_erf, 6000),
+    "sin": mpmath.sin, "cos": mpmath.cos, "pow": _power, "erf": _no_finer(_erf, 6000),
     "erfc": _no_finer(_erfc, 6000), "maximum": lambda a, b: a if a > b or a != a else b,
     "minimum": lambda a, b: a if a < b or a != a else b, "select": _select, "rare": _select,
     "lt": lambda a, b: bool(a < b), "le": lambda a, b: bool(a <= b), "eq": lambda a, b: bool(a == b),
@@ -143,6 +151,9 @@ PRIMS: dict[str, Callable[..., Any]] = {
     "arctanh": mpmath.atanh, "floordiv": lambda a, b: _step(mpmath.floor)(_divide(a, b)),
     "mod": _mod,
 }  # fmt: skip
+
+
+GREATEST = {"max", "min", "max_pool"}
 
 
 def value(
@@ -191,9 +202,10 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     if isinstance(node.op, Elementwise):
         body = node.op.expr(tuple(v.dtype for v in node.inputs))
         return [_map(body, arrays)]
-    if node.op.name in ("sum", "max"):
-        f = np.sum if node.op.name == "sum" else np.max
-        return [np.asarray(f(arrays[0], **node.attrs), "object")]
+    if node.op.name in GREATEST:
+        return [_greatest(node, arrays)]
+    if node.op.name == "sum":
+        return [np.asarray(np.sum(arrays[0], **node.attrs), "object")]
     if node.op.name == "sum_to":
         return [_sum_to(*arrays)]
     if isinstance(node.op, Host) and not all(is_float(v.dtype) for v in node.inputs):
@@ -203,6 +215,14 @@ def _apply(node: Apply, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     assert isinstance(node.op, Declared)
     found = node.op.numpy(*arrays, **node.attrs)  # the reference itself rounds to the node's dtype
     return [np.asarray(a) for a in (found if isinstance(found, tuple) else (found,))]
+
+
+def _greatest(node: Apply, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The greatest or least of some numbers, NaN where one of them is: no comparison of objects says that."""
+    assert isinstance(node.op, Declared)
+    known = [np.where(a != a, np.nan, 0.0) if a.dtype == object else a for a in arrays]
+    unknown, found = (np.asarray(node.op.numpy(*given, **node.attrs)) for given in (known, arrays))
+    return np.asarray(np.frompyfunc(_select, 3, 1)(np.isnan(unknown), mpmath.nan, found), "object")
 
 
 def _cast(a: np.ndarray, dtype: str) -> np.ndarray:

@@ -24,6 +24,11 @@ def _beyond(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([1.0, -1.0, 3e3, float(np.finfo(dtype).max)], dtype), np.array([least, -least, least, 0.1], dtype)]
 
 
+def _even(rng: np.random.Generator, dtype: str) -> Arrays:
+    """Bases below 0, of which an even power has a logarithm."""
+    return [-rng.uniform(2.5, 5, 4).astype(dtype), np.array([2.0, 4.0, -2.0, 6.0], dtype)]
+
+
 def _shared(rng: np.random.Generator, dtype: str) -> Arrays:
     return [np.array([0.5, -3.0, 2.0], dtype), np.array([8 / float(np.finfo(dtype).eps), 40.0, 3e3], dtype)]
 
@@ -44,6 +49,16 @@ CASES: dict[str, list[Case]] = {
         case(C.compound_share, _shared, by_mpmath(lambda x, n: (1 + x / n) ** n)),
         case(C.compound_share, _beyond, by_mpmath(lambda x, n: (1 + x / n) ** n)),
         case(C.compound_share, special_pairs, lambda x, n: np.power(1 + x / n, n)),
+    ],
+    "log_compound": [
+        case(C.log_compound, pairs(SMALL, [WIDE]), by_mpmath(lambda x, y: y * mpmath.log1p(x)), (0, 1)),
+        case(C.log_compound, _even, lambda x, y: y * np.log(np.abs(1 + x)), (0,)),
+        case(C.log_compound, special_pairs, lambda x, y: np.log(np.power(1 + x, y))),
+    ],
+    "log_power": [
+        case(C.log_power, pairs([POSITIVE], [WIDE]), by_mpmath(lambda x, y: y * mpmath.log(x)), (0, 1)),
+        case(C.log_power, _even, lambda x, y: y * np.log(np.abs(x)), (0,)),
+        case(C.log_power, special_pairs, lambda x, y: np.log(np.power(x, y))),
     ],
     "powm1": [
         case(C.powm1, pairs([POSITIVE], [WIDE]), by_mpmath(lambda x, y: x**y - 1), (0, 1)),

@@ -140,6 +140,12 @@ CASES: dict[str, list[Case]] = {
         case(D.expm1_minus, floats((-0.01, 0.01)), by_mpmath(lambda x: mpmath.expm1(x) - x)),
         case(D.expm1_minus, special_values, lambda x: np.expm1(x) - x),
     ],
+    "inverse_expm1": [
+        case(
+            D.inverse_expm1, floats((-3.0, -0.1), (0.1, 3.0), (-30, 50)), by_mpmath(lambda x: 1 / mpmath.expm1(x)), (0,)
+        ),
+        case(D.inverse_expm1, special_values, lambda x: 1 / np.expm1(x)),
+    ],
     "expm1_over": [
         case(D.expm1_over, floats((-3.0, -0.1), (0.1, 3.0), (-30, 30)), by_mpmath(lambda x: mpmath.expm1(x) / x), (0,)),
         case(D.expm1_over, _small, by_mpmath(lambda x: 1 + x / 2 + x * x / 6)),

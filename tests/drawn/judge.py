@@ -24,6 +24,10 @@ from symgraph.view import exactly
 from tests.drawn.moves import cases
 
 RUNS = 4
+UP, DOWN = -1, -2
+"""Instead of a seed: each number is moved away from 0, or towards it."""
+JUMP = 1e4
+"""So much further than changes at random a change in one direction takes a result only at a discontinuity."""
 BITS = 1200, 6000, 16_000, 40_000
 """Of mpmath numbers, and where these are too few: exp(-1e4) beside 1 takes 14,427."""
 LEAST = {name: mpmath.mpf(float(np.finfo(name).smallest_subnormal)) for name in ("float32", "float64")}
@@ -39,6 +43,8 @@ TRANSCENDENTAL = {"exp", "exp2", "cos", "cosh", "tanh", "erf", "erfc", "sigmoid"
 """Ops that make no fraction of a number other than 0 (but exp2): what looks like one is rounded to it."""
 MARGIN = 16.0
 """The largest of four draws underestimates what the worst rounding does, and errors of many ops add up."""
+FAR = mpmath.mpf("1e100"), mpmath.mpf("1e200")
+"""Where a function of what is infinite is looked at: what still grows from one to the other is infinite itself."""
 LIMITS = 0.7, 1e30, -1e30
 """Numbers that what is NaN might be instead."""
 
@@ -81,7 +87,8 @@ def _reach(a: np.ndarray, moved: Sequence[np.ndarray]) -> np.ndarray:
     with np.errstate(all="ignore"):
         far = np.max([np.where(m == a, 0, _distance(m, a)) for m in moved], axis=0)
         unit = np.maximum(np.abs(a.astype("float64")) * float(info.eps), float(info.smallest_subnormal))
-        alike = np.all([(np.isnan(m) == np.isnan(a)) & (np.isinf(m) == np.isinf(a)) for m in moved], axis=0)
+        both = [(np.isfinite(m) & np.isfinite(a)) | (m == a) | (np.isnan(m) & np.isnan(a)) for m in moved]
+        alike = np.all(both, axis=0)
         return np.where(~alike, np.inf, np.where(np.isfinite(a), MARGIN * (far + unit), 0.0))
 
 
@@ -97,6 +104,8 @@ def _run(
         size = None if seed is None else _size(node, arrays)
         for v, a in zip(node.outputs, evaluate_node(node, arrays, memo), strict=True):
             moved = a if seed is None else _rounded(a, arrays, ULP.get(node.op.name, 4.0), seed, size)
+            if seed is not None and seed % 2 and node.op.name in SUMS | PAIRS and a.dtype.kind == "f":
+                moved = np.where(moved == 0, -moved, moved)  # what sign a sum of 0 has is a matter of its order
             memo[v] = _without_nan(moved, limit)
     return [value_of(v, memo) for v in outputs]
 
@@ -178,6 +187,8 @@ def no_repair(
             for within in (_in_range({}), _in_range(real), _not_below):
                 if bad.any():
                     bad &= ~_near(found, *real_answer(output, values, bits, within))
+            if bad.any() and any(np.isinf(a).any() for a in values.values() if a.dtype.kind == "f"):
+                bad &= ~_near(found, *_limit_at_infinity(output, values, bits))
             lost = bad & (e.value.shape == at.shape and ~np.isfinite(e.value))
             if lost.any():
                 bad &= ~(lost & _near(found, *real_answer(output, values, bits, _recorded({}), inputs=True)))
@@ -288,7 +299,8 @@ def real_answer(
     each op makes."""
     with mpmath.workprec(bits):
         (truth,) = exactly.value([output], values, within)
-        moved = [_value_of_moved(output, values, seed, within, inputs) for seed in range(RUNS // 2)]
+        seeds = UP, DOWN, *range(RUNS // 2)
+        moved = [_value_of_moved(output, values, seed, within, inputs) for seed in seeds]
         eps = mpmath.mpf(float(np.finfo(output.dtype).eps)) if is_float(output.dtype) else 0
 
         def one(t: Any, *more: Any) -> Any:
@@ -298,7 +310,9 @@ def real_answer(
                 return mpmath.mpf(0)
             if not all(map(mpmath.isfinite, more)):
                 return mpmath.inf
-            return MARGIN * (max(abs(m - t) for m in more) + abs(t) * eps + LEAST[output.dtype])
+            jumps, moves = ([abs(m - t) for m in some] for some in (more[:2], more[2:]))
+            least = max(moves) + abs(t) * eps + LEAST[output.dtype]
+            return MARGIN * max([least, *[d for d in jumps if d > JUMP * least]])
 
         if any(m is None or m.shape != truth.shape for m in moved):
             return truth, np.full(truth.shape, mpmath.inf)
@@ -306,12 +320,38 @@ def real_answer(
     return np.asarray(truth, "object"), np.asarray(reach, "object")
 
 
+def _limit_at_infinity(
+    output: Variable, values: Mapping[Variable, np.ndarray], bits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(what the value comes to as infinite inputs are approached, how far rounding may take it)."""
+    near, far = (
+        real_answer(output, {v: _for_infinite(a, size) for v, a in values.items()}, bits, _recorded({}))
+        for size in FAR
+    )
+    if near[0].shape != far[0].shape:
+        return far
+
+    def grown(x: Any, y: Any) -> Any:
+        if isinstance(y, mpmath.mpf) and mpmath.isfinite(x) and abs(y) > max(1, 2 * abs(x)):
+            return mpmath.sign(y) * mpmath.inf
+        return y
+
+    return np.asarray(np.frompyfunc(grown, 2, 1)(near[0], far[0]), "object"), far[1]
+
+
+def _for_infinite(a: np.ndarray, size: Any) -> np.ndarray:
+    if a.dtype.kind != "f":
+        return a
+    each = np.frompyfunc(lambda x: mpmath.sign(x) * size if mpmath.isinf(x) else x, 1, 1)
+    return np.asarray(each(exactly.lifted(a)), "object")
+
+
 def _value_of_moved(
     output: Variable, values: Mapping[Variable, np.ndarray], seed: int, within: exactly.Rounded, inputs: bool
 ) -> np.ndarray | None:
     """The value with numbers moved; None where extents that depend on data do not fit each other any more."""
     given = {v: _moved_input(a, seed) for v, a in values.items()} if inputs else values
-    steps = [4 * _eps(a) for a in values.values()]
+    steps = [4 * float(np.finfo(v.dtype).eps) for v in values if is_float(v.dtype)]
     try:
         return exactly.value([output], given, _moves(max(steps, default=0.0), seed, within))[0]
     except ValueError:
@@ -332,6 +372,8 @@ def _moved_input(a: np.ndarray, seed: int) -> np.ndarray:
 def _changed(x: Any, step: float, seed: int, *made_of: Any) -> Any:
     if not isinstance(x, mpmath.mpf) or not mpmath.isfinite(x) or not x:
         return x
+    if seed in (UP, DOWN):
+        return x * (1 + step if seed == UP else 1 - step)
     return x * (1 + step * mpmath.mpf(random.Random(hash((abs(x), *made_of)) + seed).uniform(-1, 1)))
 
 

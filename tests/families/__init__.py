@@ -52,6 +52,7 @@ def families() -> dict[str, Family]:
         exponentials,
         gaps,
         hyperbolic,
+        inverses,
         logistic,
         powers,
         rows,
@@ -63,6 +64,6 @@ def families() -> dict[str, Family]:
 
     modules = (
         logistic, hyperbolic, exponentials, powers, special, several, differences, rows, shares, composed, weighted,
-        gaps,
+        gaps, inverses,
     )  # fmt: skip
     return {name: family for module in modules for name, family in module.FAMILIES.items()}

@@ -111,6 +111,23 @@ POWER_MINUS_ONE: dict[str, Spelling] = {
     "1*x**y-1": lambda x, y: 1 * x**y - 1,
     "axis between": lambda x, y: (x**y)[None][0] - 1,
 }
+LOG_VARIABLE_POWER: dict[str, Spelling] = {
+    "log(x**y)": lambda x, y: log(x**y),
+    "log(pow)": lambda x, y: log(sg.pow(x, y)),
+    "-log(x**-y)": lambda x, y: -log(x**-y),
+    "-log((1/x)**y)": lambda x, y: -log((1 / x) ** y),
+    "log((1/x)**-y)": lambda x, y: log((1 / x) ** -y),
+    "log(1*x**y)": lambda x, y: log(1 * x**y),
+    "0-log(x**-y)": lambda x, y: 0 - log(x**-y),
+    "log((x*1)**y)": lambda x, y: log((x * 1) ** y),
+    "2*log(x**y)/2": lambda x, y: 2 * log(x**y) / 2,
+    "log(x[None]**y[None])": lambda x, y: log(x[None] ** y[None])[0],
+    "axis between": lambda x, y: log((x**y)[None])[0],
+}
+LOG_COMPOUND: dict[str, Spelling] = {
+    **{f"log of {name}": (lambda x, y, f=f: log(f(x, y))) for name, f in COMPOUND.items() if "2*" not in name},
+    "-log((1+x)**-y)": lambda x, y: -log((1 + x) ** -y),
+}
 SHARE: dict[str, Spelling] = {
     "(1+x/n)**n": lambda x, n: (1 + x / n) ** n,
     "(x/n+1)**n": lambda x, n: (x / n + 1) ** n,
@@ -167,6 +184,13 @@ FAMILIES = {
         lambda v: 3 * v, CUBE_OF_EXP, ELEMENTS, at(low=(-INF, 3), high=(INF, 3)), conditioned=True,
     ),
     "(1+x)**y": Family(grown, COMPOUND, GROWTH, conditioned=True),
+    "log of a variable power": Family(
+        lambda x, y: y * mp.log(x), LOG_VARIABLE_POWER,
+        [(x, y) for x in (1e-30, 1e-7, 0.5, 1.0, 1 + 2**-20, 3.0, 1e4, 1e30)
+         for y in (-1e4, -40.0, -0.5, 0.0, 2.5, 710.0)],
+        conditioned=True,
+    ),
+    "log((1+x)**y)": Family(lambda x, y: y * log1(x), LOG_COMPOUND, GROWTH, conditioned=True),
     "(1+x)**y-1": Family(lambda x, y: mp.expm1(y * log1(x)), COMPOUND_MINUS_ONE, GROWTH, conditioned=True),
     "x**y-1": Family(
         lambda x, y: mp.expm1(y * mp.log(x)), POWER_MINUS_ONE,
