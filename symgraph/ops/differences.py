@@ -178,7 +178,11 @@ def expm1_over(x: Any) -> Any:
     return select(expression.absolute(x) < 1, horner(x, _EXP), far)
 
 
-@elementwise(grad=lambda g, x, y: [g * (y * inverse_expm1(-x))])
+def _inverse_expm1_grad(g: Any, x: Any, y: Any) -> list[Any]:
+    return [g * (y * inverse_expm1(-x))]
+
+
+@elementwise(grad=_inverse_expm1_grad)
 def inverse_expm1(x: Any) -> Any:
     """1 / (exp(x) - 1), which is exp(-x) where exp(x) is far above 1."""
     return select(x > 40, expression.exp(-x), 1 / expression.expm1(x))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from symgraph.graph import Apply, Constant, Variable
 from symgraph.match import MAX_FACTORS, Owner, factors, make, multiply, seen_through
@@ -11,7 +10,8 @@ from symgraph.rewrite import rewriter
 from symgraph.rewrites.logarithms import is_one
 from symgraph.rewrites.views import bare
 
-Rebuild = Callable[[Variable], Variable]
+Path = tuple[tuple[str, tuple[Variable, ...], tuple[Variable, ...]], ...]
+"""The ops from a product to what is in it: each by name, with the operands before and after."""
 
 
 @rewriter("stabilize", "mul")
@@ -19,10 +19,10 @@ def slope_of_quotient(node: Apply, owner: Owner) -> Variable | None:
     """a/b/b * b' overflows or underflows before a/b * (b'/b) does: what a slope is of its function is moderate."""
     product, slope = node.inputs
     divisions = _divisions(product, owner)
-    below = [_without_axes(b, slope, owner) for b, _ in divisions]
-    for k, (b, (_, less)) in enumerate(zip(below, divisions, strict=True)):
+    below = [_without_axes(b, slope, owner) for b, _, _ in divisions]
+    for k, (b, (_, above, path)) in enumerate(zip(below, divisions, strict=True)):
         if b in below[:k] and not _is_number(b, owner) and _is_slope(slope, b, owner):
-            return make("mul", less(), make("true_div", slope, b))
+            return make("mul", _along(path, above), make("true_div", slope, b))
     return None
 
 
@@ -48,31 +48,32 @@ def _is_number(v: Variable, owner: Owner) -> bool:
     return isinstance(bare(v, owner), Constant)
 
 
-def _divisions(v: Variable, owner: Owner) -> list[tuple[Variable, Callable[[], Variable]]]:
-    """What a product is divided by, one after the other, and the product without this division; only the nearest."""
-    found: list[tuple[Variable, Callable[[], Variable]]] = []
-    stack: list[tuple[Variable, Rebuild]] = [(v, lambda u: u)]
+def _divisions(v: Variable, owner: Owner) -> list[tuple[Variable, Variable, Path]]:
+    """Of the divisions a product is made of, as far as they are near: by what, of what, and the way to the product."""
+    found: list[tuple[Variable, Variable, Path]] = []
+    stack: list[tuple[Variable, Path]] = [(v, ())]
     for _ in range(MAX_FACTORS):
         if not stack:
             break
-        v, outer = stack.pop()
+        v, path = stack.pop()
         node = seen_through(v, owner)
-        match None if node is None else (node.op.name, *node.inputs):
-            case "true_div", x, y:
-                found.append((y, partial(outer, x)))
-                stack.append((x, partial(_within, outer, lambda u, y=y: make("true_div", u, y))))
-            case "mul", x, y:
-                stack.append((y, partial(_within, outer, lambda u, x=x: make("mul", x, u))))
-                stack.append((x, partial(_within, outer, lambda u, y=y: make("mul", u, y))))
-            case "neg", x:
-                stack.append((x, partial(_within, outer, partial(make, "neg"))))
-            case "sqr", x:
-                stack += 2 * [(x, partial(_within, outer, lambda u, x=x: make("mul", u, x)))]
+        if node is None or node.op.name not in ("true_div", "mul", "neg", "sqr"):
+            continue
+        name, (x, *others) = node.op.name, node.inputs
+        if name == "true_div":
+            found.append((others[0], x, path))
+        if name == "mul":
+            stack.append((others[0], (*path, (name, (x,), ()))))
+        again = 2 * [(x, (*path, ("mul", (), (x,))))]
+        stack += again if name == "sqr" else [(x, (*path, (name, (), tuple(others))))]
     return found
 
 
-def _within(outer: Rebuild, inner: Rebuild, v: Variable) -> Variable:
-    return outer(inner(v))
+def _along(path: Path, v: Variable) -> Variable:
+    """The product with ``v`` at the end of the way."""
+    for op, before, after in reversed(path):
+        v = make(op, *before, v, *after)
+    return v
 
 
 INVERSES: dict[str, Callable[[Variable], Variable]] = {
