@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.graph import Variable
+from symgraph.graph import Variable, constant
 from symgraph.ops.sampling import poisson_draw
 from symgraph.rewrite import PHASES, scratch_rules
 from tests.drawn import judge
@@ -109,6 +109,12 @@ TOLD: dict[str, tuple[Callable[[Variable], Variable], list[float], str]] = {
     "a result is known to what the last places of the inputs do to it": (
         lambda x: sg.log(sg.exp(x).prod()), [-0.0012, 1e4, -1e4], "float32"),
     "a sum is known to its largest term": (lambda x: x.sum(), [1e-3, 1e4, 2e-3, -1e4, 6e-4] * 8, "float32"),
+    "a sum of 0 has any sign": (
+        lambda x: sg.gamma(sg.expm1(-(sg.tanh(x) - sg.tanh(x)))), [-0.99, 0.3], "float64"),
+    "what comes of an infinite input may be where it tends": (
+        lambda x: sg.sort(sg.sqrt(x * x + 4) - x), [np.inf, 3.0, 0.1], "float64"),
+    "what jumps may go either way": (
+        lambda x: sg.arctan2(sg.log((1 + sg.erf(x)) / 2), constant(-3.0, "float32")), [9e3, 1e3, 0.5], "float32"),
 }  # fmt: skip
 
 
@@ -141,6 +147,9 @@ ASKED: dict[str, tuple[Callable[[Variable], Variable], float, list[float], list[
         lambda x: sg.exp(-x) ** 2 * sg.exp(x) ** 2, 60.0, [1.0, 0.0, np.nan], [np.inf, -1.0, 2.0]),
     "nothing where a sum is that of 1 and what is nothing beside it": (
         lambda x: sg.log(1 - 1 / sg.stack([sg.ones_like(x), sg.exp(-x)]).sum(0)), 1e30, [-1e30, -np.inf], []),
+    "one of two signs where a sum is 0": (lambda x: 1 / (x - x), 3.0, [np.inf, -np.inf], []),
+    "where an infinite input tends": (
+        lambda x: sg.sort(sg.sqrt(x * x + 4) - x), np.inf, [0.0], [1.0, -1.0, np.inf, -np.inf]),
     "what is in the range but for what it is not made of": (
         lambda x: sg.exp(x) / (1 + sg.exp(x)), 98.0, [1.0], [np.inf, 0.0, 2.0]),
 }  # fmt: skip

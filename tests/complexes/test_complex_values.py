@@ -226,3 +226,12 @@ def test_powers_at_zero(backend):
     at_zero = base == 0
     assert np.array_equal(found[at_zero], expected[at_zero], equal_nan=True)
     assert (found[given[1] == 0] == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_running_products_begin_with_what_they_are_given():
+    z = sg.zvector("z")
+    f = sg.function([z], sg.cumprod(z))
+    for numbers in ([np.inf, 2, 3], [np.nan, 2], [-np.inf], [2, np.inf, 0, 3]):
+        given = np.array(numbers, "complex128")
+        np.testing.assert_array_equal(f(given), np.cumprod(given))

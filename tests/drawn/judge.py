@@ -188,7 +188,7 @@ def no_repair(
                 if bad.any():
                     bad &= ~_near(found, *real_answer(output, values, bits, within))
             if bad.any() and any(np.isinf(a).any() for a in values.values() if a.dtype.kind == "f"):
-                bad &= ~_near(found, *_limit_at_infinity(output, values, bits))
+                bad &= ~_near(found, *_limit_at_infinity(e, output, values, bits))
             lost = bad & (e.value.shape == at.shape and ~np.isfinite(e.value))
             if lost.any():
                 bad &= ~(lost & _near(found, *real_answer(output, values, bits, _recorded({}), inputs=True)))
@@ -321,22 +321,29 @@ def real_answer(
 
 
 def _limit_at_infinity(
-    output: Variable, values: Mapping[Variable, np.ndarray], bits: int
+    e: Expected, output: Variable, values: Mapping[Variable, np.ndarray], bits: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(what the value comes to as infinite inputs are approached, how far rounding may take it)."""
-    near, far = (
-        real_answer(output, {v: _for_infinite(a, size) for v, a in values.items()}, bits, _recorded({}))
-        for size in FAR
-    )
-    if near[0].shape != far[0].shape:
-        return far
+    """(what the value comes to as infinite inputs are approached, how far from it the last places may be)."""
+    with mpmath.workprec(bits):
+        near, far = (
+            exactly.value([output], {v: _for_infinite(a, size) for v, a in values.items()})[0] for size in FAR
+        )
+    if not near.shape == far.shape == e.value.shape:
+        return far, np.zeros(far.shape)
+    eps = _eps(e.value)
 
     def grown(x: Any, y: Any) -> Any:
         if isinstance(y, mpmath.mpf) and mpmath.isfinite(x) and abs(y) > max(1, 2 * abs(x)):
             return mpmath.sign(y) * mpmath.inf
         return y
 
-    return np.asarray(np.frompyfunc(grown, 2, 1)(near[0], far[0]), "object"), far[1]
+    def last_places(y: Any, reach: float) -> Any:
+        if not isinstance(y, mpmath.mpf) or not mpmath.isfinite(y):
+            return mpmath.mpf(0)
+        return MARGIN * (abs(y) * eps + LEAST[output.dtype]) + (reach if np.isfinite(reach) else 0)
+
+    limit = np.asarray(np.frompyfunc(grown, 2, 1)(near, far), "object")
+    return limit, np.asarray(np.frompyfunc(last_places, 2, 1)(limit, e.reach), "object")
 
 
 def _for_infinite(a: np.ndarray, size: Any) -> np.ndarray:

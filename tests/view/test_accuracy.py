@@ -10,6 +10,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.errors import ArgumentError, BackendError
+from symgraph.op import OPS
 from symgraph.primitives import PRIMS
 from symgraph.view import exactly
 from symgraph.view.accuracy import digits_right
@@ -112,3 +113,28 @@ def test_the_error_functions_have_every_bit(bits):
             with mpmath.workprec(bits):
                 found = exactly.PRIMS[name](x)
             assert abs(found - expected) <= mpmath.ldexp(abs(expected), 4 - bits), (name, v)
+
+
+def test_the_greatest_of_numbers_and_a_nan_is_nan():
+    x = sg.dmatrix("x")
+    values = {x: np.array([[1.0, np.nan, 3.0], [3.0, 4.0, 2.0]])}
+    found = exactly.value([x.max(1), x.min(1), OPS["max_pool"](x[:, None], size=(3,), stride=(3,), pad=(0,), ceil=False)[:, 0, 0]], values)
+    for a, last in zip(found, (4, 2, 4), strict=True):
+        assert mpmath.isnan(a[0]) and a[1] == last
+
+
+def test_a_recurrence_of_complex_numbers_has_every_bit():
+    a, b = sg.dvector("a"), sg.dvector("b")
+    zeros = sg.zeros_like(a)
+    values = {a: np.array([0.0, 1 / 3, 1 / 7]), b: np.array([0.1, 0.2, 0.3])}
+    with mpmath.workprec(300):
+        (found,) = exactly.value([OPS["complex_recurrence"](a, a, b, zeros, axis=0, imaginary=False)], values)
+        (_, y, z), b = (exactly.lifted(v) for v in values.values())
+        assert found[2] == b[2] + (y * z - y * z) * b[0] + z * b[1]
+
+
+@pytest.mark.parametrize("y", [1e25, -1e25, 1e40])
+def test_powers_of_large_exponents_are_those_of_logarithms(y):
+    with mpmath.workprec(200):
+        assert abs(exactly.PRIMS["pow"](1 + mpmath.ldexp(1, -90), mpmath.mpf(y)) / mpmath.exp(
+            mpmath.mpf(y) * mpmath.log(1 + mpmath.ldexp(1, -90))) - 1) < mpmath.mpf(10) ** -30
