@@ -184,8 +184,8 @@ def _inverse_expm1_grad(g: Any, x: Any, y: Any) -> list[Any]:
 
 @elementwise(grad=_inverse_expm1_grad)
 def inverse_expm1(x: Any) -> Any:
-    """1 / (exp(x) - 1), which is exp(-x) where exp(x) is far above 1."""
-    return select(x > 40, expression.exp(-x), 1 / expression.expm1(x))
+    """1 / (exp(x) - 1), which is exp(-x) / (1 - exp(-x)) where exp(x) may overflow."""
+    return select(x > 1, expression.exp(-x) / -expression.expm1(-x), 1 / expression.expm1(x))
 
 
 def _sinh_over_grad(g: Any, x: Any, y: Any) -> list[Any]:

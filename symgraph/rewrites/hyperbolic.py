@@ -221,8 +221,8 @@ def exp_of_negated_softplus(x: Pattern) -> Pair:
 
 @rule("stabilize")
 def odds_against(x: Pattern) -> Pair:
-    """1/sigmoid(x) - 1, which is 1 + exp(-x) - 1, cancels for large x."""
-    return (1 + exp(x)) - 1, exp(x)
+    """1/sigmoid(x) - 1 cancels for large x; it is exp(-x)."""
+    return 1 / sigmoid(x) - 1, exp(-x)
 
 
 @rule("stabilize")

@@ -33,7 +33,7 @@ EXPONENTIALS = frozenset(
 
 PARTED = frozenset({
     "add", "sub", "neg", "mul", "true_div", "sum", "cast", "switch", "dot", "batched_dot", "weighted_exp",
-    "weighted_softmax",
+    "weighted_softmax", "inverse_expm1",
 })  # fmt: skip
 """Ops on several parts, whose logarithm is taken apart."""
 
@@ -387,9 +387,14 @@ def _log_of_list(v: Variable, owner: Owner) -> Variable | None:
 def _log_of_inverse(v: Variable, owner: Owner) -> Variable | None:
     """1 / y overflows or underflows where its logarithm is an ordinary number; that of 1 / -inf, -0, is -inf."""
     negative, given = factors(v, owner)
-    if len(given) != 2 or not is_one(given[0].value) or not given[1].below:
+    made = owner(given[0].value)
+    if len(given) == 2 and is_one(given[0].value) and given[1].below:
+        y = given[1].value
+    elif len(given) == 1 and made is not None and made.op.name == "inverse_expm1":
+        y = make("expm1", made.inputs[0])
+    else:
         return None
-    y = make("neg", given[1].value) if negative else given[1].value
+    y = make("neg", y) if negative else y
     if is_nonnegative(y, owner):
         return make("neg", make("log", y))
     found = repaired(_log(y), owner)

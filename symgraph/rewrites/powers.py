@@ -214,9 +214,9 @@ def xlogx_from_product(x: Pattern) -> Pair:
 
 
 @rule("stabilize")
-def inverse_of_inverse(x: Pattern) -> Pair:
-    """1 / (1/x) rounds twice, and overflows or underflows on its way; it is x."""
-    return 1 / (1 / x), x
+def inverse_of_quotient(x: Pattern, y: Pattern) -> Pair:
+    """1 / (x/y) rounds twice, and overflows or underflows on its way; it is y / x, and of x = 1 it is y."""
+    return 1 / (x / y), y / x
 
 
 @rule("stabilize")

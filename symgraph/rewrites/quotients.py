@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from symgraph.graph import Apply, Constant, Variable
 from symgraph.match import MAX_FACTORS, Owner, factors, make, multiply, seen_through
-from symgraph.rewrite import rewriter
+from symgraph.pattern import Pattern, sech2, sigmoid
+from symgraph.rewrite import rewriter, rule
 from symgraph.rewrites.logarithms import is_one
 from symgraph.rewrites.views import bare
 
+Pair = tuple[Any, Any]
 Path = tuple[tuple[str, tuple[Variable, ...], tuple[Variable, ...]], ...]
 """The ops from a product to what is in it: each by name, with the operands before and after."""
 
@@ -78,7 +81,6 @@ def _along(path: Path, v: Variable) -> Variable:
 
 INVERSES: dict[str, Callable[[Variable], Variable]] = {
     "expm1": lambda x: make("inverse_expm1", x),
-    "sigmoid": lambda x: make("add", 1, make("exp", make("neg", x))),
     "sech": lambda x: make("cosh", x),
     "sech2": lambda x: make("sqr", make("cosh", x)),
 }
@@ -108,3 +110,15 @@ def exp_over_expm1(node: Apply, owner: Owner) -> Variable | None:
         return None
     (x,) = above.inputs
     return make("neg", make("inverse_expm1", make("neg", x))) if below.inputs[0] is x else None
+
+
+@rule("stabilize")
+def slope_over_sigmoid(x: Pattern) -> Pair:
+    """A sigmoid and its slope are 0 / 0 for x far below 0; one is the other times what is left of 1."""
+    return sech2(0.5 * x) / sigmoid(x), 4 * sigmoid(-x)
+
+
+@rule("stabilize")
+def slope_over_sigmoid_of_twice(x: Pattern) -> Pair:
+    """The same where halving has met a doubling, as of 1 + tanh(x)."""
+    return sech2(x) / sigmoid(2 * x), 4 * sigmoid(-2 * x)

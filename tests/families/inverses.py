@@ -32,6 +32,23 @@ def one_over(f: Callable[[Variable], Variable]) -> dict[str, Spelling]:
     }
 
 
+def over(f: Callable[[Variable], Variable], g: Callable[[Variable], Variable]) -> dict[str, Spelling]:
+    """One function over another."""
+    return {
+        "f/g": lambda x: f(x) / g(x),
+        "f*g**-1": lambda x: f(x) * g(x) ** -1,
+        "f*(1/g)": lambda x: f(x) * (1 / g(x)),
+        "-f/-g": lambda x: -f(x) / -g(x),
+        "-(-f/g)": lambda x: -(-f(x) / g(x)),
+        "0-(f/-g)": lambda x: 0 - f(x) / -g(x),
+        "f/(g*1)": lambda x: f(x) / (g(x) * 1),
+        "2*f/g/2": lambda x: 2 * f(x) / g(x) / 2,
+        "1/(g/f)": lambda x: 1 / (g(x) / f(x)),
+        "axis beside": apart(lambda x: f(x) / g(x)),
+        "axis between": lambda x: (f(x)[None] / g(x)[None])[0],
+    }
+
+
 FAMILIES = {
     "1/sigmoid": Family(
         lambda v: 1 + mp.exp(-v), one_over(sg.sigmoid), ELEMENTS, at(low=(INF, -INF), high=(1, 0)), conditioned=True,
@@ -47,6 +64,14 @@ FAMILIES = {
     "1/(exp(x)-1)": Family(
         lambda v: 1 / mp.expm1(v), one_over(lambda x: e(x) - 1), ELEMENTS,
         at(low=(-1, 0), zero=(INF, -INF), high=(0, 0)), conditioned=True,
+    ),
+    "x/sigmoid": Family(
+        lambda v: v * (1 + mp.exp(-v)), over(lambda x: x, sg.sigmoid), ELEMENTS, at(low=(-INF, INF), high=(INF, None)),
+        conditioned=True,
+    ),
+    "tanh/(1+tanh)": Family(
+        lambda v: -mp.expm1(-2 * v) / 2, over(sg.tanh, lambda x: 1 + sg.tanh(x)), ELEMENTS,
+        at(low=(-INF, INF), high=(0.5, 0)), conditioned=True,
     ),
     "1/sinh": Family(
         lambda v: 1 / mp.sinh(v), one_over(sg.sinh), ELEMENTS, at(low=(0, 0), zero=(INF, -INF), high=(0, 0)),

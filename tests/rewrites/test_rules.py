@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,13 @@ def slopes(v: Variable) -> list[Variable]:
 IMAGE = sg.tensor("image", "float64", (6, 4))
 POOLED = sg.nn.max_pool2d(sg.maximum(IMAGE, 0.0), 2)
 
-# Canonicalize and specialize are for all formulas, and these are not spellings of anything in the families.
+QUOTIENTS: list[Callable[[Variable], Variable]] = [
+    lambda x: 1 / sg.sinh(x), lambda x: x / sg.sigmoid(x), lambda x: sg.tanh(x) / (1 + sg.tanh(x)),
+    lambda x: x / (sg.exp(x) - 1),
+]  # fmt: skip
+
+# Canonicalize and specialize are for all formulas, and these are not spellings of anything in the families; by an image
+# of known extents nothing of a slope is summed back.
 PLAIN = [
     sg.identity(INPUTS[0]), sg.sgn(sg.sgn(INPUTS[0])), sg.minimum(INPUTS[0], INPUTS[0]), INPUTS[0] + -0.0,
     INPUTS[0] ** 1, INPUTS[0] ** 4, sg.abs(-INPUTS[0]), sg.sin(-INPUTS[0]), sg.log_sigmoid(INPUTS[0]),
@@ -45,6 +51,7 @@ PLAIN = [
     sg.switch(True, sg.exp(INPUTS[0]), INPUTS[1]).shape[0],
     POOLED, sg.grad(sg.sqr(POOLED).sum(), IMAGE), sg.switch(IMAGE > 0, IMAGE, IMAGE), shifted_root(INPUTS[0], 0.0),
     sqrt_step(INPUTS[0], INPUTS[1], 1.0), sg.linalg.inv(INPUTS[0]) @ INPUTS[1], sg.log(sg.linalg.det(INPUTS[0])),
+    *[sg.grad(f(IMAGE).sum(), IMAGE) for f in QUOTIENTS],
 ]  # fmt: skip
 
 
