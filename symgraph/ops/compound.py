@@ -78,14 +78,14 @@ def _is_ordinary(x: Expr, y: Expr) -> Expr:
     return (x > 0) & (x < INF) & (expression.absolute(y) < INF)
 
 
-@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / (1 + x)), g * log1p(x)])
+@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / (1 + x)), g * _by_exponent(x, y, 1)])
 def log_compound(x: Any, y: Any) -> Any:
     """log((1 + x)**y), without the power where 1 + x is above 0."""
     power = expression.log(_compound(x, y))
     return expression.rare(~_is_ordinary(1 + x, y), power, y * expression.log1p(x))
 
 
-@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / x), g * log(x)])
+@elementwise(grad=lambda g, x, y, out: [g * switch(eq(y, 0), 0, y / x), g * switch(eq(x, 0) & (y >= 0), 0, log(x))])
 def log_power(x: Any, y: Any) -> Any:
     """log(x**y), without the power where x is above 0."""
     return expression.rare(~_is_ordinary(x, y), expression.log(expression.power(x, y)), y * expression.log(x))

@@ -219,12 +219,23 @@ def square_of_product(node: Apply, owner: Owner) -> Variable | None:
     if not is_float(node.outputs[0].dtype) or not all(_may_have_roots(v, owner) for v in node.inputs):
         return None
     negative, given = factors(node.outputs[0], owner, through=True)
+    given = [Factor(_uniform(f.value, owner), f.below) for f in given]
     roots, rest = _roots([f for f in given if not is_one(f.value)], owner)
     if rest or len(roots) < 2 or all(isinstance(f.value, Constant) for f in roots[1:]):
         return None
     first = next((f for f in roots if not f.below), Factor(constant(np.ones((), node.outputs[0].dtype)), False))
     found = make("sqr", multiply(first.value, False, [f for f in roots if f is not first]))
     return make("neg", found) if negative else found
+
+
+def _uniform(v: Variable, owner: Owner) -> Variable:
+    """The number that each element of ``v`` is, if it is a constant; else ``v``."""
+    base = v
+    while (made := owner(base)) is not None and made.op.name == "dimshuffle":
+        base = made.inputs[0]
+    if not isinstance(base, Constant) or not base.data.size or not (base.data == base.data.flat[0]).all():
+        return v
+    return constant(base.data.flat[0])
 
 
 def _may_have_roots(v: Variable, owner: Owner) -> bool:

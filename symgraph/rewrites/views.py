@@ -29,7 +29,12 @@ def elementwise_through_view(node: Apply, owner: Owner) -> Variable | None:
         return None
     bases = dict(zip(slots, [base for _, base in viewed], strict=True))
     found = repaired(_on(node, [bases.get(k, v) for k, v in enumerate(node.inputs)]), owner)
-    return None if found is None else placed(found, viewed[0][0])
+    return None if found is None or _divides_unchosen(found, viewed[0][0]) else placed(found, viewed[0][0])
+
+
+def _divides_unchosen(v: Variable, chain: Sequence[Apply]) -> bool:
+    """Whether ``v`` divides before a choice: by a 0 that is not chosen it would, and its slope be 0 * inf."""
+    return v.owner is not None and v.owner.op.name == "true_div" and any(n.op.name != "dimshuffle" for n in chain)
 
 
 def _operands(node: Apply) -> list[int]:

@@ -531,3 +531,11 @@ def test_signs_in_ratios_of_exponentials_are_kept(name: str) -> None:
     with scratch_rules(without=PHASES):
         wanted = sg.function([x], SIGNED[name](x), backend="numpy")(at)
     np.testing.assert_allclose(sg.function([x], SIGNED[name](x))(at), wanted, rtol=1e-13)
+
+
+def test_nothing_is_divided_by_what_is_not_chosen() -> None:
+    x = sg.dvector("x")
+    y = 1 / (x / 9)[1]
+    f = sg.function([x], [y, sg.grad(y, x)])
+    value, slope = f(np.array([0.0, 3.0]))
+    assert value == 3.0 and slope.tolist() == [0.0, -1.0]
