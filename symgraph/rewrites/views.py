@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply
-from symgraph.kinds import Elementwise
+from symgraph.kinds import Composite, Elementwise
 from symgraph.match import Owner, make
+from symgraph.op import Op
+from symgraph.ops.broadcast import expanded
 from symgraph.ops.extents import same
 from symgraph.ops.shape import extents, shape_of
 from symgraph.rewrite import repaired, rewriter
 
 VIEWS = ("gather", "slice", "dimshuffle", "reshape", "broadcast_to", "broadcast_like")
+CHOOSING = ("gather", "slice")
+"""Those that need not have every element."""
+NEAR = 64
 
 
 @rewriter("stabilize")
@@ -29,12 +34,40 @@ def elementwise_through_view(node: Apply, owner: Owner) -> Variable | None:
         return None
     bases = dict(zip(slots, [base for _, base in viewed], strict=True))
     found = repaired(_on(node, [bases.get(k, v) for k, v in enumerate(node.inputs)]), owner)
-    return None if found is None or _divides_unchosen(found, viewed[0][0]) else placed(found, viewed[0][0])
+    if found is None:
+        return None
+    chain, base = viewed[0]
+    if not any(view.op.name in CHOOSING for view in chain):
+        return placed(found, chain)
+    return _of_chosen(found, chain, base, _near(bases.values(), owner), owner)
 
 
-def _divides_unchosen(v: Variable, chain: Sequence[Apply]) -> bool:
-    """Whether ``v`` divides before a choice: by a 0 that is not chosen it would, and its slope be 0 * inf."""
-    return v.owner is not None and v.owner.op.name == "true_div" and any(n.op.name != "dimshuffle" for n in chain)
+def _of_chosen(
+    v: Variable, chain: Sequence[Apply], base: Variable, known: Collection[Variable], owner: Owner
+) -> Variable:
+    """``v`` with the choice made of what its elementwise ops are made of, as far as they are new: of elements that are
+    not chosen log and a quotient may have a slope of 0 * inf."""
+    node = owner(v)
+    if isinstance(v, Constant) and v.ndim == 0:
+        return v
+    if node is not None and v not in known and _is_of_elements(node.op):
+        inputs = [_of_chosen(u, chain, base, known, owner) for u in node.inputs]
+        return apply(node.op, inputs, node.attrs).outputs[0]
+    return placed(v if same(extents(v), extents(base)) else expanded(v, extents(base)), chain)
+
+
+def _is_of_elements(op: Op) -> bool:
+    return isinstance(op, Elementwise) or (isinstance(op, Composite) and op.of_elements)
+
+
+def _near(vs: Iterable[Variable], owner: Owner) -> set[Variable]:
+    """Some of what ``vs`` are made of, the nearest."""
+    found = list(vs)
+    for v in found:
+        made = owner(v)
+        if len(found) < NEAR and made is not None:
+            found += made.inputs
+    return set(found)
 
 
 def _operands(node: Apply) -> list[int]:

@@ -533,9 +533,26 @@ def test_signs_in_ratios_of_exponentials_are_kept(name: str) -> None:
     np.testing.assert_allclose(sg.function([x], SIGNED[name](x))(at), wanted, rtol=1e-13)
 
 
-def test_nothing_is_divided_by_what_is_not_chosen() -> None:
+CHOSEN = {
+    "1/(x/9)": (lambda x: 1 / (x / 9)[1], 0.0),
+    "log(3*x*x)": (lambda x: sg.log((3 * x * x)[1]), 0.0),
+    "log(x*(1+x))": (lambda x: sg.log((x * (1 + x))[1]), 0.0),
+    "log(1+x)": (lambda x: sg.log((1 + x)[1]), -1.0),
+    "log(1-exp(-x))": (lambda x: sg.log((1 - sg.exp(-x))[1]), 0.0),
+    "log(exp(x)-1)": (lambda x: sg.log((sg.exp(x) - 1)[1:][0]), 0.0),
+    "sqrt(x*x+1/4)": (lambda x: sg.sqrt((x * x + 0.25)[1]), np.inf),
+    "sqrt(x+1)-sqrt(x)": (lambda x: sg.sqrt(x + 1)[1] - sg.sqrt(x)[1], 0.0),
+    "log(x+1)-log(x)": (lambda x: sg.log(x + 1)[1] - sg.log(x)[1], -1.0),
+    "1/x-1/(x+1)": (lambda x: (1 / x)[1] - (1 / (x + 1))[1], 0.0),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_elements_that_are_not_chosen_have_a_slope_of_0(name: str) -> None:
+    """Also where one of what is done to the others is infinite or NaN there."""
+    formula, number = CHOSEN[name]
     x = sg.dvector("x")
-    y = 1 / (x / 9)[1]
-    f = sg.function([x], [y, sg.grad(y, x)])
-    value, slope = f(np.array([0.0, 3.0]))
-    assert value == 3.0 and slope.tolist() == [0.0, -1.0]
+    y = formula(x)
+    value, slope = sg.function([x], [y, sg.grad(y, x)])(np.array([number, 3.0]))
+    others = sg.function([x], [y, sg.grad(y, x)])(np.array([2.0, 3.0]))
+    assert value == others[0] and slope.tolist() == [0.0, others[1][1]]
