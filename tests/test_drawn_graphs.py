@@ -147,6 +147,10 @@ ASKED: dict[str, tuple[Callable[[Variable], Variable], float, list[float], list[
         lambda x: sg.exp(-x) ** 2 * sg.exp(x) ** 2, 60.0, [1.0, 0.0, np.nan], [np.inf, -1.0, 2.0]),
     "nothing where a sum is that of 1 and what is nothing beside it": (
         lambda x: sg.log(1 - 1 / sg.stack([sg.ones_like(x), sg.exp(-x)]).sum(0)), 1e30, [-1e30, -np.inf], []),
+    "no number where one over a rounding error may be one over none": (
+        lambda x: 1 / (1 - sg.tanh(x) ** 2), 9.0, [np.inf, 1 / 6.09e-8, 1e6], [np.nan]),
+    "an ordinary number where no rounding error is inverted": (
+        lambda x: 1e6 / sg.exp(x), 1.0, [367879.44], [np.inf, 0.0, np.nan]),
     "one of two signs where a sum is 0": (lambda x: 1 / (x - x), 3.0, [np.inf, -np.inf], []),
     "where an infinite input tends": (
         lambda x: sg.sort(sg.sqrt(x * x + 4) - x), np.inf, [0.0], [1.0, -1.0, np.inf, -np.inf]),
