@@ -24,7 +24,7 @@ def slope_of_quotient(node: Apply, owner: Owner) -> Variable | None:
     divisions = _divisions(product, owner)
     below = [_without_axes(b, slope, owner) for b, _, _ in divisions]
     for k, (b, (_, above, path)) in enumerate(zip(below, divisions, strict=True)):
-        if b in below[:k] and not _is_number(b, owner) and _is_slope(slope, b, owner):
+        if b in below[:k] and owner(b) is not None and _is_slope(slope, b, owner):
             return make("mul", _along(path, above), make("true_div", slope, b))
     return None
 
@@ -41,7 +41,8 @@ def _without_axes(v: Variable, slope: Variable, owner: Owner) -> Variable:
 
 
 def _is_slope(v: Variable, b: Variable, owner: Owner) -> bool:
-    """Whether ``v`` may be one of ``b``: it is no constant, nor one over something, nor divided by ``b`` already."""
+    """Whether ``v`` may be one of ``b``, which is made of something: it is no constant, nor one over something, nor
+    divided by ``b`` already."""
     _, given = factors(v, owner)
     below = [f.value for f in given if f.below]
     return b not in below and not all(f.below or _is_number(f.value, owner) for f in given)

@@ -225,6 +225,8 @@ def square_of_product(node: Apply, owner: Owner) -> Variable | None:
         return None
     first = next((f for f in roots if not f.below), Factor(constant(np.ones((), node.outputs[0].dtype)), False))
     found = make("sqr", multiply(first.value, False, [f for f in roots if f is not first]))
+    if found.type != node.outputs[0].type:  # a constant alone has this shape
+        return None
     return make("neg", found) if negative else found
 
 

@@ -556,3 +556,10 @@ def test_elements_that_are_not_chosen_have_a_slope_of_0(name: str) -> None:
     value, slope = sg.function([x], [y, sg.grad(y, x)])(np.array([number, 3.0]))
     others = sg.function([x], [y, sg.grad(y, x)])(np.array([2.0, 3.0]))
     assert value == others[0] and slope.tolist() == [0.0, others[1][1]]
+
+
+@pytest.mark.parametrize("number", [1.0, 4.0])
+def test_a_product_has_the_shape_that_a_constant_alone_gives_it(number: float) -> None:
+    x, z = sg.dscalar("x"), sg.dscalar("z")
+    y = sg.constant(np.full((2, 3), number)) * (1 / x / x) * (1 / z / z)
+    np.testing.assert_array_equal(sg.function([x, z], y)(2.0, 0.5), np.full((2, 3), number))
