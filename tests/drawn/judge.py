@@ -204,6 +204,8 @@ def no_repair(
     infinite: sqrt((exp(2*x) - 1) / (2*exp(x))) at 98 is that of inf, not of inf / inf. Or what is beyond the range is
     repaired, and what is below it is 0: exp(-x)**2*exp(x)**2 at 400 is 0 times a number, not times infinity. Where what
     is written is no number, a repaired one is as good as the inputs: log(exp(-1e4)*exp(1e-3)*exp(1e4)) as their sum.
+    At infinite inputs it may be what the value tends to. And, as the law of rules says, no formula does better than
+    what a change of the inputs in their last place makes of the value, each on its own.
     """
     bad, before = at, None
     for bits in BITS:
