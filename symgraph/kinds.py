@@ -454,11 +454,6 @@ class Composite(Declared):
         ``body(*inputs, **attrs)`` -> Variable.
     grad : callable, optional
         ``grad(g, *inputs, output, **attrs)``; by default the body is differentiated.
-
-    Attributes
-    ----------
-    of_elements : bool
-        Whether it is one of elements: a body of any number of operands has no axis.
     """
 
     def __init__(
@@ -466,7 +461,7 @@ class Composite(Declared):
         grad: GradRule | None = None, doc: str | None = None,
     ) -> None:  # fmt: skip
         self.name, self.body, self.numpy, self.grad_rule, self.doc = name, body, reference, grad, doc
-        self.of_elements = any(p.kind is p.VAR_POSITIONAL for p in signature(body).parameters.values())
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in signature(body).parameters.values())
 
     def __call__(self, *inputs: Variable, **attrs: Attr) -> Variable:
         return apply(self, inputs, attrs).outputs[0]
@@ -481,6 +476,11 @@ class Composite(Declared):
         if self.grad_rule is None:
             raise NotImplementedError  # gradient.py differentiates the body
         return super().grad(node, cotangents)
+
+
+def of_elements(op: Op) -> bool:
+    """Whether ``op`` works element by element: a composite of any number of operands does, it has no axis."""
+    return isinstance(op, Elementwise) or (isinstance(op, Composite) and op.variadic)
 
 
 def composite(

@@ -17,7 +17,7 @@ import numpy as np
 from symgraph.coercion import convert
 from symgraph.custom import checked_gradients
 from symgraph.graph import Apply, Constant, Variable, apply, constant
-from symgraph.kinds import Elementwise
+from symgraph.kinds import Elementwise, of_elements
 from symgraph.op import PRIMITIVES, GradResult
 from symgraph.ops.broadcast import broadcast_like, sum_to
 from symgraph.ops.reduce import any as any_
@@ -29,11 +29,6 @@ Pattern = tuple[int | None, ...]
 
 VIEWS = frozenset({"dimshuffle", "reshape", "broadcast_to", "broadcast_like"})
 """Ops that move elements and do nothing to them: a condition moves with its values."""
-
-EACH = frozenset({
-    "log_product", "log1p_product", "root_of_squares", "log_of_squares", "over_squares", "log_weighted_list",
-})  # fmt: skip
-"""Composites on any number of operands that work element by element."""
 
 ALONG = frozenset({
     "softmax", "log_softmax", "softmax_complement", "softmax_log_odds", "log_softmax_complement", "softmax_ratio",
@@ -169,7 +164,7 @@ def gradient(node: Apply, cotangents: Sequence[Variable | None]) -> GradResult:
     if reduces or isinstance(node.op, Elementwise):
         found = _pulled(node, [value])
         return [None if d is None else _rejoin([_fitted(c, d, node) for c in conditions], d) for d in found]
-    if node.op.name in EACH and all(v.type.shape == value.type.shape for v in node.inputs if _asks(v)):
+    if of_elements(node.op) and all(v.type.shape == value.type.shape for v in node.inputs if _asks(v)):
         found = _pulled(node, [value])
         return [d if d is None or not _asks(v) else _rejoin(conditions, d)
                 for d, v in zip(found, node.inputs, strict=True)]  # fmt: skip

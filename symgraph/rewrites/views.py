@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.graph import Apply, Constant, Variable, apply
-from symgraph.kinds import Composite, Elementwise
+from symgraph.kinds import Elementwise, of_elements
 from symgraph.match import Owner, make
-from symgraph.op import Op
 from symgraph.ops.broadcast import expanded
 from symgraph.ops.extents import same
 from symgraph.ops.shape import extents, shape_of
@@ -19,7 +18,8 @@ from symgraph.rewrite import repaired, rewriter
 VIEWS = ("gather", "slice", "dimshuffle", "reshape", "broadcast_to", "broadcast_like")
 CHOOSING = ("gather", "slice")
 """Those that need not have every element."""
-NEAR = 64
+DEPTH = 4
+"""Ops of a formula that a rule makes, one on the other, about as many as there are."""
 
 
 @rewriter("stabilize")
@@ -39,35 +39,24 @@ def elementwise_through_view(node: Apply, owner: Owner) -> Variable | None:
     chain, base = viewed[0]
     if not any(view.op.name in CHOOSING for view in chain):
         return placed(found, chain)
-    return _of_chosen(found, chain, base, _near(bases.values(), owner), owner)
+    return _of_chosen(found, chain, base, owner, {}, DEPTH)
 
 
 def _of_chosen(
-    v: Variable, chain: Sequence[Apply], base: Variable, known: Collection[Variable], owner: Owner
+    v: Variable, chain: Sequence[Apply], base: Variable, owner: Owner, done: dict[Variable, Variable], depth: int
 ) -> Variable:
-    """``v`` with the choice made of what its elementwise ops are made of, as far as they are new: of elements that are
-    not chosen log and a quotient may have a slope of 0 * inf."""
-    node = owner(v)
-    if isinstance(v, Constant) and v.ndim == 0:
-        return v
-    if node is not None and v not in known and _is_of_elements(node.op):
-        inputs = [_of_chosen(u, chain, base, known, owner) for u in node.inputs]
-        return apply(node.op, inputs, node.attrs).outputs[0]
-    return placed(v if same(extents(v), extents(base)) else expanded(v, extents(base)), chain)
-
-
-def _is_of_elements(op: Op) -> bool:
-    return isinstance(op, Elementwise) or (isinstance(op, Composite) and op.of_elements)
-
-
-def _near(vs: Iterable[Variable], owner: Owner) -> set[Variable]:
-    """Some of what ``vs`` are made of, the nearest."""
-    found = list(vs)
-    for v in found:
-        made = owner(v)
-        if len(found) < NEAR and made is not None:
-            found += made.inputs
-    return set(found)
+    """``v`` with the choice made of what its elementwise ops are made of, to some depth: of elements that are not
+    chosen log and a quotient may have a slope of 0 * inf."""
+    if v not in done:
+        node = owner(v)
+        if isinstance(v, Constant) and v.ndim == 0:
+            done[v] = v
+        elif node is not None and v is not base and depth and of_elements(node.op):
+            inputs = [_of_chosen(u, chain, base, owner, done, depth - 1) for u in node.inputs]
+            done[v] = apply(node.op, inputs, node.attrs).outputs[0]
+        else:
+            done[v] = placed(v if same(extents(v), extents(base)) else expanded(v, extents(base)), chain)
+    return done[v]
 
 
 def _operands(node: Apply) -> list[int]:

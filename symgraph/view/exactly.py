@@ -154,6 +154,7 @@ PRIMS: dict[str, Callable[..., Any]] = {
 
 
 GREATEST = {"max", "min", "max_pool"}
+"""Ops that give one of the numbers they compare."""
 
 
 def value(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -563,3 +564,15 @@ def test_a_product_has_the_shape_that_a_constant_alone_gives_it(number: float) -
     x, z = sg.dscalar("x"), sg.dscalar("z")
     y = sg.constant(np.full((2, 3), number)) * (1 / x / x) * (1 / z / z)
     np.testing.assert_array_equal(sg.function([x, z], y)(2.0, 0.5), np.full((2, 3), number))
+
+
+def test_a_choice_of_a_sum_of_long_formulas_is_made_near_the_end() -> None:
+    xs = [sg.dvector(f"x{k}") for k in range(28)]
+    y, z = xs[:2]
+    for _ in range(2000):
+        y = sg.sin(y) * 1.5
+    for _ in range(60):
+        z = sg.sin(z) + sg.cos(z)
+    total = functools.reduce(operator.add, map(sg.exp, [y, z, *xs]))
+    (found,) = rewrite([sg.log(total[1:3])], PHASES)
+    assert found.type == total.type and found is not total
